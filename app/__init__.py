@@ -1,0 +1,1 @@
+"""Careline: social customer care queueing, self-hosted."""

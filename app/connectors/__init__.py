@@ -1,0 +1,1 @@
+"""Connectors: one file a channel. They get and give dataclasses, never rows."""

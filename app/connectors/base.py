@@ -1,0 +1,245 @@
+"""The connector protocol: what a channel's code gets, gives and may raise.
+
+A connector speaks HTTP (or mail) and knows no database and no web. It is one class with no state of its own; all it
+needs comes in a `Link`, all it has to say goes out as frozen dataclasses, and everything that goes wrong is a
+`ConnectorError` (see `app.errors`) that says whether it is permanent and, for a send, whether it was delivered.
+
+To add one: subclass `Connector` in a file named after the channel, add it to `registry.BUILT_IN`
+(or name it in the entry point group `careline.connectors`), write its fake server, and register both with the
+conformance suite in `tests/connectors/`. docs/connectors.md walks through it.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, TypeAlias
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+Json: TypeAlias = dict[str, Any]
+
+
+class Length(StrEnum):
+    """How a channel counts the length of a reply (`app.connectors.length` does the counting)."""
+
+    GRAPHEMES = "graphemes"  # what a person sees as one character (Bluesky)
+    CHARACTERS = "characters"  # Unicode code points
+    MASTODON = "mastodon"  # graphemes; a link counts 23, a remote mention without its server
+
+
+class PostKind(StrEnum):
+    """What a post is to us."""
+
+    MENTION = "mention"  # names us
+    REPLY = "reply"  # answers a post of ours, or of the thread
+    DIRECT = "direct"  # only for us to read
+    POST = "post"  # found by search, hashtag or account
+    COMMENT = "comment"  # under an article or a post of a page
+
+
+class Visibility(StrEnum):
+    """Who can read a post or reply."""
+
+    PUBLIC = "public"
+    UNLISTED = "unlisted"
+    FOLLOWERS = "followers"
+    DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a channel lets us do. The desk draws only what is True here."""
+
+    reply: bool = False
+    direct: bool = False
+    edit: bool = False
+    delete: bool = False
+    media: bool = False
+    threads: bool = False
+    push: bool = False
+    idempotent: bool = False  # the channel itself drops a repeat of the same send
+    find_sent: bool = False  # our own posts can be looked up to settle an `unknown`
+    visibilities: tuple[Visibility, ...] = ()  # those a reply may have
+    length_limit: int | None = None  # None: no limit we know of
+    length_counts: Length = Length.CHARACTERS
+    byte_limit: int | None = None  # a second limit in UTF-8 bytes, where there is one
+
+
+class SettingsModel(BaseModel):
+    """A feed's settings or an account's credentials.
+
+    The admin form renders itself from the model: each field's `title`, `description`, type, default, bounds and
+    examples (`Field(json_schema_extra={"secret": True})` or `SecretStr` for password fields, `StrEnum` for choices).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingAuthor:
+    """Who wrote a post, as the channel knows them. `external_id` never changes; `handle` may."""
+
+    external_id: str
+    handle: str
+    name: str = ""
+    url: str | None = None
+    avatar_url: str | None = None
+    followers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Something that hangs on a post. `url` is remote: the web shows it only through the proxy."""
+
+    kind: str  # image | video | audio | link | file
+    url: str
+    description: str = ""
+    preview_url: str | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingPost:
+    """A post as it arrived: text verbatim, identity stable across feeds, servers and fetches."""
+
+    external_id: str  # global on the channel (a URI where ids are local to a server)
+    thread_id: str  # what makes a conversation: the root post, the direct-message channel, the mail thread
+    author: IncomingAuthor
+    text: str  # plain text, never HTML
+    posted_at: datetime  # aware; the channel's own time
+    kind: PostKind = PostKind.POST
+    visibility: Visibility = Visibility.PUBLIC
+    title: str = ""
+    html: str | None = None  # as the channel gave it, hostile; sanitised when shown
+    url: str | None = None
+    language: str | None = None  # BCP 47 as the channel gives it
+    in_reply_to: str | None = None  # external_id of the parent post
+    own: bool = False  # written by the feed's own account: attached as a reply, never queued
+    repost: bool = False  # somebody else's post passed on
+    media: tuple[Media, ...] = ()
+    ref: Json = field(default_factory=dict)  # what this connector needs to answer this very post
+    payload: Json = field(default_factory=dict)  # what the channel sent, for the record
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One entry that could not be read. It is quarantined and never stops the others."""
+
+    external_id: str  # or a digest of the payload, stable over fetches
+    reason: str
+    payload: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the channel says is left of our allowance with one credential."""
+
+    remaining: int
+    limit: int | None = None
+    resets_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one fetch (or one delivery of a webhook) brought, oldest post first.
+
+    `cursor` replaces the feed's cursor in the transaction that stores the posts; `more` asks for another fetch at
+    once. Windows overlap: giving a post twice is fine, missing one is not.
+    """
+
+    posts: tuple[IncomingPost, ...] = ()
+    cursor: Json = field(default_factory=dict)
+    more: bool = False
+    rejected: tuple[Rejected, ...] = ()
+    budget: Budget | None = None
+    notice: str = ""  # a degradation in plain words for the feed's health line; the feed still works
+    delivery_id: str | None = None  # push only: repeats of the same delivery are dropped by it
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The answer to 'test connection', in plain words."""
+
+    message: str
+    account: IncomingAuthor | None = None  # who we are there
+    sample: IncomingPost | None = None  # one real post, to show that it works
+    notices: tuple[str, ...] = ()  # what the server cannot do
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingReply:
+    """A reply on its way to the channel. `prepared` was frozen when it was enqueued; never recompute it."""
+
+    key: str  # unguessable, unique for this reply, the same at every try (UUID)
+    text: str
+    visibility: Visibility
+    to: Json  # `ref` of the post that is answered
+    to_external_id: str
+    created_at: datetime  # when it was enqueued; frozen with it
+    prepared: Json = field(default_factory=dict)
+    attempted_at: datetime | None = None  # when the first try left, if there was one
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Where our reply stands on the channel."""
+
+    external_id: str
+    url: str | None = None
+    posted_at: datetime | None = None
+    ref: Json = field(default_factory=dict)
+    budget: Budget | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """All that a call may use: settings, opened credentials, the guarded HTTP client, the time, and a way to keep
+    refreshed credentials (`keep` commits at once, in a transaction of its own)."""
+
+    settings: Any  # an instance of the connector's Settings
+    credentials: Any  # an instance of the connector's Credentials, or None
+    http: httpx.AsyncClient  # never follow an address with anything else
+    now: datetime  # the database's clock
+    keep: Callable[[SettingsModel], Awaitable[None]]
+    account: IncomingAuthor | None = None  # who we are, once known
+
+
+class NoSettings(SettingsModel):
+    """Nothing to set."""
+
+
+class Connector:
+    """One channel. Methods raise `ConnectorError` and nothing else; a bug is a bug and fails the feed alone."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    help: ClassVar[str] = ""  # one paragraph for the admin: what it brings, what to create there
+    capabilities: ClassVar[Capabilities] = Capabilities()
+    Settings: ClassVar[type[SettingsModel]] = NoSettings  # of a feed
+    Credentials: ClassVar[type[SettingsModel] | None] = None  # of an account; None: no account needed
+
+    async def check(self, link: Link) -> Check:
+        """Say who we are there and fetch one real post, changing nothing."""
+        raise NotImplementedError
+
+    async def fetch(self, link: Link, cursor: Json) -> Batch:
+        """Bring what is new since `cursor` (empty at the first sync), at most a few pages a call."""
+        raise NotImplementedError
+
+    def receive(self, link: Link, headers: Mapping[str, str], body: bytes) -> Batch:
+        """Verify and read one pushed delivery. Raises Unauthorized for a bad signature, Malformed for bad content."""
+        raise NotImplementedError
+
+    def prepare(self, link: Link, reply: OutgoingReply) -> Json:
+        """Freeze what will be sent, before it is enqueued: record bytes, key, Message-ID. No network."""
+        return {}
+
+    async def send(self, link: Link, reply: OutgoingReply) -> Sent:
+        """Send once. Raise MaybeSent (or any error with `delivered` None) when the outcome is not certain."""
+        raise NotImplementedError
+
+    async def find_sent(self, link: Link, reply: OutgoingReply) -> Sent | None:
+        """Look the reply up among our own posts; None when it certainly does not stand there."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Verbs: one file each. They take a session and never commit."""

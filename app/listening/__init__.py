@@ -1,0 +1,1 @@
+"""Text in, signals out: pure functions."""

@@ -1,0 +1,1 @@
+"""Nouns: the tables, their invariants, and the one transition table."""

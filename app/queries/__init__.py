@@ -1,0 +1,1 @@
+"""The read side: selects in, frozen dataclasses out, filtered by who asks."""

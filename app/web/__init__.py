@@ -1,0 +1,1 @@
+"""Pages, by audience: login, desk, board, admin; and what they share."""

@@ -1,0 +1,1 @@
+"""Processes: poll, send, router, sweep."""
