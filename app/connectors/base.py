@@ -196,7 +196,8 @@ class Sent:
 @dataclass(frozen=True, slots=True)
 class Link:
     """All that a call may use: settings, opened credentials, the guarded HTTP client, the time, and a way to keep
-    refreshed credentials (`keep` commits at once, in a transaction of its own)."""
+    refreshed credentials (`keep` commits at once, in a transaction of its own).
+    """
 
     settings: Any  # an instance of the connector's Settings
     credentials: Any  # an instance of the connector's Credentials, or None
