@@ -1,0 +1,91 @@
+"""The connectors at hand: our own by name, others from the entry point group `careline.connectors`.
+
+A class is imported when it is first asked for. A third-party package that cannot be loaded is reported by `broken()`
+and never hinders the others; one that takes a built-in's name is reported as well and not used.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from app.connectors.base import Connector
+from app.errors import NotFound
+
+GROUP = "careline.connectors"
+
+BUILT_IN: dict[str, str] = {
+    "bluesky": "app.connectors.bluesky:BlueskyConnector",
+    "mastodon": "app.connectors.mastodon:MastodonConnector",
+    "rss": "app.connectors.rss:RssConnector",
+    "webhook": "app.connectors.webhook:WebhookConnector",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A third-party connector that cannot be used, and why."""
+
+    name: str
+    package: str
+    reason: str
+
+
+def get(name: str) -> Connector:
+    """The connector of that name. Raises NotFound when there is none, or it cannot be loaded."""
+    if name in BUILT_IN:
+        return _built_in(name)
+    loaded, failed = _third_party()
+    if name in loaded:
+        return loaded[name]
+    for one in failed:
+        if one.name == name:
+            raise NotFound(f"The connector {name!r} of the package {one.package} cannot be loaded: {one.reason}.")
+    raise NotFound(f"There is no connector {name!r}. Is the package that brings it installed?")
+
+
+def all() -> dict[str, Connector]:  # noqa: A001 - reads as `registry.all()`, never imported by itself
+    """Every connector that works, by name, in the order of their titles."""
+    found = {name: _built_in(name) for name in BUILT_IN} | _third_party()[0]
+    return dict(sorted(found.items(), key=lambda pair: pair[1].title.casefold()))
+
+
+def broken() -> tuple[Broken, ...]:
+    """The third-party connectors that cannot be used."""
+    return _third_party()[1]
+
+
+def forget() -> None:
+    """Look for third-party connectors anew at the next call."""
+    _third_party.cache_clear()
+
+
+@cache
+def _built_in(name: str) -> Connector:
+    module, _, attribute = BUILT_IN[name].partition(":")
+    made: Connector = getattr(import_module(module), attribute)()
+    return made
+
+
+@cache
+def _third_party() -> tuple[dict[str, Connector], tuple[Broken, ...]]:
+    loaded: dict[str, Connector] = {}
+    failed: list[Broken] = []
+    for point in entry_points(group=GROUP):
+        package = point.dist.name if point.dist else "an unknown package"
+        try:
+            loaded[point.name] = _load(point, taken=point.name in BUILT_IN or point.name in loaded)
+        except Exception as error:  # noqa: BLE001 - a stranger's import may raise anything; it is reported, not lost
+            failed.append(Broken(point.name, package, f"{type(error).__name__}: {error}"))
+    return loaded, tuple(failed)
+
+
+def _load(point: EntryPoint, *, taken: bool) -> Connector:
+    if taken:
+        raise ValueError("another connector has this name already")
+    made = point.load()()
+    if not isinstance(made, Connector):
+        raise TypeError("it is not an app.connectors.base.Connector")
+    if getattr(made, "name", None) != point.name:
+        raise ValueError(f"its class says that its name is {getattr(made, 'name', None)!r}")
+    return made

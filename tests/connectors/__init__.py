@@ -1,0 +1,1 @@
+"""The connectors: one conformance suite over all, a fake server for each channel."""
