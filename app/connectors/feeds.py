@@ -1,0 +1,250 @@
+"""Bytes in, a read feed out: RSS and Atom by feedparser, JSON Feed 1.1, and a word on what was wrong. No network."""
+
+import io
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import feedparser
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.connectors.base import Json, Media
+from app.connectors.feedlinks import advertised
+from app.connectors.text import plain, storable_json
+from app.errors import Malformed
+
+_DEPTH = 6  # of what is kept as payload
+_KINDS = {"image", "video", "audio"}
+_HARMLESS = (feedparser.NonXMLContentType, feedparser.CharacterEncodingOverride)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry, as far as it says anything. Empty strings where it does not."""
+
+    id: str = ""
+    link: str = ""
+    title: str = ""
+    html: str = ""
+    text: str = ""
+    author: str = ""
+    author_url: str = ""
+    language: str = ""
+    published: Any = None  # struct_time or text, the better date first
+    comment_on: str = ""  # the entry that this one comments on, when it says so
+    media: tuple[Media, ...] = ()
+    payload: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A feed that could be read, newest entry first as a rule."""
+
+    title: str
+    link: str
+    language: str
+    entries: tuple[Entry, ...]
+    notice: str = ""
+
+
+def read_feed(body: bytes, url: str, content_type: str) -> Document:
+    """Read a feed of any kind. Raises Malformed, in words, for anything that is not one."""
+    if not body.strip():
+        raise Malformed(f"{url} answered with an empty page. Check that the feed still exists.")
+    if body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        return _read_json(body, url)
+    return _read_xml(body, url, content_type)
+
+
+def _read_xml(body: bytes, url: str, content_type: str) -> Document:
+    headers = {"content-type": content_type or "application/xml", "content-location": url}
+    # A stream, never the bytes themselves: feedparser would take short ones for a file name or an address.
+    try:
+        parsed = feedparser.parse(io.BytesIO(body), response_headers=headers)
+    except (ValueError, LookupError, AssertionError, RecursionError, TypeError, AttributeError) as error:
+        raise Malformed(f"{url} cannot be read as a feed ({type(error).__name__}).") from error
+    if not parsed.entries and not parsed.version:
+        raise _no_feed(body, url, parsed.get("bozo_exception"))
+    feed = parsed.feed
+    return Document(
+        title=plain(feed.get("title", "")),
+        link=feed.get("link", ""),
+        language=feed.get("language", "") or "",
+        entries=tuple(_xml_entry(entry) for entry in parsed.entries),
+        notice=_notice(parsed),
+    )
+
+
+def _no_feed(body: bytes, url: str, cause: object) -> Malformed:
+    if b"<html" in body[:5000].lower() or b"<!doctype html" in body[:1000].lower():
+        found = advertised(body, url)
+        hint = f"its feed may be at {found}" if found else "it names no feed of its own"
+        return Malformed(f"{url} is a web page, not a feed; {hint}.")
+    return Malformed(f"{url} is no feed that can be read ({cause or 'neither RSS, Atom nor JSON Feed'}).")
+
+
+def _notice(parsed: Any) -> str:
+    cause = parsed.get("bozo_exception")
+    if not parsed.bozo or isinstance(cause, feedparser.NonXMLContentType):
+        return ""
+    if isinstance(cause, _HARMLESS):
+        return f"The feed names the wrong character set; it was read as {parsed.get('encoding', 'UTF-8')}."
+    count = len(parsed.entries)
+    return f"The feed is not well-formed ({_short(cause)}); {count} entries could be read, others may be missing."
+
+
+def _short(cause: object) -> str:
+    return " ".join(str(cause).split())[:120]
+
+
+def _xml_entry(entry: Any) -> Entry:
+    html, rest = _longest_body(entry)
+    author = entry.get("author_detail") or {}
+    reply = entry.get("thr_in-reply-to") or {}
+    return Entry(
+        id=entry.get("id", "") or "",
+        link=entry.get("link", "") or "",
+        title=plain(entry.get("title", "") or ""),
+        html=html,
+        text=plain(html),
+        author=plain(author.get("name", "") or entry.get("author", "") or ""),
+        author_url=author.get("href", "") or "",
+        language=(entry.get("title_detail") or {}).get("language") or "",
+        published=_xml_date(entry),
+        comment_on=(reply.get("ref") or reply.get("href") or "") if isinstance(reply, dict) else "",
+        media=_xml_media(entry, plain(rest)),
+        payload=_as_json(entry),
+    )
+
+
+def _xml_date(entry: Any) -> Any:
+    """The best date there is; read past feedparser's own aliases, which warn."""
+    dates = (dict.get(entry, key) for key in ("published_parsed", "updated_parsed", "created_parsed"))
+    return next(filter(None, dates), None)
+
+
+def _longest_body(entry: Any) -> tuple[str, str]:
+    """The fullest text of an entry, and what else it has (feedparser puts `media:description` among the contents)."""
+    bodies = [part.get("value", "") or "" for part in entry.get("content", [])]
+    bodies.append(entry.get("summary", "") or "")
+    bodies.sort(key=len, reverse=True)
+    return bodies[0], bodies[1] if len(bodies) > 1 else ""
+
+
+def _xml_media(entry: Any, description: str) -> tuple[Media, ...]:
+    found = [(item.get("href"), item.get("type"), item.get("title")) for item in entry.get("enclosures", [])]
+    shown = entry.get("media_content", [])
+    found += [(item.get("url"), item.get("medium") or item.get("type"), description) for item in shown]
+    return _media(found)
+
+
+def _media(found: list[tuple[Any, Any, Any]]) -> tuple[Media, ...]:
+    """Each address once, http(s) only: the web shows media through its proxy."""
+    unique = {url: (kind, words) for url, kind, words in reversed(found) if isinstance(url, str) and is_web(url)}
+    return tuple(
+        Media(kind=_kind(kind), url=url, description=words if isinstance(words, str) else "")
+        for url, (kind, words) in reversed(unique.items())
+    )
+
+
+def _kind(mime: object) -> str:
+    head = str(mime or "").partition("/")[0].lower()
+    return head if head in _KINDS else "file"
+
+
+def is_web(url: str) -> bool:
+    """Whether it is an http(s) address with a host."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.netloc)
+
+
+def _as_json(value: Any, depth: int = 0) -> Any:
+    """What feedparser read, as JSON: its parsed dates are left out, its text dates kept."""
+    if isinstance(value, dict):
+        if depth > _DEPTH:
+            return {}
+        kept = {str(key): _as_json(item, depth + 1) for key, item in value.items() if not str(key).endswith("_parsed")}
+        return storable_json(kept)
+    if isinstance(value, list | tuple):
+        return [_as_json(item, depth + 1) for item in value] if depth <= _DEPTH else []
+    return value if isinstance(value, bool | int | float | None) else storable_json(str(value))
+
+
+class _Loose(BaseModel):
+    """JSON Feed 1.1 (jsonfeed.org/version/1.1), taken as loosely as feeds are written."""
+
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
+
+
+class _Author(_Loose):
+    name: str | None = None
+    url: str | None = None
+
+
+class _Attachment(_Loose):
+    url: str
+    mime_type: str = ""
+    title: str | None = None
+
+
+class _Item(_Loose):
+    id: str | None = None
+    url: str | None = None
+    title: str | None = None
+    content_html: str | None = None
+    content_text: str | None = None
+    summary: str | None = None
+    date_published: str | None = None
+    date_modified: str | None = None
+    language: str | None = None
+    image: str | None = None
+    author: _Author | None = None
+    authors: list[_Author] = []
+    attachments: list[_Attachment] = []
+
+
+class _JsonFeed(_Loose):
+    version: str
+    title: str = ""
+    home_page_url: str | None = None
+    language: str | None = None
+    items: list[Any] = []
+
+
+def _read_json(body: bytes, url: str) -> Document:
+    try:
+        feed = _JsonFeed.model_validate(storable_json(json.loads(body)))
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"{url} answers with JSON, but not with a JSON Feed (jsonfeed.org).") from error
+    entries, broken = [], 0
+    for raw in feed.items:
+        try:
+            entries.append(_json_entry(_Item.model_validate(raw), raw, url))
+        except ValidationError:
+            broken += 1
+    notice = f"{broken} entries of the feed could not be read; the others were." if broken else ""
+    return Document(feed.title, feed.home_page_url or "", feed.language or "", tuple(entries), notice)
+
+
+def _json_entry(item: _Item, raw: Json, base: str) -> Entry:
+    html = item.content_html or ""
+    author = (item.authors or [item.author or _Author()])[0]
+    attached = [(urljoin(base, a.url), a.mime_type, a.title) for a in item.attachments]
+    pictures = [(urljoin(base, item.image), "image", "")] if item.image else []
+    return Entry(
+        id=item.id or "",
+        link=item.url or "",
+        title=item.title or "",
+        html=html,
+        text=plain(html) if html else item.content_text or item.summary or "",
+        author=author.name or "",
+        author_url=author.url or "",
+        language=item.language or "",
+        published=item.date_published or item.date_modified,
+        media=_media(pictures + attached),
+        payload=raw,
+    )

@@ -1,0 +1,171 @@
+"""A site with one feed, as RSS 2.0, Atom or JSON Feed: a window of the newest entries, newest first, ETags and 304."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from typing import ClassVar
+from xml.sax.saxutils import escape, quoteattr
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from app.connectors.base import Connector
+from app.connectors.rss import RssConnector, RssSettings
+from tests.connectors.fakes.base import FakeChannel, replaced
+
+SITE = "https://blog.example"
+
+
+@dataclass(slots=True)
+class Article:
+    number: int
+    text: str
+    by: str
+    at: datetime
+    under: str | None
+    broken: bool = False
+
+    @property
+    def address(self) -> str:
+        return f"{SITE}/{self.number}"
+
+
+class FakeFeed(FakeChannel):
+    """One feed. Its address never changes, its entries only come and go."""
+
+    connector: ClassVar[Connector] = RssConnector()
+    path: ClassVar[str]
+    content_type: ClassVar[str]
+    window = 15
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.articles: list[Article] = []
+        self.made = 0
+
+    @property
+    def app(self) -> ASGIApp:
+        return Starlette(routes=[Route(self.path, self.serve)])
+
+    def settings(self) -> RssSettings:
+        return RssSettings(url=SITE + self.path)
+
+    async def serve(self, request: Request) -> Response:
+        newest = list(reversed(self.articles))[: self.window]
+        body = self.render(newest).encode()
+        etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers={"etag": etag})
+        return Response(body, headers={"etag": etag, "content-type": self.content_type})
+
+    def render(self, newest: list[Article]) -> str:
+        raise NotImplementedError
+
+    def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
+        return self._add(text, by, under).address
+
+    def arrive_broken(self) -> None:
+        self._add("", "", None).broken = True
+
+    def _add(self, text: str, by: str, under: str | None) -> Article:
+        self.made += 1
+        article = Article(self.made, text, by, self.tick(), under)
+        self.articles.append(article)
+        return article
+
+    def remove(self, external_id: str) -> None:
+        self.articles = [article for article in self.articles if article.address != external_id]
+
+    def limited(self) -> httpx.Response:
+        return httpx.Response(429, headers={"retry-after": f"{self.rate_wait.total_seconds():.0f}"}, text="slow down")
+
+
+class FakeRss(FakeFeed):
+    path = "/feed.xml"
+    content_type = "application/rss+xml; charset=utf-8"
+    lenient = True
+
+    def render(self, newest: list[Article]) -> str:
+        items = "".join(self.item(article) for article in newest)
+        return (
+            '<?xml version="1.0" encoding="utf-8"?><rss version="2.0"'
+            ' xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:thr="http://purl.org/syndication/thread/1.0">'
+            f"<channel><title>The blog</title><link>{SITE}/</link><language>en</language>{items}</channel></rss>"
+        )
+
+    def item(self, article: Article) -> str:
+        if article.broken:
+            return "<item><category>nothing</category></item>"
+        under = f"<thr:in-reply-to ref={quoteattr(article.under)}/>" if article.under else ""
+        return (
+            f'<item><guid isPermaLink="true">{article.address}</guid><link>{article.address}</link>'
+            f"<description>{escape(_html(article.text))}</description><dc:creator>{escape(article.by)}</dc:creator>"
+            f"<pubDate>{format_datetime(article.at)}</pubDate>{under}</item>"
+        )
+
+    def embellish(self, response: httpx.Response) -> httpx.Response:
+        extra = b'<x:mood xmlns:x="https://x.example/2031">odd<x:deep/></x:mood></item>'
+        return replaced(response, response.content.replace(b"</item>", extra))
+
+
+class FakeAtom(FakeFeed):
+    path = "/atom.xml"
+    content_type = "application/atom+xml"
+    lenient = True
+
+    def render(self, newest: list[Article]) -> str:
+        entries = "".join(self.entry(article) for article in newest)
+        return (
+            '<?xml version="1.0" encoding="utf-8"?><feed xmlns="http://www.w3.org/2005/Atom"'
+            ' xmlns:thr="http://purl.org/syndication/thread/1.0">'
+            f"<title>The blog</title><id>{SITE}/</id>{entries}</feed>"
+        )
+
+    def entry(self, article: Article) -> str:
+        if article.broken:
+            return '<entry><category term="nothing"/></entry>'
+        under = f"<thr:in-reply-to ref={quoteattr(article.under)}/>" if article.under else ""
+        return (
+            f'<entry><id>{article.address}</id><link rel="alternate" href="{article.address}"/>{under}'
+            f"<author><name>{escape(article.by)}</name></author><published>{article.at.isoformat()}</published>"
+            f'<content type="html">{escape(_html(article.text))}</content></entry>'
+        )
+
+    def embellish(self, response: httpx.Response) -> httpx.Response:
+        extra = b'<x:mood xmlns:x="https://x.example/2031">odd<x:deep/></x:mood></entry>'
+        return replaced(response, response.content.replace(b"</entry>", extra))
+
+
+class FakeJsonFeed(FakeFeed):
+    path = "/feed.json"
+    content_type = "application/feed+json"
+
+    def render(self, newest: list[Article]) -> str:
+        items = [self.item(article) for article in newest]
+        return json.dumps({"version": "https://jsonfeed.org/version/1.1", "title": "The blog", "items": items})
+
+    def item(self, article: Article) -> dict[str, object]:
+        if article.broken:
+            return {"id": 7, "authors": "not a list", "content_text": ["not", "text"]}
+        return {
+            "id": article.address,
+            "url": article.address,
+            "content_html": _html(article.text),
+            "authors": [{"name": article.by}],
+            "date_published": article.at.isoformat(),
+            "_careline": {"under": article.under},
+        }
+
+
+def _html(text: str) -> str:
+    return f"<p>{escape(text).replace(chr(10), '<br>')}</p>"
+
+
+VARIANTS: dict[str, Callable[[], FakeChannel]] = {"rss": FakeRss, "atom": FakeAtom, "json": FakeJsonFeed}
