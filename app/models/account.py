@@ -1,0 +1,40 @@
+"""Our identities on channels, with sealed credentials and the budget of each credential."""
+
+from sqlalchemy import LargeBinary, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+from app.models.columns import Created, Id, Jsonb, Str, Time
+
+
+class Account(Base):
+    """One identity on a channel (`@northwindhelp`). `sealed` opens only in the worker, by `app.vault`."""
+
+    __tablename__ = "account"
+
+    id: Mapped[Id]
+    channel: Mapped[Str]
+    name: Mapped[Str]  # for people; the handle until somebody renames it
+    external_id: Mapped[Str | None]  # who we are there, once a check has said so
+    handle: Mapped[Str | None]
+    profile: Mapped[Jsonb]  # url, avatar_url, what the server can do
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    needs_reconnect: Mapped[bool] = mapped_column(server_default=text("false"))
+    trouble: Mapped[Str] = mapped_column(server_default="")  # why, in plain words
+    created_at: Mapped[Created]
+
+
+class Budget(Base):
+    """What is left of our allowance with one credential (or one host, where there is none).
+
+    Replies come before polls: polls stop while `remaining` is at or below `reserve`.
+    """
+
+    __tablename__ = "budget"
+
+    key: Mapped[Str] = mapped_column(primary_key=True)  # account:17 | host:example.org
+    remaining: Mapped[int | None]
+    allowance: Mapped[int | None]
+    resets_at: Mapped[Time | None]
+    wait_until: Mapped[Time | None]  # the channel's Retry-After; nothing is called before
+    updated_at: Mapped[Created]

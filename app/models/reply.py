@@ -1,0 +1,78 @@
+"""Our answers and how they travel; notes that stay inside.
+
+draft -> held (undo window) -> queued -> sending (attempt, lease; committed before the call)
+      -> sent | failed (permanent, with cause) | unknown (a timeout, a reset, a crash: settled by looking)
+"""
+
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+from app.models.columns import Big, Created, Id, Jsonb, Str, Time, one_of
+
+
+class ReplyState(StrEnum):
+    """Where a reply is on its way."""
+
+    DRAFT = "draft"
+    HELD = "held"
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Reply(Base):
+    """Our answer on the channel. Every write after `sending` carries the attempt it belongs to."""
+
+    __tablename__ = "reply"
+    __table_args__ = (
+        one_of("state", ReplyState),
+        Index("uq_reply_draft", "item_id", "agent_id", unique=True, postgresql_where=text("state = 'draft'")),
+        Index("ix_reply_due", "due_at", postgresql_where=text("state IN ('held', 'queued', 'sending', 'unknown')")),
+        Index("ix_reply_conversation", "conversation_id", "id"),
+        Index("ix_reply_item", "item_id", "id"),
+        Index(
+            "uq_reply_external", "channel", "external_id", unique=True, postgresql_where=text("external_id IS NOT NULL")
+        ),
+    )
+
+    id: Mapped[Id]
+    key: Mapped[UUID] = mapped_column(unique=True, server_default=text("gen_random_uuid()"))
+    item_id: Mapped[Big] = mapped_column(ForeignKey("item.id"))
+    conversation_id: Mapped[Big] = mapped_column(ForeignKey("conversation.id"))
+    post_id: Mapped[Big] = mapped_column(ForeignKey("post.id"))  # the post it answers
+    agent_id: Mapped[Big] = mapped_column(ForeignKey("agent.id"))
+    channel: Mapped[Str]
+    account_id: Mapped[Big | None] = mapped_column(ForeignKey("account.id"))
+    state: Mapped[Str] = mapped_column(server_default=ReplyState.DRAFT)
+    version: Mapped[int] = mapped_column(server_default="1")  # of the draft; a stale save is refused
+    text: Mapped[Str]
+    visibility: Mapped[Str]
+    then_close: Mapped[Str | None]  # the disposition to close the item with once the reply is on its way
+    prepared: Mapped[Jsonb]  # frozen when enqueued
+    created_at: Mapped[Created]
+    due_at: Mapped[Time | None]  # when the next step is to be taken: end of the undo window, next try, lease's end
+    enqueued_at: Mapped[Time | None]
+    attempt: Mapped[int] = mapped_column(server_default="0")
+    attempted_at: Mapped[Time | None]  # the first try
+    sent_at: Mapped[Time | None]
+    external_id: Mapped[Str | None]
+    url: Mapped[Str | None]
+    trouble: Mapped[Str] = mapped_column(server_default="")  # cause and remedy in plain words
+
+
+class Note(Base):
+    """A remark on an item, seen only inside."""
+
+    __tablename__ = "note"
+
+    id: Mapped[Id]
+    item_id: Mapped[Big] = mapped_column(ForeignKey("item.id"), index=True)
+    agent_id: Mapped[Big] = mapped_column(ForeignKey("agent.id"))
+    text: Mapped[Str]
+    created_at: Mapped[Created]
