@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import feedparser
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from app.connectors.base import Json, Media
 from app.connectors.feedlinks import advertised
@@ -46,6 +46,7 @@ class Document:
     language: str
     entries: tuple[Entry, ...]
     notice: str = ""
+    broken: tuple[Json, ...] = ()  # entries that cannot be read at all
 
 
 def read_feed(body: bytes, url: str, content_type: str) -> Document:
@@ -220,14 +221,15 @@ def _read_json(body: bytes, url: str) -> Document:
         feed = _JsonFeed.model_validate(storable_json(json.loads(body)))
     except (ValueError, RecursionError) as error:
         raise Malformed(f"{url} answers with JSON, but not with a JSON Feed (jsonfeed.org).") from error
-    entries, broken = [], 0
+    entries: list[Entry] = []
+    broken: list[Json] = []
     for raw in feed.items:
         try:
             entries.append(_json_entry(_Item.model_validate(raw), raw, url))
-        except ValidationError:
-            broken += 1
-    notice = f"{broken} entries of the feed could not be read; the others were." if broken else ""
-    return Document(feed.title, feed.home_page_url or "", feed.language or "", tuple(entries), notice)
+        except ValueError:
+            broken.append(raw if isinstance(raw, dict) else {"entry": raw})
+    language = feed.language or ""
+    return Document(feed.title, feed.home_page_url or "", language, tuple(entries), broken=tuple(broken))
 
 
 def _json_entry(item: _Item, raw: Json, base: str) -> Entry:

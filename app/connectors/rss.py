@@ -6,6 +6,7 @@ Formats: rssboard.org/rss-specification, RFC 4287 (Atom), RFC 4685 (comments), j
 import asyncio
 import calendar
 import hashlib
+import json
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class RssConnector(Connector):
         "Brings the entries of an RSS, Atom or JSON feed: a blog, its comments, a status page, a forum. "
         "Needs only the feed's address; entries can be read and closed here, not answered."
     )
-    capabilities: ClassVar[Capabilities] = Capabilities(threads=True)
+    capabilities: ClassVar[Capabilities] = Capabilities()
     Settings: ClassVar[type[SettingsModel]] = RssSettings
 
     async def check(self, link: Link) -> Check:
@@ -171,6 +172,7 @@ class _Reading:
         self.document = document
         self.seen: dict[str, str] = dict(cursor.get("seen", {}))
         self.shared = self._ids_of_many()
+        self.parents = {self.identity(entry): _global(entry.comment_on) for entry in document.entries}
 
     def _ids_of_many(self) -> list[str]:
         """Ids and links that several entries carry (the home page, say) and so identify none of them.
@@ -201,23 +203,32 @@ class _Reading:
     def post(self, entry: Entry) -> IncomingPost:
         """The entry as a post; the article it comments on, if any, is its thread."""
         external_id = self.identity(entry)
-        article = _global(entry.comment_on) or commented_article(entry.link)
+        article = commented_article(entry.link)
+        parent = _global(entry.comment_on) or article
         language = entry.language or self.document.language
         return IncomingPost(
             external_id=external_id,
-            thread_id=article or external_id,
+            thread_id=article or self._root(external_id),
             author=self.author(entry),
             text=entry.text or entry.title,
             posted_at=self.posted_at(entry, external_id),
-            kind=PostKind.COMMENT if article else PostKind.POST,
+            kind=PostKind.COMMENT if parent else PostKind.POST,
             title=entry.title,
             html=entry.html or None,
             url=entry.link if is_web(entry.link) else None,
             language=language.strip() or None,
-            in_reply_to=article,
+            in_reply_to=parent,
             media=entry.media,
             payload=entry.payload,
         )
+
+    def _root(self, external_id: str) -> str:
+        """Up from answer to answer, as far as this document shows; a circle ends where it closes."""
+        passed = {external_id}
+        while (above := self.parents.get(external_id)) is not None and above not in passed:
+            passed.add(above)
+            external_id = above
+        return external_id
 
     def author(self, entry: Entry) -> IncomingAuthor:
         """By the author's own address, else the name within this feed, else the feed itself."""
@@ -242,7 +253,12 @@ class _Reading:
     def _rejected(self) -> tuple[Rejected, ...]:
         empty = [entry for entry in self.document.entries if not (entry.text or entry.title or entry.link)]
         reason = "The entry has neither text, title nor link."
-        return tuple(Rejected(self.identity(entry), reason, entry.payload) for entry in empty)
+        said_nothing = [Rejected(self.identity(entry), reason, entry.payload) for entry in empty]
+        return (*said_nothing, *map(self._unreadable, self.document.broken))
+
+    def _unreadable(self, payload: Json) -> Rejected:
+        digest = _digest(json.dumps(payload, sort_keys=True), 32)
+        return Rejected(f"{self.scope}#sha256={digest}", "The entry's fields have the wrong types.", payload)
 
 
 def _after(posts: list[IncomingPost], last: str | None) -> list[IncomingPost]:

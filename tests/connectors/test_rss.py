@@ -140,6 +140,23 @@ async def test_comments_stand_in_the_thread_of_their_article() -> None:
     assert len({post.external_id for post in posts}) == 2
 
 
+async def test_an_answer_to_an_answer_stands_in_the_thread_of_the_first() -> None:
+    fake = FakeRss()
+    root = fake.arrive("the zip broke")
+    child = fake.arrive("which zip?", under=root)
+    grandchild = fake.arrive("the long one", under=child)
+    posts = {post.external_id: post for post in (await fake.connector.fetch(fake.link(), {})).posts}
+    assert {posts[one].thread_id for one in (root, child, grandchild)} == {root}
+    assert (posts[child].in_reply_to, posts[grandchild].in_reply_to) == (root, child)
+
+
+async def test_answers_that_go_in_circles_are_read_all_the_same() -> None:
+    fake = FakeRss()
+    one = fake.arrive("one", under="https://blog.example/2")
+    two = fake.arrive("two", under=one)
+    assert {p.external_id for p in (await fake.connector.fetch(fake.link(), {})).posts} == {one, two}
+
+
 async def test_an_unchanged_feed_is_asked_for_conditionally_and_brings_nothing() -> None:
     fake = FakeRss()
     fake.arrive("hello")
