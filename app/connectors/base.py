@@ -233,8 +233,15 @@ class Connector:
         """Verify and read one pushed delivery. Raises Unauthorized for a bad signature, Malformed for bad content."""
         raise NotImplementedError
 
+    def lead(self, to: Json) -> str:
+        """What `prepare` puts before the text of a reply to the post with this `ref` (a mention); it counts as well."""
+        return ""
+
     def prepare(self, link: Link, reply: OutgoingReply) -> Json:
-        """Freeze what will be sent, before it is enqueued: record bytes, key, Message-ID. No network."""
+        """Freeze what will be sent, before it is enqueued: record bytes, key, Message-ID. No network.
+
+        Raises Refused when the channel would never take it (too long).
+        """
         return {}
 
     async def send(self, link: Link, reply: OutgoingReply) -> Sent:
