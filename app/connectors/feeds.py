@@ -4,7 +4,7 @@ import io
 import json
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import feedparser
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from app.connectors.base import Json, Media
 from app.connectors.feedlinks import advertised
 from app.connectors.text import plain, storable_json
+from app.connectors.wire import is_web
 from app.errors import Malformed
 
 _DEPTH = 6  # of what is kept as payload
@@ -152,15 +153,6 @@ def _media(found: list[tuple[Any, Any, Any]]) -> tuple[Media, ...]:
 def _kind(mime: object) -> str:
     head = str(mime or "").partition("/")[0].lower()
     return head if head in _KINDS else "file"
-
-
-def is_web(url: str) -> bool:
-    """Whether it is an http(s) address with a host."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.netloc)
 
 
 def _as_json(value: Any, depth: int = 0) -> Any:

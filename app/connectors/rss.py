@@ -30,12 +30,13 @@ from app.connectors.base import (
     SettingsModel,
 )
 from app.connectors.feedlinks import commented_article, normalised
-from app.connectors.feeds import Document, Entry, is_web, read_feed
-from app.connectors.wire import reaching, read_bounded, refusal
+from app.connectors.feeds import Document, Entry, read_feed
+from app.connectors.wire import is_web, reaching, read_bounded, refusal
 from app.errors import Malformed, Refused
 
 _LARGEST = 10_000_000  # bytes of one feed
 _READ_WITHIN = 30.0  # seconds for parsing
+_EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # programs write year 1 or 1970 for "no date"
 _AT_ONCE = 500  # entries in one batch
 _REMEMBERED = 2_000  # first sightings and shared ids kept in the cursor
 _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
@@ -55,6 +56,7 @@ class RssSettings(SettingsModel):
         title="Feed address",
         description="The RSS, Atom or JSON feed itself, not the page that links to it.",
         max_length=2000,
+        json_schema_extra={"format": "url"},
         examples=["https://blog.example.com/feed.xml"],
     )
 
@@ -287,10 +289,10 @@ def _moment(value: Any) -> datetime | None:
     """A struct_time of feedparser (UTC) or an RFC 3339 text, None when it is no date."""
     try:
         if isinstance(value, time.struct_time):
-            return datetime.fromtimestamp(calendar.timegm(value), UTC)
-        if isinstance(value, str):
-            when = datetime.fromisoformat(value.strip())
-            return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
+            when = datetime.fromtimestamp(calendar.timegm(value), UTC)
+        else:
+            when = datetime.fromisoformat(str(value).strip())
+            when = (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         return None
-    return None
+    return when if when >= _EARLIEST else None

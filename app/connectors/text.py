@@ -1,6 +1,7 @@
 """Hostile text made plain: HTML to the words a person would read, and text that any store can keep."""
 
 import html
+import math
 import re
 from typing import Any
 
@@ -42,11 +43,13 @@ def storable(text: str) -> str:
 
 
 def storable_json(value: Any) -> Any:
-    """The same for everything inside a JSON value, keys included."""
+    """The same for everything inside a JSON value, keys included; NaN and infinities become null."""
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, dict):
         return {storable(str(key)): storable_json(item) for key, item in value.items()}
     if isinstance(value, list):
         return [storable_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value

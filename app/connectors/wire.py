@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -79,6 +80,15 @@ def refusal(response: httpx.Response, what: str, now: datetime) -> ConnectorErro
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return ChannelDown(f"{what} has trouble of its own (HTTP {status}). It is tried again later.")
     return Refused(f"{what} refuses what we ask (HTTP {status}). Check its settings.")
+
+
+def is_web(url: str) -> bool:
+    """Whether it is an http(s) address with a host."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.netloc)
 
 
 async def read_bounded(response: httpx.Response, limit: int, what: str) -> bytes:

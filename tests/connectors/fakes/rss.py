@@ -16,8 +16,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from app.connectors import registry
 from app.connectors.base import Connector
-from app.connectors.rss import RssConnector, RssSettings
+from app.connectors.rss import RssSettings
 from tests.connectors.fakes.base import FakeChannel, replaced
 
 SITE = "https://blog.example"
@@ -40,7 +41,7 @@ class Article:
 class FakeFeed(FakeChannel):
     """One feed. Its address never changes, its entries only come and go."""
 
-    connector: ClassVar[Connector] = RssConnector()
+    connector: ClassVar[Connector] = registry.get("rss")
     path: ClassVar[str]
     content_type: ClassVar[str]
     window = 15

@@ -1,0 +1,211 @@
+"""Webhook: anything that can POST JSON brings posts, and can take our replies. Signed both ways, replay-safe.
+
+Signatures follow Standard Webhooks (`app.connectors.signing`); the schema is `app.connectors.webhook_schema`.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Annotated, Any, ClassVar
+
+import httpx
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+
+from app.connectors.base import (
+    Batch,
+    Capabilities,
+    Check,
+    Connector,
+    IncomingPost,
+    Json,
+    Link,
+    OutgoingReply,
+    Rejected,
+    Sent,
+    SettingsModel,
+    Visibility,
+)
+from app.connectors.signing import key_of, new_secret, sign, verified_id
+from app.connectors.text import storable_json
+from app.connectors.webhook_schema import MOST, PostIn, incoming, is_web_address, reasons
+from app.connectors.wire import is_web, reaching, read_bounded, refusal
+from app.errors import Malformed, Refused
+
+_LARGEST_ANSWER = 1_000_000  # bytes
+
+
+class WebhookSettings(SettingsModel):
+    """Which system delivers here."""
+
+    source: str = Field(
+        title="Name of the sending system",
+        description="A short name. Ids are unique within it, and two feeds with the same name share them.",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
+        examples=["shop-reviews"],
+    )
+
+
+class WebhookCredentials(SettingsModel):
+    """What both sides know, and where replies go."""
+
+    secret: SecretStr = Field(
+        default_factory=lambda: SecretStr(new_secret()),
+        title="Signing secret",
+        description="whsec_ followed by base64. Left empty, a new one is made.",
+    )
+    old_secret: SecretStr = Field(
+        default=SecretStr(""),
+        title="Previous signing secret",
+        description="Still accepted while the sending system changes over. Empty it afterwards.",
+    )
+    reply_url: Annotated[str, AfterValidator(lambda url: is_web_address(url) if url else url)] = Field(
+        default="",
+        title="Address for replies",
+        description="Replies are posted there, signed with the same secret. Empty: replies are not possible.",
+        json_schema_extra={"format": "url"},
+        examples=["https://shop.example.com/careline/replies"],
+    )
+
+    @field_validator("secret")
+    @classmethod
+    def _made_when_empty(cls, secret: SecretStr) -> SecretStr:
+        secret = secret if secret.get_secret_value() else SecretStr(new_secret())
+        key_of(secret.get_secret_value())
+        return secret
+
+    @field_validator("old_secret")
+    @classmethod
+    def _sound(cls, secret: SecretStr) -> SecretStr:
+        if secret.get_secret_value():
+            key_of(secret.get_secret_value())
+        return secret
+
+    @property
+    def accepted(self) -> list[str]:
+        """The secrets that a delivery may be signed with."""
+        both = (self.secret.get_secret_value(), self.old_secret.get_secret_value())
+        return [secret for secret in both if secret]
+
+
+class WebhookConnector(Connector):
+    """Takes deliveries; there is nothing to fetch. Repeats of a reply carry one event id, which receivers drop."""
+
+    name: ClassVar[str] = "webhook"
+    title: ClassVar[str] = "Webhook"
+    help: ClassVar[str] = (
+        "Takes posts from any program that can send JSON over HTTP: a shop, an app, a form, a script. Give the program "
+        "this feed's address and signing secret. With an address for replies it is told our answers as well."
+    )
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        reply=True,
+        direct=True,
+        threads=True,
+        push=True,
+        idempotent=True,
+        visibilities=(Visibility.PUBLIC, Visibility.DIRECT),
+    )
+    Settings: ClassVar[type[SettingsModel]] = WebhookSettings
+    Credentials: ClassVar[type[SettingsModel] | None] = WebhookCredentials
+
+    async def check(self, link: Link) -> Check:
+        """Say how deliveries are to be signed. There is nobody to ask: the other side calls us."""
+        notices = () if link.credentials.reply_url else ("No address for replies is set: posts can only be read.",)
+        return Check(message="Ready. Posts appear when the first signed delivery arrives.", notices=notices)
+
+    def receive(self, link: Link, headers: Mapping[str, str], body: bytes) -> Batch:
+        """Verify one delivery and read its posts; each that cannot be read is set aside with its reasons."""
+        delivery_id = verified_id(link.credentials.accepted, headers, body, link.now)
+        posts: dict[str, IncomingPost] = {}
+        rejected: list[Rejected] = []
+        for entry in _entries(body):
+            read = _read(entry, link)
+            if isinstance(read, Rejected):
+                rejected.append(read)
+            else:
+                posts.setdefault(read.external_id, read)
+        ordered = sorted(posts.values(), key=lambda post: post.posted_at)
+        return Batch(posts=tuple(ordered), rejected=tuple(rejected), delivery_id=delivery_id)
+
+    def prepare(self, link: Link, reply: OutgoingReply) -> Json:
+        """The body that is posted, byte for byte the same at every try."""
+        data = {
+            "id": reply.key,
+            "in_reply_to": reply.to.get("id"),
+            "thread": reply.to.get("thread"),
+            "text": reply.text,
+            "visibility": reply.visibility.value,
+        }
+        if reply.to.get("visibility") == Visibility.DIRECT.value:
+            data["visibility"] = Visibility.DIRECT.value
+        event = {"type": "reply.created", "timestamp": reply.created_at.astimezone(UTC).isoformat(), "data": data}
+        return {"body": json.dumps(event, ensure_ascii=False, sort_keys=True)}
+
+    async def send(self, link: Link, reply: OutgoingReply) -> Sent:
+        """Post the frozen body under the reply's key as event id; the receiver drops repeats by it."""
+        url = link.credentials.reply_url
+        if not url:
+            raise Refused("This webhook has no address for replies. Set one at its account, or answer elsewhere.")
+        body = (reply.prepared or self.prepare(link, reply))["body"].encode()
+        secret = link.credentials.secret.get_secret_value()
+        headers = {"content-type": "application/json", **sign(secret, reply.key, link.now, body)}
+        with reaching(url, sending=True):
+            async with link.http.stream("POST", url, content=body, headers=headers, follow_redirects=False) as response:
+                _judge(response, url, link)
+                answer = await read_bounded(response, _LARGEST_ANSWER, url)
+        return _sent(link, reply, answer, response.headers.get("content-type", ""))
+
+
+def _entries(body: bytes) -> list[Any]:
+    """One post, or up to `MOST` under `posts`. Raises Malformed for anything else."""
+    try:
+        content = storable_json(json.loads(body))
+    except (ValueError, RecursionError) as error:
+        raise Malformed("The delivery's body is not JSON.") from error
+    entries = content.get("posts", [content]) if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise Malformed('The delivery is neither a post (an object) nor {"posts": [...]}.')
+    if len(entries) > MOST:
+        raise Malformed(f"The delivery brings {len(entries)} posts; at most {MOST} are taken at once. Split it.")
+    return entries
+
+
+def _read(entry: Any, link: Link) -> IncomingPost | Rejected:
+    try:
+        return incoming(PostIn.model_validate(entry), entry, link.settings.source, link.now)
+    except ValidationError as error:
+        kept = entry if isinstance(entry, dict) else {"entry": entry}
+        return Rejected(_name(kept, link.settings.source), reasons(error), kept)
+
+
+def _name(payload: Json, source: str) -> str:
+    given = payload.get("id")
+    if isinstance(given, str | int) and given != "":
+        return f"{source}:{given}"[:500]
+    return f"{source}:sha256={hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()}"
+
+
+def _judge(response: httpx.Response, url: str, link: Link) -> None:
+    if response.is_redirect:
+        raise Refused(f"{url} redirects elsewhere, and a signed reply is not passed on. Set the final address.")
+    error = refusal(response, url, link.now)
+    if error is not None:
+        raise error
+
+
+def _sent(link: Link, reply: OutgoingReply, answer: bytes, content_type: str) -> Sent:
+    """Where the reply stands: the receiver may say so by {"id": ..., "url": ...}, an empty answer will do."""
+    if "html" in content_type.lower():
+        raise Malformed("The address for replies answered with a web page; it may not have taken the reply.")
+    try:
+        said = storable_json(json.loads(answer)) if answer.strip() else {}
+    except (ValueError, RecursionError):
+        said = {}  # "ok" and the like: the status says enough
+    said = said if isinstance(said, dict) else {}
+    name, url = said.get("id"), said.get("url")
+    source = link.settings.source
+    return Sent(
+        external_id=f"{source}:{name}" if isinstance(name, str | int) and name != "" else f"{source}:reply:{reply.key}",
+        url=url if isinstance(url, str) and is_web(url) else None,
+        posted_at=link.now,
+    )

@@ -1,0 +1,135 @@
+"""What a delivery to a webhook feed looks like: one post, or {"posts": [...]}. Unknown fields are kept, not read."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from app.connectors.base import IncomingAuthor, IncomingPost, Json, Media, PostKind, Visibility
+from app.connectors.wire import is_web
+
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+MOST = 500  # posts in one delivery
+
+
+def is_web_address(url: str) -> str:
+    """The address itself when it is http(s) with a host. Raises ValueError otherwise."""
+    if not is_web(url):
+        message = "an address starts with https:// or http://"
+        raise ValueError(message)
+    return url
+
+
+Address = Annotated[str, Field(max_length=2000), AfterValidator(is_web_address)]
+Name = Annotated[str, Field(min_length=1, max_length=400)]
+
+
+class MediaKind(StrEnum):
+    """What hangs on a post."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    LINK = "link"
+    FILE = "file"
+
+
+class _Taken(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True)
+
+
+class AuthorIn(_Taken):
+    """Who wrote a post."""
+
+    id: Name = Field(description="Never changes for this person.")
+    handle: str = Field(default="", max_length=200, description="What they are called by; empty: the name or id.")
+    name: str = Field(default="", max_length=200)
+    url: Address | None = None
+    avatar_url: Address | None = None
+    followers: int | None = Field(default=None, ge=0, le=2_000_000_000)
+
+
+class MediaIn(_Taken):
+    """Something that hangs on a post."""
+
+    url: Address
+    kind: MediaKind = MediaKind.IMAGE
+    description: str = Field(default="", max_length=5000, description="What it shows, for those who cannot see it.")
+    preview_url: Address | None = None
+    title: str = Field(default="", max_length=500)
+
+
+class PostIn(_Taken):
+    """One post as the sending system gives it. Only `id`, `text` and `author.id` are required."""
+
+    id: Name = Field(description="Unique within the sending system; the same post keeps it for ever.")
+    text: str = Field(max_length=100_000, description="Plain text. HTML goes into `html`.")
+    author: AuthorIn
+    thread: Name | None = Field(
+        default=None, description="The conversation. Empty: `in_reply_to`, else the post itself."
+    )
+    in_reply_to: Name | None = Field(default=None, description="The id of the post that this one answers.")
+    kind: PostKind = PostKind.POST
+    visibility: Visibility | None = Field(default=None, description="Empty: direct for a direct message, else public.")
+    posted_at: AwareDatetime | None = Field(
+        default=None, ge=EARLIEST, description="ISO 8601 with its offset. Empty: now."
+    )
+    title: str = Field(default="", max_length=1000)
+    html: str | None = Field(default=None, max_length=500_000)
+    url: Address | None = None
+    language: str | None = Field(default=None, max_length=35, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
+    own: bool = Field(default=False, description="Written by your own people: kept as an answer, never queued.")
+    repost: bool = Field(default=False, description="Somebody else's post passed on.")
+    media: list[MediaIn] = Field(default_factory=list, max_length=50)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not (self.text.strip() or self.title.strip() or self.media):
+            message = "text is empty, and there is neither a title nor media"
+            raise ValueError(message)
+        return self
+
+
+def incoming(post: PostIn, payload: Json, source: str, now: datetime) -> IncomingPost:
+    """The post with its names made global by the sending system's. A time in the future becomes now."""
+    direct = post.kind is PostKind.DIRECT or post.visibility is Visibility.DIRECT
+    visibility = post.visibility or (Visibility.DIRECT if direct else Visibility.PUBLIC)
+    thread = post.thread or post.in_reply_to or post.id
+    return IncomingPost(
+        external_id=f"{source}:{post.id}",
+        thread_id=f"{source}:{thread}",
+        author=_author(post.author, source),
+        text=post.text,
+        posted_at=min(post.posted_at or now, now),
+        kind=PostKind.DIRECT if direct else post.kind,
+        visibility=Visibility.DIRECT if direct else visibility,
+        title=post.title,
+        html=post.html,
+        url=post.url,
+        language=post.language,
+        in_reply_to=f"{source}:{post.in_reply_to}" if post.in_reply_to else None,
+        own=post.own,
+        repost=post.repost,
+        media=tuple(Media(m.kind.value, m.url, m.description, m.preview_url, m.title) for m in post.media),
+        ref={"id": post.id, "thread": thread, "visibility": Visibility.DIRECT.value if direct else visibility.value},
+        payload=payload,
+    )
+
+
+def _author(author: AuthorIn, source: str) -> IncomingAuthor:
+    return IncomingAuthor(
+        external_id=f"{source}:{author.id}",
+        handle=author.handle or author.name or author.id,
+        name=author.name,
+        url=author.url,
+        avatar_url=author.avatar_url,
+        followers=author.followers,
+    )
+
+
+def reasons(error: ValidationError) -> str:
+    """Every field that is not acceptable, by its path, and why: `author.id: Field required`."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    said = [f"{'.'.join(map(str, one['loc'])) or 'post'}: {one['msg']}" for one in found[:10]]
+    return "; ".join(said)

@@ -1,0 +1,100 @@
+"""A program that delivers posts to us and takes our replies, as Standard Webhooks asks of it: repeats dropped by id."""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from app.connectors import registry
+from app.connectors.base import Connector, Visibility
+from app.connectors.webhook import WebhookCredentials, WebhookSettings
+from tests.connectors.fakes.base import Delivery, FakeChannel, Standing
+
+KEY = bytes(range(32))
+SECRET = "whsec_" + base64.b64encode(KEY).decode()
+REPLIES = "https://shop.example/replies"
+
+
+class FakeSender(FakeChannel):
+    """Signs by itself, from the specification, not with our code."""
+
+    connector: ClassVar[Connector] = registry.get("webhook")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = 0
+        self.events: dict[str, dict[str, Any]] = {}
+
+    @property
+    def app(self) -> ASGIApp:
+        return Starlette(routes=[Route("/replies", self.take, methods=["POST"])])
+
+    def settings(self) -> WebhookSettings:
+        return WebhookSettings(source="shop")
+
+    def credentials(self) -> WebhookCredentials:
+        return WebhookCredentials.model_validate({"secret": SECRET, "reply_url": REPLIES})
+
+    async def take(self, request: Request) -> Response:
+        body = await request.body()
+        event_id = request.headers["webhook-id"]
+        if request.headers["webhook-signature"] != signature(event_id, request.headers["webhook-timestamp"], body):
+            return JSONResponse({"error": "bad signature"}, 401)
+        self.events.setdefault(event_id, json.loads(body)["data"])
+        return JSONResponse({"id": f"r-{event_id}", "url": f"https://shop.example/r/{event_id}"})
+
+    def ledger(self) -> list[Standing]:
+        return [
+            Standing(f"shop:r-{key}", data["text"], f"shop:{data['in_reply_to']}", Visibility(data["visibility"]))
+            for key, data in self.events.items()
+        ]
+
+    def is_send(self, request: httpx.Request) -> bool:
+        return request.method == "POST"
+
+    def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
+        raise NotImplementedError
+
+    def limited(self) -> httpx.Response:
+        return httpx.Response(429, headers={"retry-after": f"{self.rate_wait.total_seconds():.0f}"})
+
+    def signed(self, body: bytes) -> Delivery:
+        self.made += 1
+        event_id, stamp = f"msg_{self.made}", str(int(self.now.timestamp()))
+        headers = {
+            "Content-Type": "application/json",
+            "Webhook-Id": event_id,
+            "Webhook-Timestamp": stamp,
+            "Webhook-Signature": signature(event_id, stamp, body),
+        }
+        return Delivery(headers, body)
+
+    def delivery(self, *texts: str, broken: int = 0) -> Delivery:
+        posts: list[object] = [self.post(text) for text in texts]
+        return self.signed(json.dumps({"posts": [*posts, *([{"id": "x", "text": 7.5}] * broken)]}).encode())
+
+    def post(self, text: str) -> dict[str, object]:
+        self.made += 1
+        return {
+            "id": str(self.made),
+            "text": text,
+            "author": {"id": "u1", "handle": "ada"},
+            "posted_at": self.tick().isoformat(),
+        }
+
+
+def signature(event_id: str, stamp: str, body: bytes) -> str:
+    signed = event_id.encode() + b"." + stamp.encode() + b"." + body
+    return "v1," + base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
+
+
+VARIANTS: dict[str, Callable[[], FakeChannel]] = {"webhook": FakeSender}
