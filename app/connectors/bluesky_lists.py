@@ -1,0 +1,176 @@
+"""The lists that a Bluesky feed reads, page by page: notifications, an account's posts, a search.
+
+Sources: the lexicons `app.bsky.notification.listNotifications`, `app.bsky.feed.getAuthorFeed`, `searchPosts`, `getPosts`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from app.connectors.base import Json, PostKind, SettingsModel
+from app.connectors.bluesky_posts import Entry, as_dict, parse_time
+from app.connectors.bluesky_walk import Page
+from app.connectors.bluesky_xrpc import NotOffered, Xrpc
+from app.errors import Malformed, Refused
+
+PAGE = 100  # posts; the most that the lexicons allow
+_VIEWS_A_CALL = 25  # of getPosts
+_REASONS = {"mention": PostKind.MENTION, "quote": PostKind.MENTION, "reply": PostKind.REPLY}
+_REPOST = "app.bsky.feed.defs#reasonRepost"
+
+
+class Source(StrEnum):
+    """What a feed listens to."""
+
+    NOTIFICATIONS = "notifications"
+    AUTHOR = "author"
+    SEARCH = "search"
+
+    @property
+    def words(self) -> str:
+        """As the form says it."""
+        return {"notifications": "Our notifications", "author": "An account's posts", "search": "A search"}[self.value]
+
+
+class BlueskySettings(SettingsModel):
+    """What a Bluesky feed brings."""
+
+    source: Source = Field(
+        default=Source.NOTIFICATIONS,
+        title="Listen to",
+        description="Our notifications (mentions, replies, quotes), the posts of one account, or a search.",
+    )
+    value: str = Field(
+        default="",
+        title="Account or search words",
+        description="For an account its handle, for a search its words; not used for notifications.",
+        examples=["northwind.bsky.social", '"northwind boots"'],
+        max_length=500,
+    )
+    language: str = Field(
+        default="",
+        title="Language",
+        description="Searches only: bring posts that are marked with this language, such as de. Empty: all.",
+        pattern=r"^([A-Za-z]{2,3})?$",
+    )
+    include_reposts: bool = Field(
+        default=False, title="With reposts", description="Accounts only: also what the account passes on."
+    )
+
+    @field_validator("value")
+    @classmethod
+    def _value(cls, value: str) -> str:
+        return value.removeprefix("@")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.source is not Source.NOTIFICATIONS and not self.value:
+            raise ValueError(f"Say which {'account' if self.source is Source.AUTHOR else 'words'} this feed listens to")
+        return self
+
+
+async def read_page(api: Xrpc, settings: BlueskySettings, at: str | None) -> Page:
+    """One page of the list that a feed listens to, from the server's cursor `at` (None: the head)."""
+    match settings.source:
+        case Source.NOTIFICATIONS:
+            return await _notifications_page(api, at)
+        case Source.AUTHOR:
+            return await author_page(api, settings.value, at, reposts=settings.include_reposts)
+        case Source.SEARCH:
+            return await _search_page(api, settings, at)
+
+
+async def _notifications_page(api: Xrpc, at: str | None) -> Page:
+    method = "app.bsky.notification.listNotifications"
+    answer = await api.query(method, limit=PAGE, cursor=at, reasons=list(_REASONS))
+    lines = _lines(answer, "notifications", method)
+    wanted = [line for line in lines if as_dict(line).get("reason") in {*_REASONS, None}]  # older servers send all
+    entries = [_entry(line, line, kind=_REASONS.get(str(as_dict(line).get("reason")))) for line in wanted]
+    return _as_page(entries, lines, answer)
+
+
+async def author_page(api: Xrpc, actor: str, at: str | None, *, reposts: bool) -> Page:
+    """One page of what an account wrote, and passed on if that is wanted."""
+    method = "app.bsky.feed.getAuthorFeed"
+    answer = await api.query(method, actor=actor, limit=PAGE, cursor=at, filter="posts_with_replies")
+    entries, times = list[Entry](), list[Any]()
+    for line in _lines(answer, "feed", method):
+        post, reason = as_dict(line).get("post", line), as_dict(as_dict(line).get("reason"))
+        repost = reason.get("$type") == _REPOST
+        times.append(reason if repost else post)
+        if reposts or not repost:
+            entries.append(_entry(post, times[-1], repost=repost, people=_thread_people(as_dict(line))))
+    return _as_page(entries, times, answer)
+
+
+async def _search_page(api: Xrpc, settings: BlueskySettings, at: str | None) -> Page:
+    method = "app.bsky.feed.searchPosts"
+    language = settings.language.lower() or None
+    try:
+        answer = await api.query(method, q=settings.value, sort="latest", limit=PAGE, cursor=at, lang=language)
+    except NotOffered as error:
+        raise Refused(f"{api.credentials.service} has no search. Listen to notifications or an account.") from error
+    lines = _lines(answer, "posts", method)
+    entries = [_entry(line, line) for line in lines if language is None or language in _marked(line)]
+    return _as_page(entries, lines, answer)
+
+
+def _marked(view: Any) -> set[str]:
+    """The languages of a post; looked at here too, since some servers take `lang` and do nothing with it."""
+    langs = as_dict(as_dict(view).get("record")).get("langs")
+    return {str(lang).lower().partition("-")[0] for lang in langs} if isinstance(langs, list) else set()
+
+
+def _lines(answer: Json, key: str, method: str) -> list[Any]:
+    lines = answer.get(key)
+    if not isinstance(lines, list):
+        raise Malformed(f"The server's answer to {method} has no list of {key}. Is this a Bluesky server?")
+    return lines
+
+
+def _entry(view: Any, dated: Any, **parts: Any) -> Entry:
+    """An entry of anything that stands in a list; what is no post view is found out when it is read."""
+    found = view if isinstance(view, dict) else {"entry": view}
+    return Entry(found, parse_time(as_dict(dated).get("indexedAt")), **parts)
+
+
+def _as_page(entries: list[Entry], dated: Iterable[Any], answer: Json) -> Page:
+    times = [parse_time(as_dict(line).get("indexedAt")) for line in dated]
+    following = answer.get("cursor")
+    return Page(
+        entries=tuple(entries),
+        times=tuple(when for when in times if when is not None),
+        following=following if isinstance(following, str) and following else None,
+    )
+
+
+def _thread_people(line: Json) -> Json:
+    people: Json = {}
+    for place in ("root", "parent"):
+        author = as_dict(as_dict(as_dict(line.get("reply")).get(place)).get("author"))
+        if isinstance(author.get("handle"), str) and isinstance(author.get("did"), str):
+            people[author["handle"].lower()] = author["did"]
+    return people
+
+
+async def complete(api: Xrpc, entries: list[Entry]) -> list[Entry]:
+    """Notifications tell nothing of pictures and cards: ask for the full views of those that carry some."""
+    bare = [e for e in entries if "embed" in as_dict(e.view.get("record")) and "embed" not in e.view]
+    views = await post_views(api, [e.uri for e in bare if e.uri is not None])
+    return [replace(e, view={**e.view, **_embed(views.get(e.uri or ""))}) if e in bare else e for e in entries]
+
+
+def _embed(view: Json | None) -> Json:
+    return {"embed": view["embed"]} if view is not None and "embed" in view else {}
+
+
+async def post_views(api: Xrpc, uris: list[str]) -> dict[str, Json]:
+    """The full views of these posts by URI; what was deleted or is hidden from us is left out."""
+    views: dict[str, Json] = {}
+    for start in range(0, len(uris), _VIEWS_A_CALL):
+        answer = await api.query("app.bsky.feed.getPosts", uris=uris[start : start + _VIEWS_A_CALL])
+        views |= {view["uri"]: view for view in map(as_dict, _lines(answer, "posts", "getPosts")) if "uri" in view}
+    return views
