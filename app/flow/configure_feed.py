@@ -1,0 +1,158 @@
+"""Configure feeds: which connector, account and settings; on or off; poll now; what to do about quarantined posts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.connectors import forms, registry
+from app.connectors.base import Connector, SettingsModel
+from app.db import announce
+from app.errors import Conflict, Invalid, NotFound
+from app.flow.configured import UPDATE_LOCK, must_be_fresh
+from app.jobs import POLL, defer
+from app.models.account import Account
+from app.models.feed import Feed, Health, Quarantine
+
+
+class FeedSettings(SettingsModel):
+    """What an admin sets of a feed, besides the settings of its connector. Intervals in seconds."""
+
+    name: str = Field(title="Name", min_length=1, max_length=120, examples=["Mentions of @northwind"])
+    account_id: int | None = Field(None, title="Account")
+    enabled: bool = Field(True, title="On", description="Off: nothing is fetched; what came stays.")
+    import_backlog: bool = Field(
+        False,
+        title="Queue what is there already",
+        description="Off: posts that are older than this feed are stored closed, nobody is asked to answer them.",
+    )
+    min_interval: int = Field(15, title="Poll at most every", description="Seconds.", ge=5, le=86_400)
+    max_interval: int = Field(300, title="Poll at least every", description="Seconds.", ge=5, le=86_400)
+    settings: Mapping[str, Any] = Field(default_factory=dict, title="Settings of the connector")
+
+
+def feed_settings(feed: Feed) -> FeedSettings:
+    """The settings of a stored feed."""
+    return FeedSettings(
+        name=feed.name,
+        account_id=feed.account_id,
+        enabled=feed.enabled,
+        import_backlog=feed.import_backlog,
+        min_interval=feed.min_interval,
+        max_interval=feed.max_interval,
+        settings=dict(sorted(feed.settings.items())),
+    )
+
+
+async def create_feed(session: AsyncSession, channel: str, settings: FeedSettings) -> Feed:
+    """Make a feed; it is polled at once when it is on. Raises NotFound (no such connector), Invalid."""
+    connector = registry.get(channel)
+    checked = await _check(session, connector, settings)
+    feed = Feed(channel=channel, interval=settings.min_interval, **_columns(settings, checked))
+    session.add(feed)
+    await session.flush()
+    await _wake(session, feed)
+    return feed
+
+
+async def change_feed(session: AsyncSession, feed_id: int, settings: FeedSettings, seen: str | None = None) -> Feed:
+    """Change a feed. New settings or another account start it afresh: health new, cursor kept only if they did not change.
+
+    Raises:
+        NotFound: there is no such feed.
+        Conflict: somebody else changed it meanwhile.
+        Invalid: a setting is not acceptable to the connector, or the account belongs to another channel.
+    """
+    feed = await _feed(session, feed_id)
+    before = feed_settings(feed)
+    must_be_fresh(before, seen, f"the feed {feed.name}")
+    connector = registry.get(feed.channel)
+    checked = await _check(session, connector, settings)
+    moved = dict(before.settings) != checked or before.account_id != settings.account_id
+    for name, value in _columns(settings, checked).items():
+        setattr(feed, name, value)
+    feed.interval = min(max(feed.interval, settings.min_interval), settings.max_interval)
+    if moved:
+        _start_afresh(feed)
+    await session.flush()
+    await _wake(session, feed)
+    return feed
+
+
+async def enable_feed(session: AsyncSession, feed_id: int, enabled: bool) -> Feed:
+    """Switch a feed on or off. Switching on tries at once and forgets the back-off. Raises NotFound."""
+    feed = await _feed(session, feed_id)
+    feed.enabled = enabled
+    await session.flush()
+    await _wake(session, feed)
+    return feed
+
+
+async def poll_now(session: AsyncSession, feed_id: int) -> Feed:
+    """Ask for a poll at once, back-off or not. Raises NotFound, Conflict when the feed is off or is only pushed to."""
+    feed = await _feed(session, feed_id)
+    if not feed.enabled:
+        raise Conflict(f"The feed {feed.name} is off. Switch it on first.")
+    if registry.get(feed.channel).capabilities.push:
+        raise Conflict(f"Posts of {feed.name} are pushed to us; there is nothing to poll.")
+    await _wake(session, feed)
+    return feed
+
+
+async def drop_quarantined(session: AsyncSession, feed_id: int, quarantine_id: int) -> None:
+    """Settle a quarantined post: nobody needs it any more. Raises NotFound."""
+    settled = await session.scalar(
+        update(Quarantine)
+        .where(Quarantine.id == quarantine_id, Quarantine.feed_id == feed_id, Quarantine.resolved_at.is_(None))
+        .values(resolved_at=func.now())
+        .returning(Quarantine.id)
+    )
+    if settled is None:
+        raise NotFound("That post is not in quarantine any more.")
+    announce(session, "feeds", [feed_id])
+
+
+async def _feed(session: AsyncSession, feed_id: int) -> Feed:
+    feed = await session.get(Feed, feed_id, populate_existing=True, with_for_update=UPDATE_LOCK)
+    if feed is None:
+        raise NotFound("There is no such feed.")
+    return feed
+
+
+async def _wake(session: AsyncSession, feed: Feed) -> None:
+    """Make the feed due now and nudge a worker; a pushed feed waits for its pushes."""
+    if feed.enabled:
+        await session.execute(update(Feed).where(Feed.id == feed.id).values(next_poll_at=func.now(), failures=0))
+        if not registry.get(feed.channel).capabilities.push:
+            await defer(session, POLL, "feed_id", [feed.id])
+    announce(session, "feeds", [feed.id])
+
+
+def _start_afresh(feed: Feed) -> None:
+    feed.cursor = {}
+    feed.synced_at = None
+    feed.health = Health.NEW
+    feed.trouble = ""
+    feed.failures = 0
+
+
+async def _check(session: AsyncSession, connector: Connector, settings: FeedSettings) -> dict[str, Any]:
+    """The connector's settings as they are stored, once everything is found acceptable."""
+    if settings.max_interval < settings.min_interval:
+        raise Invalid("The longest interval is shorter than the shortest one.", "max_interval")
+    if connector.Credentials is None:
+        if settings.account_id is not None:
+            raise Invalid(f"{connector.title} needs no account.", "account_id")
+    else:
+        channel = await session.scalar(select(Account.channel).where(Account.id == settings.account_id))
+        if channel != connector.name:
+            raise Invalid(
+                f"Choose the {connector.title} account to read and answer with, or add one first.", "account_id"
+            )
+    return forms.check(connector.Settings, settings.settings).model_dump(mode="json")
+
+
+def _columns(settings: FeedSettings, checked: dict[str, Any]) -> dict[str, Any]:
+    return settings.model_dump(mode="json") | {"settings": checked}

@@ -1,0 +1,58 @@
+"""Configure teams: people who see the same queues."""
+
+from pydantic import Field
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.connectors.base import SettingsModel
+from app.db import announce
+from app.errors import Conflict, NotFound
+from app.flow.configured import UPDATE_LOCK, must_be_fresh, naming
+from app.models.agent import Team, TeamMember
+from app.models.queue import Queue
+
+
+class TeamSettings(SettingsModel):
+    """What an admin sets of a team."""
+
+    name: str = Field(title="Name", min_length=1, max_length=80, examples=["Care Europe"])
+
+
+async def create_team(session: AsyncSession, settings: TeamSettings) -> Team:
+    """Make a team without members. Raises Invalid when the name is taken."""
+    team = Team(name=settings.name)
+    async with naming(session, _refusals(settings)):
+        session.add(team)
+    return team
+
+
+async def change_team(session: AsyncSession, team_id: int, settings: TeamSettings, seen: str | None = None) -> Team:
+    """Rename a team. Raises NotFound, Conflict (stale), Invalid (the name is taken)."""
+    team = await _team(session, team_id)
+    must_be_fresh(TeamSettings(name=team.name), seen, f"the team {team.name}")
+    async with naming(session, _refusals(settings)):
+        team.name = settings.name
+    announce(session, "queues", [])
+    return team
+
+
+async def remove_team(session: AsyncSession, team_id: int) -> None:
+    """Remove a team that has no queues; its members stay agents. Raises NotFound, Conflict when queues are its own."""
+    team = await _team(session, team_id)
+    queues = await session.scalar(select(func.count()).where(Queue.team_id == team_id))
+    if queues:
+        raise Conflict(f"{queues} queues belong to the team {team.name}. Give them to another team first.")
+    await session.execute(delete(TeamMember).where(TeamMember.team_id == team_id))
+    await session.delete(team)
+    await session.flush()
+
+
+async def _team(session: AsyncSession, team_id: int) -> Team:
+    team = await session.get(Team, team_id, with_for_update=UPDATE_LOCK)
+    if team is None:
+        raise NotFound("There is no such team. Somebody may have removed it.")
+    return team
+
+
+def _refusals(settings: TeamSettings) -> dict[str, tuple[str, str]]:
+    return {"uq_team_name": ("name", f"There is a team named {settings.name} already. Choose another name.")}
