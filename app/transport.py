@@ -1,0 +1,272 @@
+"""The one outgoing HTTP transport for everything an admin or a post can aim: feeds, webhooks, media, APIs.
+
+A host is resolved once for a connection, every address that is not public is refused unless the operator allows the
+host by name (CARELINE_ALLOW_HOSTS), and the connection goes to the very address that was checked. Each redirect is
+checked like a first request. Size is counted after decompression, time over all hops. Failures are the error tree:
+what broke before the request left is Unreachable; what broke after it is MaybeSent, or ChannelDown when asking
+again does no harm.
+"""
+
+import asyncio
+import socket
+import ssl
+import typing
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import httpcore
+import httpx
+
+from app.addresses import is_public
+from app.errors import Blocked, ChannelDown, ConnectorError, Malformed, MaybeSent, Refused, Unreachable
+from app.settings import Settings
+from app.unpack import Unpacker
+
+USER_AGENT = "Careline/0.1 (self-hosted customer care)"
+MAX_REDIRECTS = 5
+MAX_ADDRESSES = 4  # tried one after the other when a host has many
+CONNECT_SECONDS = 10.0
+IDLE_SECONDS = 2.0  # shorter than servers keep one open, so that a send rarely meets a connection just closed
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization")
+
+Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
+
+
+def guarded_client(
+    settings: Settings, *, timeout: float = 20.0, max_bytes: int = 10_000_000, resolve: Resolver | None = None
+) -> "GuardedClient":
+    """A client that only reaches the public internet, and the hosts that the operator allows.
+
+    `timeout` is in seconds for the whole exchange with its redirects and its body, `max_bytes` is for the body
+    after decompression. Raises Blocked, Unreachable, ChannelDown, MaybeSent, Malformed and Refused.
+    """
+    backend = GuardedBackend(settings.allowed_hosts, resolve or resolve_host)
+    transport = GuardedTransport(backend, httpx.create_ssl_context(), timeout=timeout, max_bytes=max_bytes)
+    return GuardedClient(
+        transport=transport,
+        timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"},
+        follow_redirects=True,
+        max_redirects=MAX_REDIRECTS + 1,  # ours counts first and says it in our words
+        trust_env=False,
+    )
+
+
+async def resolve_host(host: str, port: int) -> list[str]:
+    """Ask the system's resolver for a host's addresses."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections to checked addresses only."""
+
+    def __init__(
+        self, allowed: frozenset[str], resolve: Resolver, inner: httpcore.AsyncNetworkBackend | None = None
+    ) -> None:
+        """Keep the names that may be private; `inner` does the connecting."""
+        self._allowed = allowed
+        self._resolve = resolve
+        self._inner = inner or httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Resolve, check, and connect to what was checked. Raises Blocked and Unreachable."""
+        trouble: Exception | None = None
+        for address in (await self._checked(host, port))[:MAX_ADDRESSES]:
+            try:
+                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                trouble = error
+        raise Unreachable(f"No connection to {host} ({_words(trouble)}). It is tried again later.")
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        """Never."""
+        raise Blocked("Sockets of this machine are not reached from here.")
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, for httpcore's retries."""
+        await self._inner.sleep(seconds)
+
+    async def _checked(self, host: str, port: int) -> list[str]:
+        try:
+            found = await self._resolve(host, port)
+        except (OSError, UnicodeError) as error:
+            raise Unreachable(f"The host {host} is not known. Check its spelling, or the name server.") from error
+        if host.lower().rstrip(".") in self._allowed:
+            return found
+        public = [address for address in found if is_public(address)]
+        if not public:
+            raise Blocked(
+                f"{host} is not on the public internet. If it should be reached, "
+                "the operator adds its name to CARELINE_ALLOW_HOSTS."
+            )
+        return public
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """One request to one checked address, bounded in time and size."""
+
+    def __init__(
+        self, backend: httpcore.AsyncNetworkBackend, tls: ssl.SSLContext, *, timeout: float, max_bytes: int
+    ) -> None:
+        """Open nothing yet."""
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls,
+            network_backend=backend,
+            max_connections=100,
+            max_keepalive_connections=20,
+            keepalive_expiry=IDLE_SECONDS,
+        )
+        self._timeout = timeout
+        self._max_bytes = max_bytes
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, and return a response whose body is decompressed and counted as it is read."""
+        check_url(request.url)
+        deadline = self._follow(request)
+        exchange = _Exchange(request, deadline)
+        async with exchange.told():
+            answer = await self._pool.handle_async_request(exchange.for_httpcore())
+        stream = typing.cast("AsyncIterable[bytes]", answer.stream)
+        body = _Body(stream, exchange, Unpacker(answer.headers, request.url.host), self._max_bytes)
+        plain = [(k, v) for k, v in answer.headers if k.lower() not in {b"content-encoding", b"content-length"}]
+        return httpx.Response(answer.status, headers=plain, stream=body, extensions=answer.extensions)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
+
+    def _follow(self, request: httpx.Request) -> float:
+        """Count hops, drop secrets on a change of origin; return the deadline that all hops share (loop time)."""
+        told = request.extensions
+        origin = (request.url.scheme, request.url.host, request.url.port)
+        first = told.setdefault("careline_first", (origin, asyncio.get_running_loop().time() + self._timeout))
+        told["careline_hops"] = hops = told.get("careline_hops", -1) + 1
+        if hops > MAX_REDIRECTS:
+            raise Blocked(f"{request.url.host} redirects more than {MAX_REDIRECTS} times. Correct its address.")
+        if origin != first[0]:
+            if request.method not in SAFE:
+                raise Blocked(f"What we send would be passed on to {request.url.host}. Correct the address.")
+            for name in SECRET_HEADERS:
+                request.headers.pop(name, None)
+        return float(first[1])
+
+
+class GuardedClient(httpx.AsyncClient):
+    """httpx's client, with what it raises by itself told as the error tree."""
+
+    def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
+        """As in httpx. Raises Blocked for an address that is none."""
+        try:
+            return super().build_request(*args, **kwargs)
+        except httpx.InvalidURL as error:
+            raise Blocked("That is no address that can be fetched. Correct it.") from error
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """As in httpx, with redirects to nowhere told as Malformed or Blocked."""
+        try:
+            return await super().send(request, **options)
+        except (httpx.InvalidURL, httpx.TooManyRedirects) as error:
+            raise Blocked(f"{request.url.host} redirects to where nothing is. Correct its address.") from error
+        except httpx.RemoteProtocolError as error:
+            raise Malformed(f"{request.url.host} answers with a redirect that cannot be read.") from error
+
+
+def check_url(url: httpx.URL) -> None:
+    """Raise Blocked unless this is a plain http(s) address without a name and password in it."""
+    if url.scheme not in {"http", "https"}:
+        raise Blocked(f"Only http and https addresses are fetched, not {url.scheme or 'one without'}: Correct it.")
+    if not url.host:
+        raise Blocked("The address names no host. Correct it.")
+    if url.userinfo:
+        raise Blocked(f"The address of {url.host} has a user name in it. Put credentials where they belong.")
+
+
+class _Exchange:
+    """One request under way: its deadline, and whether it has left."""
+
+    def __init__(self, request: httpx.Request, deadline: float) -> None:
+        self.request = request
+        self.deadline = deadline
+        self.left = False
+
+    def for_httpcore(self) -> httpcore.Request:
+        url = self.request.url
+        return httpcore.Request(
+            method=self.request.method,
+            url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=self.request.headers.raw,
+            content=self.request.stream,
+            extensions={"timeout": self.request.extensions.get("timeout", {}), "trace": self._trace},
+        )
+
+    async def _trace(self, event: str, _details: object) -> None:
+        self.left = self.left or event.endswith("send_request_headers.started")
+
+    @asynccontextmanager
+    async def told(self) -> AsyncIterator[None]:
+        """Turn what breaks, and what takes too long, into the error tree."""
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                yield
+        except TimeoutError as error:
+            raise self._trouble("took too long") from error
+        except httpcore.LocalProtocolError as error:
+            raise Refused(f"The request to {self.request.url.host} cannot be written ({_words(error)}).") from error
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+            raise self._trouble(f"broke off ({_words(error)})") from error
+
+    def _trouble(self, what: str) -> ConnectorError:
+        host = self.request.url.host
+        if not self.left:
+            return Unreachable(f"The connection to {host} {what}. It is tried again later.")
+        if self.request.method in SAFE:
+            return ChannelDown(f"{host} {what} before it had answered. It is tried again later.")
+        return MaybeSent(f"{host} {what} before it had answered; it may have taken what we sent. Look there.")
+
+
+class _Body(httpx.AsyncByteStream):
+    """A response's body: decompressed piece by piece, counted, under the exchange's deadline."""
+
+    def __init__(self, stream: AsyncIterable[bytes], exchange: _Exchange, unpacker: Unpacker, limit: int) -> None:
+        self._stream = stream
+        self._exchange = exchange
+        self._unpacker = unpacker
+        self._limit = limit
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        unpacker, total = self._unpacker, 0
+        unpacker.check()
+        raw = aiter(self._stream)
+        while (chunk := await self._next(raw)) is not None:
+            for piece in unpacker.feed(chunk):
+                total += len(piece)
+                if max(total, unpacker.taken) > self._limit:
+                    host = self._exchange.request.url.host
+                    raise Malformed(f"The answer of {host} is larger than {self._limit:,} bytes; it is not read.")
+                yield piece
+        unpacker.finish()
+
+    async def _next(self, raw: AsyncIterator[bytes]) -> bytes | None:
+        async with self._exchange.told():
+            return await anext(raw, None)
+
+    async def aclose(self) -> None:
+        close = getattr(self._stream, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _words(error: BaseException | None) -> str:
+    return str(error) or type(error).__name__
