@@ -48,8 +48,8 @@ class Record:
     def sort_at(self) -> datetime:
         """What lists are ordered by."""
         try:
-            claimed = datetime.fromisoformat(str(self.value.get("createdAt")))
-        except ValueError:
+            claimed = datetime.fromisoformat(str(self.value.get("createdAt"))).astimezone(UTC)
+        except (ValueError, OverflowError):
             return self.indexed_at
         return min(claimed, self.indexed_at)
 
