@@ -38,6 +38,7 @@ class Verb(StrEnum):
 
     OPEN = "open"  # triage made it
     JOIN = "join"  # a new post came to it
+    ANSWER = "answer"  # our first reply stands on the channel
     OFFER = "offer"
     ACCEPT = "accept"
     DECLINE = "decline"

@@ -1,6 +1,8 @@
 """Queues: named waiting lines with their target, order, membership and what a priority is worth."""
 
+from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -43,6 +45,12 @@ class Queue(Base):
     undo_seconds: Mapped[int] = mapped_column(server_default="10")  # a reply is held for so long
     reopen_within: Mapped[int] = mapped_column(server_default="604800")  # a new post reopens a closed item
     created_at: Mapped[Created]
+
+    def rank_from(self, ready_at: Any, priority: int) -> Any:
+        """The rank of an item that became ready at a time (a datetime, or an SQL expression of one)."""
+        if self.served_by == Order.DUE:
+            return ready_at + timedelta(seconds=self.target)
+        return ready_at - timedelta(minutes=self.boosts[priority - 1])
 
 
 class QueueMember(Base):

@@ -1,0 +1,324 @@
+"""Ingest: posts in, with their authors, customers, conversations, items and events, in the caller's one transaction.
+
+Set-based: a batch is a handful of statements, however many posts it holds. The conversation rows are locked first, so
+two feeds that bring posts of one conversation at once take turns and cannot open two items.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.connectors.base import IncomingPost
+from app.flow.triage import Decision, Rules
+from app.flow.wake import wake
+from app.listening.clean import LONGEST_TEXT, storable_json
+from app.models.arrival import join_items, open_items
+from app.models.feed import Feed
+from app.models.item import FEED, OPEN_STATES, Disposition, Item, State, Verb, lane_of, move
+from app.models.queue import Queue
+
+_KNOWN = text(
+    """
+    SELECT external_id, conversation_id, true AS post FROM post
+    WHERE channel = :channel AND external_id = ANY(:ids)
+    UNION ALL
+    SELECT external_id, conversation_id, false FROM reply WHERE channel = :channel AND external_id = ANY(:ids)
+    """
+)
+
+_AUTHORS = text(
+    """
+    WITH given AS (
+        SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS g(
+            external_id text, handle text, name text, url text, avatar_url text, followers int)
+    ), fresh AS MATERIALIZED (
+        SELECT g.external_id, coalesce(nullif(g.name, ''), g.handle) AS name,
+               nextval(pg_get_serial_sequence('customer', 'id')) AS customer_id
+        FROM given g LEFT JOIN author a ON a.channel = :channel AND a.external_id = g.external_id
+        WHERE a.id IS NULL
+    ), made AS (
+        INSERT INTO customer (id, name) SELECT customer_id, name FROM fresh
+    )
+    INSERT INTO author AS a (channel, external_id, customer_id, handle, name, url, avatar_url, followers)
+    SELECT :channel, g.external_id, coalesce(known.customer_id, fresh.customer_id), g.handle, g.name, g.url,
+           g.avatar_url, g.followers
+    FROM given g
+    LEFT JOIN author known ON known.channel = :channel AND known.external_id = g.external_id
+    LEFT JOIN fresh ON fresh.external_id = g.external_id
+    ORDER BY g.external_id
+    ON CONFLICT (channel, external_id) DO UPDATE
+    SET handle = excluded.handle, name = excluded.name, url = coalesce(excluded.url, a.url),
+        avatar_url = coalesce(excluded.avatar_url, a.avatar_url), followers = coalesce(excluded.followers, a.followers)
+    RETURNING id, external_id, customer_id
+    """
+)
+
+# DO UPDATE also locks the conversations that were there: the turn-taking of this module's docstring.
+_CONVERSATIONS = text(
+    """
+    INSERT INTO conversation AS c (channel, external_id, customer_id, feed_id, title)
+    SELECT :channel, g.external_id, g.customer_id, :feed, g.title
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS g(external_id text, customer_id bigint, title text)
+    ORDER BY g.external_id
+    ON CONFLICT (channel, external_id) DO UPDATE
+    SET customer_id = coalesce(c.customer_id, excluded.customer_id),
+        title = CASE c.title WHEN '' THEN excluded.title ELSE c.title END
+    RETURNING id, external_id
+    """
+)
+
+_POSTS = text(
+    """
+    INSERT INTO post (channel, external_id, conversation_id, author_id, feed_id, kind, visibility, title, text, html,
+                      url, language, in_reply_to, own, repost, media, ref, payload, posted_at)
+    SELECT :channel, g.external_id, g.conversation_id, g.author_id, :feed, g.kind, g.visibility, g.title, g.text,
+           g.html, g.url, g.language, g.in_reply_to, g.own, g.repost, g.media, g.ref, g.payload,
+           least(g.posted_at, now())
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS g(
+        external_id text, conversation_id bigint, author_id bigint, kind text, visibility text, title text, text text,
+        html text, url text, language text, in_reply_to text, own bool, repost bool, media jsonb, ref jsonb,
+        payload jsonb, posted_at timestamptz, position int)
+    ORDER BY g.position
+    ON CONFLICT (channel, external_id) DO NOTHING
+    RETURNING id, external_id
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What a batch came to."""
+
+    posts: int = 0
+    opened: int = 0
+    joined: int = 0
+    reopened: int = 0
+
+    def __add__(self, other: "Ingested") -> "Ingested":
+        return Ingested(
+            self.posts + other.posts,
+            self.opened + other.opened,
+            self.joined + other.joined,
+            self.reopened + other.reopened,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A new post with the rows it belongs to."""
+
+    post: IncomingPost
+    post_id: int
+    conversation_id: int
+    author_id: int
+    customer_id: int
+
+
+async def ingest(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost], *, quiet: bool = False) -> Ingested:
+    """Store what is new among `posts` and make, grow, wake or reopen the items it asks for.
+
+    `quiet` closes new items at once (the first sync of a feed imports its backlog silently). Posts already known, and
+    our own replies coming back, change nothing.
+    """
+    arrivals = await _store(session, feed, posts)
+    asking = [a for a in arrivals if not a.post.own and not a.post.repost]
+    opened, joined, reopened = await _serve(session, feed, asking, quiet)
+    return Ingested(len(arrivals), opened, joined, reopened)
+
+
+async def _store(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost]) -> list[Arrival]:
+    unique = {post.external_id: post for post in posts}
+    parents = {post.in_reply_to for post in unique.values() if post.in_reply_to}
+    known = await session.execute(_KNOWN, {"channel": feed.channel, "ids": [*unique, *parents]})
+    homes = {row.external_id: row.conversation_id for row in known}
+    new = [post for external_id, post in unique.items() if external_id not in homes]
+    if not new:
+        return []
+    authors = await _authors(session, feed, new)
+    rooms = await _conversations(session, feed, new, homes, authors)
+    rows = [_row(i, post, rooms[post.external_id], authors[post.author.external_id][0]) for i, post in enumerate(new)]
+    stored = await session.execute(_POSTS, {"channel": feed.channel, "feed": feed.id, "rows": storable_json(rows)})
+    ids = {row.external_id: row.id for row in stored}
+    return [
+        Arrival(post, ids[post.external_id], rooms[post.external_id], *authors[post.author.external_id])
+        for post in new
+        if post.external_id in ids
+    ]
+
+
+async def _authors(session: AsyncSession, feed: Feed, posts: Iterable[IncomingPost]) -> dict[str, tuple[int, int]]:
+    """Find or make the authors and their customers: external_id -> (author id, customer id)."""
+    newest = {post.author.external_id: asdict(post.author) for post in posts}
+    rows = await session.execute(_AUTHORS, {"channel": feed.channel, "rows": storable_json(list(newest.values()))})
+    return {row.external_id: (row.id, row.customer_id) for row in rows}
+
+
+async def _conversations(
+    session: AsyncSession,
+    feed: Feed,
+    posts: Sequence[IncomingPost],
+    homes: Mapping[str, int],
+    authors: Mapping[str, tuple[int, int]],
+) -> dict[str, int]:
+    """Find or make, and lock, the conversation of each post: external_id -> conversation id.
+
+    A parent that we know (a post, or a reply of ours) decides before the thread that the channel names: servers that
+    show no context would else tear a thread apart.
+    """
+    settled = {p.external_id: homes[p.in_reply_to] for p in posts if p.in_reply_to and p.in_reply_to in homes}
+    threads: dict[str, str] = {}
+    for post in posts:
+        if post.external_id in settled:
+            continue
+        if post.in_reply_to in settled:
+            settled[post.external_id] = settled[post.in_reply_to]
+        else:
+            threads[post.external_id] = threads.get(post.in_reply_to or "", post.thread_id)
+    if settled:
+        lock = text("SELECT 1 FROM conversation WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
+        await session.execute(lock, {"ids": sorted(set(settled.values()))})
+    wanted: dict[str, dict[str, Any]] = {}
+    for post in posts:
+        if post.external_id in threads:
+            row = wanted.setdefault(threads[post.external_id], {"customer_id": None, "title": post.title})
+            row["customer_id"] = row["customer_id"] or (None if post.own else authors[post.author.external_id][1])
+    made: dict[str, int] = {}
+    if wanted:
+        rows = [{"external_id": thread, **row} for thread, row in wanted.items()]
+        result = await session.execute(
+            _CONVERSATIONS, {"channel": feed.channel, "feed": feed.id, "rows": storable_json(rows)}
+        )
+        made = {row.external_id: row.id for row in result}
+    return settled | {external_id: made[thread] for external_id, thread in threads.items()}
+
+
+def _row(position: int, post: IncomingPost, conversation_id: int, author_id: int) -> dict[str, Any]:
+    return {
+        "position": position,
+        "external_id": post.external_id,
+        "conversation_id": conversation_id,
+        "author_id": author_id,
+        "kind": post.kind,
+        "visibility": post.visibility,
+        "title": post.title,
+        "text": post.text[:LONGEST_TEXT],
+        "html": post.html,
+        "url": post.url,
+        "language": post.language,
+        "in_reply_to": post.in_reply_to,
+        "own": post.own,
+        "repost": post.repost,
+        "media": [asdict(media) for media in post.media],
+        "ref": post.ref,
+        "payload": post.payload,
+        "posted_at": post.posted_at.isoformat(),
+    }
+
+
+async def _serve(session: AsyncSession, feed: Feed, arrivals: Sequence[Arrival], quiet: bool) -> tuple[int, int, int]:
+    """Give each conversation its item: join the open one, reopen the one closed lately, or open a new one."""
+    rooms: dict[int, list[Arrival]] = defaultdict(list)
+    for arrival in arrivals:
+        rooms[arrival.conversation_id].append(arrival)
+    if not rooms:
+        return 0, 0, 0
+    joins, opens, reopened = [], [], 0
+    latest = await _latest(session, list(rooms))
+    rules = await Rules.load(session) if len(latest) < len(rooms) or _any_ended(latest.values()) else Rules(())
+    for conversation_id, group in rooms.items():
+        item, reopenable = latest.get(conversation_id, (None, False))
+        if item is not None and State(item.state) in OPEN_STATES:
+            joins.append({"item_id": item.id, "posts": len(group), "post_id": group[-1].post_id})
+        elif item is not None and reopenable and not quiet:
+            await _reopen(session, item, group)
+            reopened += 1
+        else:
+            opens.append(_opening(group, rules.decide(group[0].post, feed.channel, feed.id), quiet))
+    await join_items(session, joins)
+    await _wake_parked(session, [join["item_id"] for join in joins])
+    return len(await open_items(session, feed.channel, await _housed(session, opens))), len(joins), reopened
+
+
+def _any_ended(latest: Iterable[tuple[Item, bool]]) -> bool:
+    return any(State(item.state) not in OPEN_STATES for item, _ in latest)
+
+
+async def _latest(session: AsyncSession, conversations: list[int]) -> dict[int, tuple[Item, bool]]:
+    """The newest item of each conversation, locked, and whether a new post may reopen it."""
+    newest = (
+        select(func.max(Item.id)).where(Item.conversation_id.in_(conversations)).group_by(Item.conversation_id)
+    ).scalar_subquery()
+    within = Item.ended_at > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, Queue.reopen_within)
+    rows = await session.execute(
+        select(Item, (Item.state == State.CLOSED) & within)
+        .join(Queue, Queue.id == Item.queue_id)
+        .where(Item.id.in_(newest))
+        .order_by(Item.id)
+        .with_for_update(of=Item)
+        .execution_options(populate_existing=True)
+    )
+    return {item.conversation_id: (item, bool(reopenable)) for item, reopenable in rows}
+
+
+async def _reopen(session: AsyncSession, item: Item, group: Sequence[Arrival]) -> None:
+    queue = await session.get_one(Queue, item.queue_id)
+    await move(
+        session,
+        item,
+        Verb.REOPEN,
+        State.QUEUED,
+        FEED,
+        why={"because": "a new post came", "post_id": group[-1].post_id},
+        posts=item.posts + len(group),
+        post_id=group[-1].post_id,
+        disposition=None,
+        ended_at=None,
+        ready_at=func.now(),
+        due_at=func.now() + timedelta(seconds=queue.target),
+        rank=queue.rank_from(func.now(), item.priority),
+    )
+
+
+async def _wake_parked(session: AsyncSession, item_ids: Sequence[int]) -> None:
+    parked = await session.scalars(
+        select(Item).where(Item.id.in_(item_ids), Item.state == State.PARKED).execution_options(populate_existing=True)
+    )
+    for item in parked.all():
+        await wake(session, item, FEED, because="a new post came")
+
+
+def _opening(group: Sequence[Arrival], decision: Decision, quiet: bool) -> dict[str, Any]:
+    first, last = group[0], group[-1]
+    ended = Disposition.BACKLOG if quiet else None
+    return {
+        "conversation_id": first.conversation_id,
+        "author_id": first.author_id,
+        "customer_id": first.customer_id,
+        "language": first.post.language,
+        "state": State.DISCARDED if decision.discard else State.CLOSED if quiet else State.QUEUED,
+        "queue_id": decision.queue_id,
+        "rule_id": decision.rule_id,
+        "priority": decision.priority,
+        "requirements": decision.requirements,
+        "lane": lane_of(decision.queue_id or 0, decision.requirements),
+        "tags": decision.tags,
+        "posts": len(group),
+        "post_id": last.post_id,
+        "disposition": None if decision.discard else ended,
+        "why": {"rule": decision.rule, "rule_id": decision.rule_id},
+    }
+
+
+async def _housed(session: AsyncSession, opens: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Discarded items stand in a queue too (so that who may see them is known): the first one, if the rule has none."""
+    homeless = [row for row in opens if row["queue_id"] is None]
+    if homeless:
+        queue_id = await session.scalar(select(func.min(Queue.id)))
+        for row in homeless:
+            row.update(queue_id=queue_id, lane=lane_of(queue_id or 0, row["requirements"]))
+    return opens

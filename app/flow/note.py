@@ -1,0 +1,30 @@
+"""Note: a remark on an item, seen only inside."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import announce
+from app.errors import Invalid
+from app.flow.visibility import visible_item
+from app.listening.clean import storable
+from app.models.agent import Agent
+from app.models.reply import Note
+
+LONGEST = 10_000  # characters
+
+
+async def note(session: AsyncSession, agent: Agent, item_id: int, text: str) -> Note:
+    """Write a note on an item that the agent may see; they need not hold it.
+
+    Raises:
+        NotFound: not for their eyes.
+        Invalid: it is empty or too long.
+    """
+    item = await visible_item(session, agent, item_id)
+    kept = storable(text.strip(), LONGEST + 1)
+    if not kept or len(kept) > LONGEST:
+        raise Invalid(f"A note has between 1 and {LONGEST} characters.", field="text")
+    written = Note(item_id=item.id, agent_id=agent.id, text=kept)
+    session.add(written)
+    await session.flush()
+    announce(session, "items", [item.id])
+    return written

@@ -1,0 +1,165 @@
+"""Offers: an item reserved for one agent; accepted, declined, expired (RONA) or revoked.
+
+Locks are taken in one order everywhere: the item, then the presence of its agent. So a claim, an offer and an expiry
+that meet each other wait, and never deadlock or overfill.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import announce
+from app.errors import Conflict
+from app.flow import hold
+from app.flow.visibility import visible_item
+from app.models.agent import Agent, NotReadyReason, Presence, PresenceState
+from app.models.assignment import Offer, Outcome
+from app.models.item import ROUTER, Actor, Item, State, Verb, agent_actor, move
+from app.models.queue import Queue
+
+MOST_EXPIRED = 200  # offers taken back in one transaction
+
+_LOCK_READY = text(
+    """
+    SELECT p.load, a.capacity FROM presence p JOIN agent a ON a.id = p.agent_id
+    WHERE p.agent_id = :agent AND p.state = 'ready' AND a.active FOR UPDATE OF p
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the router decided: this item, as it was seen, for this agent, and why."""
+
+    item_id: int
+    version: int
+    agent_id: int
+    why: Mapping[str, Any]
+
+
+async def make_offer(session: AsyncSession, proposal: Proposal) -> Offer | None:
+    """Reserve an item for an agent. None when the item moved on, or the agent is not ready or has no room any more."""
+    item = await session.scalar(
+        select(Item)
+        .where(Item.id == proposal.item_id, Item.version == proposal.version, Item.state == State.QUEUED)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    if item is None:
+        return None
+    room = (await session.execute(_LOCK_READY, {"agent": proposal.agent_id})).one_or_none()
+    if room is None or room.load + item.weight > room.capacity:
+        return None
+    queue = await session.get_one(Queue, item.queue_id)
+    moved = await move(session, item, Verb.OFFER, State.OFFERED, ROUTER, why=proposal.why, agent_id=proposal.agent_id)
+    offer = Offer(
+        item_id=moved.id,
+        agent_id=proposal.agent_id,
+        expires_at=func.now() + timedelta(seconds=queue.offer_seconds),
+        why=dict(proposal.why),
+    )
+    session.add(offer)
+    await session.execute(_touch(proposal.agent_id, available_since=func.now()))
+    await session.flush()
+    return offer
+
+
+async def accept(session: AsyncSession, agent: Agent, item_id: int) -> Item:
+    """Take the item that was offered.
+
+    Raises:
+        NotFound: not for their eyes.
+        Conflict: the offer is over.
+    """
+    item = await visible_item(session, agent, item_id)
+    if item.agent_id == agent.id and item.state == State.ACTIVE:
+        return item
+    await _end(session, item, agent.id, Outcome.ACCEPTED)
+    moved = await move(session, item, Verb.ACCEPT, State.ACTIVE, agent_actor(agent.id))
+    await hold.begin(session, moved, agent.id, Verb.ACCEPT)
+    await session.execute(_touch(agent.id, misses=0))
+    return moved
+
+
+async def decline(session: AsyncSession, agent: Agent, item_id: int, reason: str = "") -> Item:
+    """Refuse the item that was offered; it goes back with its rank and is not offered to the same agent for a while.
+
+    Raises:
+        NotFound: not for their eyes.
+        Conflict: the offer is over.
+    """
+    item = await visible_item(session, agent, item_id)
+    await _end(session, item, agent.id, Outcome.DECLINED, reason)
+    await session.execute(_touch(agent.id, misses=0))
+    return await move(
+        session, item, Verb.DECLINE, State.QUEUED, agent_actor(agent.id), why={"reason": reason}, agent_id=None
+    )
+
+
+async def expire_offers(session: AsyncSession) -> int:
+    """Take back the offers whose time is over, and set agents who missed too many in a row not ready (RONA)."""
+    due = (
+        select(Offer)
+        .join(Item, Item.id == Offer.item_id)
+        .where(Offer.outcome.is_(None), Offer.expires_at <= func.now())
+        .order_by(Offer.item_id)
+        .limit(MOST_EXPIRED)
+        .with_for_update(of=Item, skip_locked=True)
+    )
+    expired = (await session.scalars(due.execution_options(populate_existing=True))).all()
+    for offer in expired:
+        await _expire(session, offer)
+    return len(expired)
+
+
+async def _expire(session: AsyncSession, offer: Offer) -> None:
+    item = await session.get_one(Item, offer.item_id, populate_existing=True)
+    if item.state != State.OFFERED or item.agent_id != offer.agent_id:
+        return  # it was answered between our look and our lock
+    await _end(session, item, offer.agent_id, Outcome.EXPIRED)
+    await move(session, item, Verb.EXPIRE, State.QUEUED, ROUTER, why={"agent_id": offer.agent_id}, agent_id=None)
+    queue = await session.get_one(Queue, item.queue_id)
+    missed = await session.scalar(
+        _touch(offer.agent_id, misses=Presence.misses + 1, available_since=func.now()).returning(Presence.misses)
+    )
+    if missed is not None and missed >= queue.misses_limit:
+        away = {"state": PresenceState.NOT_READY, "reason": NotReadyReason.MISSED, "since": func.now()}
+        await session.execute(_touch(offer.agent_id, **away).where(Presence.state == PresenceState.READY))
+        await revoke_all(session, offer.agent_id, ROUTER, because="too many offers were missed")
+
+
+async def revoke_all(session: AsyncSession, agent_id: int, actor: Actor, because: str) -> None:
+    """Take back every open offer of an agent."""
+    offered = select(Item).where(Item.agent_id == agent_id, Item.state == State.OFFERED).order_by(Item.id)
+    for item in (await session.scalars(offered.execution_options(populate_existing=True))).all():
+        await _end(session, item, agent_id, Outcome.REVOKED, because)
+        await move(session, item, Verb.REVOKE, State.QUEUED, actor, why={"because": because}, agent_id=None)
+
+
+async def _end(session: AsyncSession, item: Item, agent_id: int, outcome: Outcome, reason: str | None = None) -> None:
+    # Lock the item before its offer is written: the order of this module's docstring.
+    await session.execute(select(Item.id).where(Item.id == item.id).with_for_update())
+    ended = await session.execute(
+        update(Offer)
+        .where(Offer.item_id == item.id, Offer.agent_id == agent_id, Offer.outcome.is_(None))
+        .where(Offer.expires_at > func.now() if outcome == Outcome.ACCEPTED else Offer.outcome.is_(None))
+        .values(outcome=outcome, ended_at=func.now(), reason=reason)
+        .returning(Offer.id)
+        .execution_options(synchronize_session=False)
+    )
+    if ended.first() is None:
+        raise Conflict(f"The offer of item {item.id} is over: its time ran out, or it was taken back.")
+    announce(session, "agents", [agent_id])
+
+
+def _touch(agent_id: int, **values: Any) -> Any:
+    return (
+        update(Presence)
+        .where(Presence.agent_id == agent_id)
+        .values(values)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,205 @@
+"""The outbox: what happens to a reply between the agent's Send and the channel's answer.
+
+held -> queued     its undo time is over; what will be sent is frozen (`prepared`)
+queued -> sending  with a new attempt and a lease, committed before the call
+sending -> sent | failed | queued (certainly not delivered) | unknown (nobody can tell)
+unknown -> sent | queued | unknown for a person, after looking or after a repeat that the channel itself makes safe
+
+Every write after `sending` names its attempt, so a worker that was thought dead cannot undo what came after it.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.connectors.base import Connector, Link, OutgoingReply, Sent, Visibility
+from app.db import announce
+from app.errors import ConnectorError, RateLimited
+from app.flow.reopen import requeue
+from app.models.feed import Feed
+from app.models.item import SYSTEM, Item, State, Verb, alter
+from app.models.post import Conversation, Post
+from app.models.reply import Reply, ReplyState
+
+LEASE = timedelta(seconds=60)  # longer than the transport lets any call last
+LOOK_AFTER = timedelta(seconds=20)  # what was sent may take a while to be seen
+MOST_TRIES = 8  # without delivery, then a person decides
+MOST_LOOKS = 5
+DUE = (ReplyState.HELD, ReplyState.QUEUED, ReplyState.SENDING, ReplyState.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A reply with the post it answers and the feed that leads back to it."""
+
+    reply: Reply
+    post: Post
+    feed: Feed | None
+
+
+async def errand(session: AsyncSession, reply_id: int) -> Errand | None:
+    """Load a reply whose next step is due, locked; None when there is nothing to do or somebody is at it."""
+    due = (
+        select(Reply)
+        .where(Reply.id == reply_id, Reply.state.in_(DUE), Reply.due_at <= func.now())
+        .with_for_update(skip_locked=True)
+    )
+    reply = await session.scalar(due.execution_options(populate_existing=True))
+    if reply is None:
+        return None
+    post = await session.get_one(Post, reply.post_id)
+    return Errand(reply, post, await session.get(Feed, post.feed_id) if post.feed_id else None)
+
+
+def outgoing(errand: Errand) -> OutgoingReply:
+    """The reply as its connector wants it."""
+    reply = errand.reply
+    return OutgoingReply(
+        key=str(reply.key),
+        text=reply.text,
+        visibility=Visibility(reply.visibility),
+        to=errand.post.ref,
+        to_external_id=errand.post.external_id,
+        created_at=reply.enqueued_at or reply.created_at,
+        prepared=reply.prepared,
+        attempted_at=reply.attempted_at,
+    )
+
+
+async def enqueue(session: AsyncSession, errand: Errand, connector: Connector, link: Link) -> None:
+    """The undo time is over: freeze what will be sent. A connector that refuses it fails the reply for good."""
+    reply = errand.reply
+    reply.enqueued_at = link.now
+    reply.prepared = connector.prepare(link, outgoing(errand))
+    reply.state = ReplyState.QUEUED
+    await session.flush()
+    announce(session, "items", [reply.item_id])
+
+
+async def take(session: AsyncSession, reply: Reply) -> int:
+    """Begin an attempt; commit before the call. Returns its number, the fence of all later writes."""
+    reply.state = ReplyState.SENDING
+    reply.attempt += 1
+    reply.attempted_at = reply.attempted_at or await session.scalar(select(func.clock_timestamp()))
+    await _lease(session, reply)
+    return reply.attempt
+
+
+async def look(session: AsyncSession, reply: Reply) -> int:
+    """Begin to settle an unknown reply: it stays unknown, under a new attempt and lease."""
+    reply.attempt += 1
+    await _lease(session, reply)
+    return reply.attempt
+
+
+async def _lease(session: AsyncSession, reply: Reply) -> None:
+    await session.flush()
+    until = update(Reply).where(Reply.id == reply.id).values(due_at=func.now() + LEASE)
+    await session.execute(until.execution_options(synchronize_session=False))
+    announce(session, "items", [reply.item_id])
+
+
+async def doubt(session: AsyncSession, reply: Reply) -> None:
+    """The lease of a sending reply ran out: its worker died or hangs, and nobody knows what arrived."""
+    reply.state = ReplyState.UNKNOWN
+    reply.trouble = "The connection broke while it was sent. Careline is looking whether it arrived."
+    await session.flush()
+    announce(session, "items", [reply.item_id])
+
+
+async def succeed(session: AsyncSession, reply_id: int, attempt: int, sent: Sent) -> bool:
+    """The reply stands on the channel. False when a later attempt has taken over."""
+    stands = await _settle(
+        session,
+        reply_id,
+        attempt,
+        state=ReplyState.SENT,
+        external_id=sent.external_id,
+        url=sent.url,
+        sent_at=func.coalesce(sent.posted_at, func.now()),
+        due_at=None,
+        trouble="",
+    )
+    if stands is None:
+        return False
+    item = await session.get_one(Item, stands.item_id, with_for_update=True, populate_existing=True)
+    if item.answered_at is None:
+        await alter(session, item, Verb.ANSWER, SYSTEM, answered_at=func.now(), why={"reply_id": reply_id})
+    return True
+
+
+async def fail(session: AsyncSession, reply_id: int, attempt: int, error: ConnectorError) -> bool:
+    """The call went wrong: try again later, give up with the cause, or say that nobody knows."""
+    reply = await session.get_one(Reply, reply_id, populate_existing=True)
+    if error.delivered is None:
+        changes: dict[str, Any] = {"state": ReplyState.UNKNOWN, "due_at": func.now() + LOOK_AFTER}
+    elif error.permanent or reply.attempt >= MOST_TRIES:
+        changes = {"state": ReplyState.FAILED, "due_at": None}
+    else:
+        changes = {"state": ReplyState.QUEUED, "due_at": func.now() + pause(reply.attempt, error)}
+    settled = await _settle(session, reply_id, attempt, trouble=error.message, **changes)
+    if settled is not None and settled.state == ReplyState.FAILED:
+        await bring_back(session, settled.item_id)
+    return settled is not None
+
+
+def pause(attempt: int, error: ConnectorError) -> timedelta:
+    """How long to wait before the next try: what the channel asks for, else 5 s doubled each time, at most 15 min."""
+    if isinstance(error, RateLimited):
+        return max(error.retry_after, timedelta(seconds=1))
+    return min(timedelta(seconds=5 * 2 ** max(attempt - 1, 0)), timedelta(minutes=15))
+
+
+async def not_found(session: AsyncSession, reply_id: int, attempt: int) -> bool:
+    """We looked, and the reply does not stand there: send it again."""
+    return await _settle(session, reply_id, attempt, state=ReplyState.QUEUED, due_at=func.now(), trouble="") is not None
+
+
+async def leave_to_person(session: AsyncSession, reply_id: int, attempt: int, why: str) -> bool:
+    """Nothing more can be found out by us: the desk asks 'Did it arrive?'."""
+    trouble = f"{why} Look at the channel: if the reply stands there, say so; if not, send it again."
+    settled = await _settle(session, reply_id, attempt, state=ReplyState.UNKNOWN, due_at=None, trouble=trouble)
+    if settled is not None:
+        await bring_back(session, settled.item_id)
+    return settled is not None
+
+
+async def look_later(session: AsyncSession, reply_id: int, attempt: int, error: ConnectorError) -> bool:
+    """Looking failed too: look again later, a few times, then leave it to a person."""
+    if attempt >= MOST_TRIES + MOST_LOOKS or (error.permanent and error.delivered is False):
+        return await leave_to_person(session, reply_id, attempt, error.message)
+    later = func.now() + pause(attempt, error)
+    return await _settle(session, reply_id, attempt, state=ReplyState.UNKNOWN, due_at=later) is not None
+
+
+async def bring_back(session: AsyncSession, item_id: int) -> None:
+    """An item that was closed although its reply did not arrive goes back to its queue, unless another is open."""
+    item = await session.get_one(Item, item_id, populate_existing=True)
+    if item.state != State.CLOSED:
+        return
+    lock = select(Conversation.id).where(Conversation.id == item.conversation_id).with_for_update()
+    await session.execute(lock)
+    newer = select(Item.id).where(Item.conversation_id == item.conversation_id, Item.id > item.id)
+    if await session.scalar(newer.limit(1)) is None:
+        await requeue(session, item, SYSTEM, because="its reply did not arrive")
+
+
+async def _settle(session: AsyncSession, reply_id: int, attempt: int, **changes: Any) -> Reply | None:
+    statement = (
+        update(Reply)
+        .where(
+            Reply.id == reply_id,
+            Reply.attempt == attempt,
+            Reply.state.in_((ReplyState.SENDING, ReplyState.UNKNOWN)),
+        )
+        .values(changes)
+        .returning(Reply)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    settled = (await session.scalars(statement)).one_or_none()
+    if settled is not None:
+        announce(session, "items", [settled.item_id])
+    return settled

@@ -1,0 +1,183 @@
+"""A poll of one feed: its lease, what it brought, and when it is tried again. No feed waits for another."""
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.connectors.base import Batch, IncomingPost, Rejected
+from app.db import announce
+from app.errors import CarelineError, ConfigurationError, RateLimited, Unauthorized
+from app.flow.ingest import Ingested, ingest
+from app.flow.wording import in_words
+from app.models.account import Account
+from app.models.feed import Feed, Health, Quarantine
+
+LEASE = timedelta(seconds=120)  # a poll that takes longer is thought dead; its fence keeps it from writing
+LONGEST_PAUSE = timedelta(minutes=30)
+JITTER = 0.1  # of every wait, so that feeds do not march in step
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What one poll came to; `lost` when another worker had taken the feed over meanwhile."""
+
+    ingested: Ingested
+    quarantined: int
+    lost: bool = False
+
+
+async def take_feed(session: AsyncSession, feed_id: int) -> Feed | None:
+    """Lease a feed that is due; None when it is not, or somebody has it. Commit before the call."""
+    statement = (
+        update(Feed)
+        .where(
+            Feed.id == feed_id,
+            Feed.enabled,
+            Feed.next_poll_at <= func.now(),
+            or_(Feed.leased_until.is_(None), Feed.leased_until <= func.now()),
+        )
+        .values(attempt=Feed.attempt + 1, leased_until=func.now() + LEASE)
+        .returning(Feed)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return (await session.scalars(statement)).one_or_none()
+
+
+async def keep_batch(session: AsyncSession, feed: Feed, batch: Batch) -> Polled:
+    """Store what a poll brought, with the cursor, in the caller's one transaction; plan the next poll.
+
+    Nothing is stored when the lease was lost: `lost` is True and the caller rolls back.
+    """
+    quiet = feed.synced_at is None and not feed.import_backlog
+    ingested, poison = await _ingest_apart(session, feed, batch.posts, quiet)
+    rejected = (*batch.rejected, *poison)
+    await quarantine(session, feed.id, rejected)
+    wait = next_wait(feed, ingested)
+    changes: dict[str, Any] = {
+        "cursor": batch.cursor,
+        "interval": wait,
+        "next_poll_at": func.now() + timedelta(seconds=0 if batch.more else jittered(wait)),
+        "health": Health.DEGRADED if batch.notice else Health.OK,
+        "trouble": batch.notice,
+        "failures": 0,
+        "ok_at": func.now(),
+    }
+    if not batch.more:
+        changes["synced_at"] = func.coalesce(Feed.synced_at, func.now())
+    if ingested.posts:
+        changes["post_at"] = func.now()
+    if feed.account_id is not None:
+        await session.execute(update(Account).where(Account.id == feed.account_id, Account.needs_reconnect).values(
+            needs_reconnect=False, trouble=""))  # fmt: skip
+    return Polled(ingested, len(rejected), lost=not await _write(session, feed, changes))
+
+
+async def keep_failure(session: AsyncSession, feed: Feed, error: CarelineError) -> bool:
+    """Note why a poll failed and when to try again; a permanent cause stops the feed until a person acts."""
+    permanent = bool(getattr(error, "permanent", False)) or isinstance(error, ConfigurationError)
+    if isinstance(error, Unauthorized) and feed.account_id is not None:
+        broken = update(Account).where(Account.id == feed.account_id)
+        await session.execute(broken.values(needs_reconnect=True, trouble=error.message))
+    pause = error.retry_after if isinstance(error, RateLimited) else back_off(feed)
+    changes = {
+        "health": Health.STOPPED if permanent else Health.FAILING,
+        "trouble": error.message,
+        "failures": Feed.failures + 1,
+        "next_poll_at": func.now() + timedelta(seconds=jittered(pause.total_seconds())),
+    }
+    return await _write(session, feed, changes)
+
+
+async def postpone(session: AsyncSession, feed: Feed, wait: timedelta, reason: str) -> bool:
+    """Give the lease back and poll later: the credential's budget is used up."""
+    changes = {
+        "next_poll_at": func.now() + timedelta(seconds=jittered(wait.total_seconds())),
+        "health": Health.DEGRADED,
+        "trouble": reason,
+    }
+    return await _write(session, feed, changes)
+
+
+async def _write(session: AsyncSession, feed: Feed, changes: dict[str, Any]) -> bool:
+    written = await session.execute(
+        update(Feed)
+        .where(Feed.id == feed.id, Feed.attempt == feed.attempt)
+        .values(leased_until=None, **changes)
+        .returning(Feed.id)
+        .execution_options(synchronize_session=False)
+    )
+    announce(session, "feeds", [feed.id])
+    return written.first() is not None
+
+
+async def _ingest_apart(
+    session: AsyncSession, feed: Feed, posts: tuple[IncomingPost, ...], quiet: bool
+) -> tuple[Ingested, list[Rejected]]:
+    """Ingest all at once; if the database refuses the batch, one by one, so that a poison post stands alone."""
+    try:
+        async with session.begin_nested():
+            return await ingest(session, feed, posts, quiet=quiet), []
+    except DBAPIError as refusal:
+        if refusal.connection_invalidated or not posts:
+            raise
+    total, poison = Ingested(), []
+    for post in posts:
+        try:
+            async with session.begin_nested():
+                total += await ingest(session, feed, (post,), quiet=quiet)
+        except DBAPIError as refusal:
+            if refusal.connection_invalidated:
+                raise
+            poison.append(Rejected(post.external_id, in_words(refusal), post.payload))
+    return total, poison
+
+
+async def quarantine(session: AsyncSession, feed_id: int, rejected: tuple[Rejected, ...]) -> None:
+    """Keep entries that could not be read or stored, with their payload, for a person to retry or drop."""
+    for entry in rejected:
+        statement = insert(Quarantine).values(
+            feed_id=feed_id, external_id=entry.external_id, reason=entry.reason, payload=entry.payload
+        )
+        again = {
+            "reason": entry.reason,
+            "payload": entry.payload,
+            "tries": Quarantine.tries + 1,
+            "last_at": func.now(),
+        }
+        await session.execute(
+            statement.on_conflict_do_update(index_elements=[Quarantine.feed_id, Quarantine.external_id], set_=again)
+        )
+
+
+def next_wait(feed: Feed, ingested: Ingested) -> int:
+    """Seconds to the next poll: halved when something new came, half as long again when not, within the feed's bounds."""
+    wait = feed.interval // 2 if ingested.posts else feed.interval + max(feed.interval // 2, 1)
+    return max(feed.min_interval, min(wait, feed.max_interval))
+
+
+def back_off(feed: Feed) -> timedelta:
+    """The wait after a failure: the feed's shortest interval, doubled with each failure in a row, at most 30 min."""
+    return min(timedelta(seconds=feed.min_interval * 2 ** min(feed.failures, 10)), LONGEST_PAUSE)
+
+
+def jittered(seconds: float) -> float:
+    """The same wait, up to a tenth longer or shorter."""
+    return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - jitter guards nothing
+
+
+async def due_feeds(session: AsyncSession, most: int = 200) -> list[int]:
+    """Feeds whose next poll is due and that nobody has."""
+    due = (
+        select(Feed.id)
+        .where(Feed.enabled, Feed.next_poll_at <= func.now())
+        .where(or_(Feed.leased_until.is_(None), Feed.leased_until <= func.now()))
+        .order_by(Feed.next_poll_at)
+        .limit(most)
+    )
+    return list(await session.scalars(due))

@@ -1,0 +1,249 @@
+"""Reply: what an agent wrote goes out, after a moment in which it can be taken back.
+
+The composer's `key` makes it once: a form sent twice finds its reply already on the way.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import jobs
+from app.connectors import registry
+from app.connectors.base import Visibility
+from app.connectors.length import left
+from app.db import announce
+from app.errors import Conflict, Invalid
+from app.flow.claim import claim
+from app.flow.close import close
+from app.flow.reopen import requeue
+from app.flow.visibility import held_item, own_reply, visible_item
+from app.listening.clean import storable
+from app.models.agent import Agent
+from app.models.feed import Feed
+from app.models.item import Disposition, Item, State, agent_actor
+from app.models.post import Post
+from app.models.queue import Queue
+from app.models.reply import Reply, ReplyState
+
+WIDTH = (Visibility.DIRECT, Visibility.FOLLOWERS, Visibility.UNLISTED, Visibility.PUBLIC)  # from narrow to wide
+
+
+@dataclass(frozen=True, slots=True)
+class Answerable:
+    """What a reply to an item's newest post may be."""
+
+    post: Post
+    account_id: int | None
+    visibilities: tuple[Visibility, ...]  # never wider than the post that is answered
+
+
+async def answerable(session: AsyncSession, item: Item) -> Answerable:
+    """Say how an item can be answered.
+
+    Raises:
+        Conflict: its channel takes no replies, or its feed is gone.
+    """
+    post = await session.get_one(Post, item.post_id)
+    feed = await session.get(Feed, post.feed_id) if post.feed_id else None
+    capabilities = registry.get(item.channel).capabilities
+    if feed is None:
+        raise Conflict("The feed that brought this post was removed, so there is no way back to its author.")
+    if not capabilities.reply:
+        raise Conflict("This channel takes no replies. Open the post and answer there, then close the item.")
+    narrow = [v for v in capabilities.visibilities or (Visibility.PUBLIC,) if _fits(v, post.visibility)]
+    return Answerable(post, feed.account_id, tuple(narrow) or (Visibility(post.visibility),))
+
+
+def _fits(visibility: Visibility, post: str) -> bool:
+    return WIDTH.index(visibility) <= WIDTH.index(Visibility(post))
+
+
+async def reply(
+    session: AsyncSession,
+    agent: Agent,
+    item_id: int,
+    text: str,
+    visibility: str,
+    *,
+    key: UUID | None = None,
+    then_close: Disposition | None = None,
+) -> Reply:
+    """Hold a reply for the queue's undo time, after which the outbox sends it. The agent must hold the item.
+
+    Raises:
+        NotFound, Conflict: see `held_item` and `answerable`; or the item is not active.
+        Invalid: empty, too long for the channel, or wider than the post that is answered.
+    """
+    key = key or uuid4()
+    known = await session.scalar(select(Reply).where(Reply.key == key, Reply.state != ReplyState.DRAFT))
+    if known is not None:
+        await own_reply(session, agent, known.id)
+        return known
+    item = await held_item(session, agent, item_id)
+    if item.state != State.ACTIVE:
+        raise Conflict(f"Item {item_id} is {item.state}. Wake it before you answer.")
+    way = await answerable(session, item)
+    body = checked(item.channel, text, visibility, way)
+    held = await _hold(session, agent, item, way, key=key, text=body, visibility=visibility, then_close=then_close)
+    if then_close is not None:
+        await close(session, agent, item_id, then_close)
+    announce(session, "items", [item.id])
+    return held
+
+
+def checked(channel: str, text: str, visibility: str, way: Answerable) -> str:
+    """The text as it will be sent.
+
+    Raises:
+        Invalid: empty, too long for the channel, or an audience that it may not have.
+    """
+    body = storable(text).strip()
+    if not body:
+        raise Invalid("Write something before you send it.", field="text")
+    if visibility not in way.visibilities:
+        raise Invalid(f"A reply here can be {' or '.join(way.visibilities)}, not {visibility}.", field="visibility")
+    connector = registry.get(channel)
+    room = left(body, connector.capabilities, connector.lead(way.post.ref))
+    if room is not None and room < 0:
+        raise Invalid(f"The reply is {-room} too long for this channel. Shorten it.", field="text")
+    return body
+
+
+async def _hold(
+    session: AsyncSession,
+    agent: Agent,
+    item: Item,
+    way: Answerable,
+    *,
+    key: UUID,
+    text: str,
+    visibility: str,
+    then_close: Disposition | None,
+) -> Reply:
+    queue = await session.get_one(Queue, item.queue_id)
+    other = delete(Reply).where(
+        Reply.item_id == item.id, Reply.agent_id == agent.id, Reply.state == ReplyState.DRAFT, Reply.key != key
+    )
+    await session.execute(other.execution_options(synchronize_session=False))
+    values = {
+        "text": text,
+        "visibility": visibility,
+        "state": ReplyState.HELD,
+        "then_close": then_close,
+        "post_id": way.post.id,
+        "account_id": way.account_id,
+        "due_at": func.now() + timedelta(seconds=queue.undo_seconds),
+    }
+    fixed = {
+        "key": key,
+        "item_id": item.id,
+        "conversation_id": item.conversation_id,
+        "agent_id": agent.id,
+        "channel": item.channel,
+    }
+    held = await session.scalar(
+        insert(Reply)
+        .values(**fixed, **values)
+        .on_conflict_do_update(
+            index_elements=[Reply.key],
+            set_=values,
+            where=(Reply.state == ReplyState.DRAFT) & (Reply.agent_id == agent.id) & (Reply.item_id == item.id),
+        )
+        .returning(Reply)
+        .execution_options(populate_existing=True)
+    )
+    if held is None:
+        raise Conflict("This reply is on its way already.")
+    await jobs.defer(session, jobs.SEND, "reply_id", [held.id], delay=queue.undo_seconds)
+    return held
+
+
+async def undo(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
+    """Take a reply back while it is held: it is a draft again, and an item closed with it is in hand again.
+
+    Raises:
+        NotFound, Forbidden: not theirs.
+        Conflict: it has left.
+    """
+    found = await own_reply(session, agent, reply_id)
+    closed_with = found.then_close
+    newer = delete(Reply).where(
+        Reply.item_id == found.item_id, Reply.agent_id == found.agent_id, Reply.state == ReplyState.DRAFT
+    )
+    await session.execute(newer.execution_options(synchronize_session=False))
+    back = await _step(session, reply_id, ReplyState.HELD, state=ReplyState.DRAFT, then_close=None, due_at=None)
+    if back is None:
+        raise Conflict("It is too late to undo: the reply has left. Write another one if something is wrong.")
+    item = await visible_item(session, agent, found.item_id)
+    if closed_with is not None and item.state == State.CLOSED:
+        await requeue(session, item, agent_actor(agent.id), because="the closing reply was taken back")
+        await claim(session, agent, item.id)
+    announce(session, "items", [item.id])
+    return back
+
+
+async def send_now(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
+    """Do not wait for the undo time to pass.
+
+    Raises:
+        NotFound, Forbidden: not theirs.
+        Conflict: it has left already, or was taken back.
+    """
+    await own_reply(session, agent, reply_id)
+    due = await _step(session, reply_id, ReplyState.HELD, state=ReplyState.HELD, due_at=func.now())
+    if due is None:
+        raise Conflict("This reply is not held any more.")
+    await jobs.defer(session, jobs.SEND, "reply_id", [reply_id])
+    return due
+
+
+async def retry(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
+    """Send a failed reply again, or one whose fate is unknown and that a person knows not to have arrived.
+
+    Raises:
+        NotFound, Forbidden: not theirs.
+        Conflict: it did not fail.
+    """
+    found = await own_reply(session, agent, reply_id)
+    stuck = ReplyState(found.state)
+    if stuck not in {ReplyState.FAILED, ReplyState.UNKNOWN}:
+        raise Conflict("Only a reply that failed, or whose fate is unknown, can be sent again.")
+    again = await _step(session, reply_id, stuck, state=ReplyState.QUEUED, due_at=func.now(), trouble="")
+    if again is None:
+        raise Conflict("The reply's state changed just now. Look at it again.")
+    await jobs.defer(session, jobs.SEND, "reply_id", [reply_id])
+    announce(session, "items", [found.item_id])
+    return again
+
+
+async def arrived(session: AsyncSession, agent: Agent, reply_id: int, url: str = "") -> Reply:
+    """A person has looked: the reply whose fate was unknown stands on the channel.
+
+    Raises:
+        NotFound, Forbidden: not theirs.
+        Conflict: its fate is known.
+    """
+    found = await own_reply(session, agent, reply_id)
+    settled = await _step(
+        session, reply_id, ReplyState.UNKNOWN, state=ReplyState.SENT, sent_at=func.now(), due_at=None,
+        url=url or None, trouble="",
+    )  # fmt: skip
+    if settled is None:
+        raise Conflict("The reply's fate is known by now. Look at it again.")
+    announce(session, "items", [found.item_id])
+    return settled
+
+
+async def _step(session: AsyncSession, reply_id: int, seen: ReplyState, **changes: object) -> Reply | None:
+    statement = (
+        update(Reply)
+        .where(Reply.id == reply_id, Reply.state == seen)
+        .values(changes)
+        .returning(Reply)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return (await session.scalars(statement)).one_or_none()

@@ -1,0 +1,144 @@
+"""Triage: ordered rules decide the queue, skills, priority and tags of a post, or discard it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Self
+
+import re2
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.connectors.base import IncomingPost, PostKind
+from app.errors import ConfigurationError
+from app.listening.clean import matchable
+from app.models.rule import Rule
+
+MOST_PATTERN_MEMORY = 8 << 20  # bytes RE2 may use for one pattern
+
+
+class Conditions(BaseModel):
+    """What a post must be like. An empty condition always holds; all that are given must hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    channels: tuple[str, ...] = Field(default=(), title="Channel is one of")
+    feeds: tuple[int, ...] = Field(default=(), title="Feed is one of")
+    kinds: tuple[PostKind, ...] = Field(default=(), title="Post is a")
+    author: str = Field(default="", title="Author's handle contains")
+    contains: tuple[str, ...] = Field(default=(), title="Text contains one of")
+    matches: str = Field(default="", title="Text matches the pattern (RE2)")
+    languages: tuple[str, ...] = Field(default=(), title="Language is one of", examples=["de", "pt-BR"])
+    followers_min: int | None = Field(default=None, ge=0, title="Followers, at least")
+    followers_max: int | None = Field(default=None, ge=0, title="Followers, at most")
+
+    @field_validator("matches")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        if pattern:
+            compiled(pattern)
+        return pattern
+
+
+@lru_cache(maxsize=512)
+def compiled(pattern: str) -> Any:
+    """Compile an admin's pattern with RE2, case-insensitive: linear time, whatever was typed.
+
+    Raises:
+        ValueError: the pattern is not one; says where.
+    """
+    options = re2.Options()
+    options.case_sensitive = False
+    options.max_mem = MOST_PATTERN_MEMORY
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        cause = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
+        raise ValueError(f"'{pattern}' is not a pattern that RE2 knows: {cause}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a post goes, and by which rule."""
+
+    rule_id: int
+    rule: str
+    discard: bool
+    queue_id: int | None
+    priority: int
+    requirements: Mapping[str, int]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A rule made ready for many posts."""
+
+    conditions: Conditions
+    decision: Decision
+    words: tuple[str, ...] = field(default=())
+
+    def holds(self, post: IncomingPost, channel: str, feed_id: int, text: str) -> bool:
+        """Whether every condition holds for the post, whose matchable text is given."""
+        c = self.conditions
+        followers = post.author.followers or 0
+        return (
+            (not c.channels or channel in c.channels)
+            and (not c.feeds or feed_id in c.feeds)
+            and (not c.kinds or post.kind in c.kinds)
+            and (c.followers_min is None or followers >= c.followers_min)
+            and (c.followers_max is None or followers <= c.followers_max)
+            and (not c.author or c.author.casefold() in post.author.handle.casefold())
+            and (not c.languages or _speaks(post.language, c.languages))
+            and (not self.words or any(word in text.casefold() for word in self.words))
+            and (not c.matches or compiled(c.matches).search(text) is not None)
+        )
+
+
+def _speaks(language: str | None, wanted: tuple[str, ...]) -> bool:
+    spoken = (language or "").lower()
+    return any(spoken == w.lower() or spoken.startswith(w.lower() + "-") for w in wanted)
+
+
+def prepare(rule: Rule) -> Prepared:
+    """Make a stored rule ready: conditions parsed, words folded."""
+    conditions = Conditions.model_validate(rule.conditions)
+    decision = Decision(
+        rule_id=rule.id,
+        rule=rule.name,
+        discard=rule.discard,
+        queue_id=rule.queue_id,
+        priority=rule.priority,
+        requirements=dict(rule.requirements),
+        tags=tuple(rule.tags),
+    )
+    return Prepared(conditions, decision, tuple(matchable(word).casefold() for word in conditions.contains if word))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The enabled rules in order. The first that holds decides."""
+
+    prepared: tuple[Prepared, ...]
+
+    @classmethod
+    async def load(cls, session: AsyncSession) -> Self:
+        """Read the rules as they stand in this transaction."""
+        rows = await session.scalars(select(Rule).where(Rule.enabled).order_by(Rule.position))
+        return cls(tuple(prepare(rule) for rule in rows))
+
+    def decide(self, post: IncomingPost, channel: str, feed_id: int) -> Decision:
+        """Find the rule for a post.
+
+        Raises:
+            ConfigurationError: no rule holds, so the one that catches all is missing.
+        """
+        text = matchable(f"{post.title}\n{post.text}" if post.title else post.text)
+        for rule in self.prepared:
+            if rule.holds(post, channel, feed_id, text):
+                return rule.decision
+        raise ConfigurationError(
+            f"No rule takes post {post.external_id}. The last rule must catch all: add one under Setup, Rules."
+        )

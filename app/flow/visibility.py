@@ -1,0 +1,70 @@
+"""Who may see and do what: agents and supervisors the queues of their teams, admins everything."""
+
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import Conflict, Forbidden, NotFound
+from app.models.agent import Agent, Role, TeamMember
+from app.models.item import Item, State
+from app.models.queue import Queue
+from app.models.reply import Reply
+
+
+def visible_queues(agent: Agent) -> Select[Any]:
+    """The ids of the queues whose items the agent may see, as a subquery."""
+    queues = select(Queue.id)
+    if agent.is_at_least(Role.ADMIN):
+        return queues
+    teams = select(TeamMember.team_id).where(TeamMember.agent_id == agent.id)
+    return queues.where(Queue.team_id.in_(teams))
+
+
+async def visible_item(session: AsyncSession, agent: Agent, item_id: int) -> Item:
+    """The item, if the agent may see it: in a queue of theirs, or in their own hands.
+
+    Raises:
+        NotFound: there is none, or it is not for their eyes.
+    """
+    seen = select(Item).where(
+        Item.id == item_id, Item.queue_id.in_(visible_queues(agent)) | (Item.agent_id == agent.id)
+    )
+    item = await session.scalar(seen.execution_options(populate_existing=True))
+    if item is None:
+        raise NotFound(f"There is no item {item_id}, or it is not in a queue of your teams.")
+    return item
+
+
+async def held_item(session: AsyncSession, agent: Agent, item_id: int) -> Item:
+    """The item, if the agent holds it (active or parked) or supervises its queue.
+
+    Raises:
+        NotFound: not for their eyes.
+        Conflict: nobody, or somebody else, holds it.
+    """
+    item = await visible_item(session, agent, item_id)
+    if item.agent_id == agent.id and item.state != State.OFFERED:
+        return item
+    if item.agent_id is None or item.state == State.OFFERED:
+        raise Conflict(f"Nobody holds item {item_id} now. Claim it first.")
+    if agent.is_at_least(Role.SUPERVISOR):
+        return item
+    holder = await session.get_one(Agent, item.agent_id)
+    raise Conflict(f"{holder.name} holds item {item_id}. Ask them for it, or look at it only.")
+
+
+async def own_reply(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
+    """A reply that the agent wrote, or may look after as a supervisor of its queue.
+
+    Raises:
+        NotFound: not for their eyes.
+        Forbidden: a colleague's.
+    """
+    reply = await session.get(Reply, reply_id, populate_existing=True)
+    if reply is None:
+        raise NotFound(f"There is no reply {reply_id}.")
+    await visible_item(session, agent, reply.item_id)
+    if reply.agent_id != agent.id and not agent.is_at_least(Role.SUPERVISOR):
+        raise Forbidden("This reply is a colleague's. Ask them, or a supervisor.")
+    return reply

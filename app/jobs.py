@@ -1,0 +1,32 @@
+"""Deferring background jobs in the transaction that needs them.
+
+Jobs run on procrastinate (`app.workers.tasks`); a job is only a nudge: what is to be done stands in our own rows, and a
+sweep finds what a lost job leaves behind.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+POLL = "poll_feed"
+SEND = "send_reply"
+PRIORITY = {SEND: 10, POLL: 0}  # replies come before polls
+
+_DEFER = text(
+    """
+    INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
+    SELECT 'default', :task, :priority, NULL, :task || ':' || id, jsonb_build_object(CAST(:argument AS text), id),
+           now() + make_interval(secs => :delay)
+    FROM unnest(CAST(:ids AS bigint[])) AS id
+    ON CONFLICT DO NOTHING
+    """
+)
+
+
+async def defer(session: AsyncSession, task: str, argument: str, ids: Sequence[int], delay: float = 0) -> None:
+    """Enqueue one job an id, `delay` seconds from now; an id that already waits in the queue is not doubled."""
+    if ids:
+        bound: dict[str, Any] = {"task": task, "priority": PRIORITY[task], "argument": argument, "delay": delay}
+        await session.execute(_DEFER, {**bound, "ids": list(ids)})
