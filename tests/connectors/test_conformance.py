@@ -27,12 +27,12 @@ def _cases() -> Iterator[object]:
                 yield pytest.param(make, run, id=f"{variant}-{run.__name__}")
 
 
-@pytest.mark.parametrize(("make", "run"), _cases())
+@pytest.mark.parametrize(("make", "run"), list(_cases()))
 async def test_conformance(make: Make, run: conformance.Check) -> None:
     await run(make())
 
 
-@pytest.mark.parametrize("name", registry.BUILT_IN)
+@pytest.mark.parametrize("name", list(registry.BUILT_IN))
 def test_every_connector_has_a_fake_server(name: str) -> None:
     assert _variants(name)
     for make in _variants(name).values():

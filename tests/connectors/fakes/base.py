@@ -72,6 +72,7 @@ class FakeChannel(ABC):
     page_size: int = 20  # posts in one page of the channel's answers
     window: int | None = None  # how many posts the channel shows at most (an RSS document); None: all
     shows_own: bool = False  # whether this variant's feed can show what our own account wrote
+    shows_direct: bool = True  # whether it can show direct messages (where the channel has them)
     lenient: bool = False  # a format that is still readable when it is cut (XML feeds)
     rate_wait: timedelta = timedelta(seconds=137)  # what the channel asks for when it limits us
     broken_arrivals: bool = True  # whether an unreadable entry can be among readable ones

@@ -1,0 +1,226 @@
+"""Mastodon, and any server that speaks its API (GoToSocial, Pleroma, Akkoma, Friendica ...).
+
+Rules: docs.joinmastodon.org/methods/{notifications,timelines,accounts,search,statuses,instance}.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+import httpx
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+
+from app.connectors.base import (
+    Batch,
+    Capabilities,
+    Check,
+    Connector,
+    IncomingAuthor,
+    IncomingPost,
+    Json,
+    Length,
+    Link,
+    OutgoingReply,
+    Sent,
+    SettingsModel,
+    Visibility,
+)
+from app.connectors.mastodon_api import Server
+from app.connectors.mastodon_posts import read_account, read_post
+from app.connectors.mastodon_reply import body_of, find_among_own, lead_of, sent_as
+from app.connectors.mastodon_threads import Threads
+from app.connectors.mastodon_walk import NOWHERE, Walk, read_source, status_of
+from app.errors import ConnectorError, Malformed, Refused
+
+_USUAL_LIMIT = 500
+
+
+class Source(StrEnum):
+    """What a feed brings."""
+
+    MENTIONS = "mentions"
+    HASHTAG = "hashtag"
+    ACCOUNT = "account"
+    SEARCH = "search"
+
+
+def _server_address(value: str) -> str:
+    """Scheme and host only, so that paths can be put behind it."""
+    try:
+        url = httpx.URL(value if "://" in value else f"https://{value}")
+    except httpx.InvalidURL as error:
+        message = "this is no web address"
+        raise ValueError(message) from error
+    if url.scheme not in {"https", "http"} or not url.host or url.userinfo:
+        message = "give the address that you sign in at, like https://mastodon.example"
+        raise ValueError(message)
+    return str(url.copy_with(path="/", query=None, fragment=None)).rstrip("/")
+
+
+class MastodonSettings(SettingsModel):
+    """Which posts to bring."""
+
+    source: Source = Field(default=Source.MENTIONS, title="Bring", description="Mentions include direct messages.")
+    value: str = Field(
+        default="",
+        title="Hashtag, account or words",
+        description="Not needed for mentions. A hashtag, an account like @name@server, or the words to search for.",
+        max_length=500,
+        examples=["#northwind"],
+    )
+    include_reposts: bool = Field(default=False, title="Include boosts", description="Posts that others passed on.")
+
+    @model_validator(mode="after")
+    def _value_where_needed(self) -> "MastodonSettings":
+        if self.source is not Source.MENTIONS and not self.value.strip("#@ "):
+            message = f"say which {self.source.value} to follow"
+            raise ValueError(message)
+        return self
+
+
+class MastodonCredentials(SettingsModel):
+    """How to get in."""
+
+    server: Annotated[str, AfterValidator(_server_address)] = Field(
+        title="Server",
+        description="Where the account lives.",
+        max_length=300,
+        examples=["https://mastodon.example"],
+        json_schema_extra={"format": "url"},
+    )
+    access_token: SecretStr = Field(
+        title="Access token",
+        description="Preferences, Development, New application; scopes read and write:statuses.",
+        min_length=1,
+    )
+
+
+class MastodonConnector(Connector):
+    """Mentions, hashtags, accounts and searches in; replies and direct messages out."""
+
+    name: ClassVar[str] = "mastodon"
+    title: ClassVar[str] = "Mastodon"
+    help: ClassVar[str] = (
+        "Brings mentions and direct messages, a hashtag, an account or a search from Mastodon or a server that speaks "
+        "its API, and sends replies. On the server, under Preferences, Development, create an application with the "
+        "scopes read and write:statuses, and copy its access token."
+    )
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        reply=True,
+        direct=True,
+        threads=True,
+        idempotent=True,
+        find_sent=True,
+        visibilities=(Visibility.PUBLIC, Visibility.UNLISTED, Visibility.FOLLOWERS, Visibility.DIRECT),
+        length_limit=_USUAL_LIMIT,
+        length_counts=Length.MASTODON,
+    )
+    Settings: ClassVar[type[SettingsModel]] = MastodonSettings
+    Credentials: ClassVar[type[SettingsModel] | None] = MastodonCredentials
+
+    async def check(self, link: Link) -> Check:
+        """Say who we are there, what the server is, and show its newest post for this feed."""
+        server = Server(link)
+        me = await self._me(server)
+        notices = await _notices(server)
+        sample = await self._sample(link, server, me)
+        if sample is None and link.settings.source is Source.SEARCH:
+            notices.append("The search found nothing; a server without full-text search never finds anything.")
+        return Check(
+            message=f"Signed in to {server.host} as @{me.handle}.", account=me, sample=sample, notices=tuple(notices)
+        )
+
+    async def fetch(self, link: Link, cursor: Json) -> Batch:
+        """Bring what is new, newest pages first, at most three pages a call; `more` goes on below them."""
+        server = Server(link)
+        me = link.account or await self._me(server)
+        return await Walk(server, link.settings, me, cursor).batch()
+
+    def lead(self, to: Json) -> str:
+        """The mention of who is answered; without it they would not be told."""
+        return lead_of(to)
+
+    def prepare(self, link: Link, reply: OutgoingReply) -> Json:
+        """The body of the status. Raises Refused when it is too long, or would reach people it is not for."""
+        return body_of(reply, self.capabilities)
+
+    async def send(self, link: Link, reply: OutgoingReply) -> Sent:
+        """Send once. A second try first looks whether the first one stands.
+
+        Servers keep an `Idempotency-Key` for an hour at most, and some ignore it.
+        """
+        server = Server(link)
+        if reply.attempted_at is not None:
+            found = await self._look_before_repeating(server, reply)
+            if found is not None:
+                return found
+        raw = await server.post("/api/v1/statuses", reply.prepared, reply.key)
+        sent = sent_as(raw, server.budget)
+        if sent is None:
+            raise Malformed(f"{server.host} took the reply but did not say where it stands.")
+        return sent
+
+    async def find_sent(self, link: Link, reply: OutgoingReply) -> Sent | None:
+        """Look through our own statuses since shortly before the first try, for this text under this post."""
+        return await self._find(Server(link), reply)
+
+    async def _look_before_repeating(self, server: Server, reply: OutgoingReply) -> Sent | None:
+        try:
+            return await self._find(server, reply)
+        except ConnectorError as error:
+            error.delivered = None  # this look failed, the first try may stand all the same
+            raise
+
+    async def _find(self, server: Server, reply: OutgoingReply) -> Sent | None:
+        account = await server.get_object("/api/v1/accounts/verify_credentials")
+        return await find_among_own(server, str(account.get("id")), reply)
+
+    async def _me(self, server: Server) -> IncomingAuthor:
+        me = read_account(await server.get_object("/api/v1/accounts/verify_credentials"), server.host)
+        if me is None:
+            raise Malformed(f"{server.host} did not say which account the access token is for.")
+        return me
+
+    async def _sample(self, link: Link, server: Server, me: IncomingAuthor) -> IncomingPost | None:
+        page, _ = await read_source(server, link.settings, None, {})
+        threads = Threads(server)
+        for entry in page.entries:
+            raw = status_of(entry)
+            try:
+                read_post(raw, NOWHERE, me, server.host)
+                return read_post(raw, await threads.place(raw), me, server.host)
+            except ValidationError:
+                continue
+        return None
+
+
+async def _notices(server: Server) -> list[str]:
+    """What this server does otherwise, as far as it says so (instance v2, else v1)."""
+    instance = await _instance(server)
+    if not instance:
+        return ["The server does not describe itself, so its limits are unknown; replies are kept to 500 characters."]
+    notices = []
+    version = str(instance.get("version", ""))
+    if "compatible" in version.lower():
+        notices.append(f"This is not Mastodon itself ({version[:100]}); a reply sent twice is found by looking.")
+    limit = _deep(instance, "configuration", "statuses", "max_characters") or instance.get("max_toot_chars")
+    if isinstance(limit, int) and limit != _USUAL_LIMIT:
+        notices.append(f"The server takes {limit} characters; replies are kept to {_USUAL_LIMIT} everywhere.")
+    link_length = _deep(instance, "configuration", "statuses", "characters_reserved_per_url")
+    if isinstance(link_length, int) and link_length != 23:  # noqa: PLR2004 - what Mastodon counts for a link
+        notices.append(f"The server counts {link_length} characters for a link, not 23 as shown here.")
+    return notices
+
+
+async def _instance(server: Server) -> Json:
+    for path in ("/api/v2/instance", "/api/v1/instance"):
+        try:
+            return await server.get_object(path)
+        except Refused:
+            continue
+    return {}
+
+
+def _deep(value: Any, *path: str) -> Any:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value

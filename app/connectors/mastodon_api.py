@@ -1,0 +1,172 @@
+"""Speaking to a server with Mastodon's API: calls, refusals, allowances, pages.
+
+Rules: docs.joinmastodon.org/api/rate-limits, /api/guidelines (paging by Link headers), /entities/Error.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from app.connectors.base import Budget, Json, Link
+from app.connectors.text import storable_json
+from app.connectors.wire import reaching, refusal, retry_after
+from app.errors import ConnectorError, Malformed, RateLimited, Refused, Unauthorized
+
+PAGE = 40  # the most that timelines give at once
+_SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries as the server gives them, newest first; `below` is the `max_id` of the next page, None at the end."""
+
+    entries: list[Any]
+    below: str | None
+
+
+class Server:
+    """One server with one access token; remembers the allowance that its last answer spoke of."""
+
+    def __init__(self, link: Link) -> None:
+        """Take server, token, client and clock from the link."""
+        self.base: str = link.credentials.server
+        self.host = httpx.URL(self.base).host
+        self.budget: Budget | None = None
+        self._http = link.http
+        self._now = link.now
+        self._token = link.credentials.access_token.get_secret_value()
+
+    async def get(self, path: str, **params: str | int | list[str]) -> Any:
+        """The JSON at this path. Raises ConnectorError."""
+        return self._json(await self._call("GET", path, params=params))
+
+    async def get_object(self, path: str, **params: str | int | list[str]) -> Json:
+        """The JSON object at this path. Raises ConnectorError."""
+        return self._object(await self.get(path, **params))
+
+    async def get_page(self, path: str, below: str | None, **params: str | int | list[str]) -> Page:
+        """One page of a list, the newest or the one below this id. Raises ConnectorError."""
+        if below is not None:
+            params["max_id"] = below
+        response = await self._call("GET", path, params={"limit": PAGE, **params})
+        entries = self._json(response)
+        if not isinstance(entries, list):
+            raise Malformed(f"{self.host} answered with something that is not a list of posts.")
+        return Page(entries, _next_page(response, entries, below))
+
+    async def post(self, path: str, body: Json, key: str) -> Json:
+        """Send once; `key` lets the server drop a repeat. Raises ConnectorError, MaybeSent among them."""
+        response = await self._call("POST", path, json=body, headers={"Idempotency-Key": key}, sending=True)
+        return self._object(self._json(response))
+
+    async def _call(
+        self, method: str, path: str, *, sending: bool = False, headers: dict[str, str] | None = None, **request: Any
+    ) -> httpx.Response:
+        signed = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **(headers or {})}
+        with reaching(self.host, sending=sending):
+            response = await self._http.request(method, self.base + path, headers=signed, **request)
+        self.budget = _budget(response) or self.budget
+        error = self._refusal(response)
+        if error is not None:
+            raise error
+        return response
+
+    def _refusal(self, response: httpx.Response) -> ConnectorError | None:
+        error = refusal(response, self.host, self._now)
+        said = _explanation(response) if error else ""
+        if isinstance(error, RateLimited):
+            return RateLimited(f"{self.host} asks us to slow down.", self._wait(response))
+        if isinstance(error, Unauthorized):
+            return Unauthorized(f"{self.host} refuses our access token{said}. Make a new one there and reconnect.")
+        if isinstance(error, Refused):
+            return Refused(f"{self.host} will not take this (HTTP {response.status_code}){said}.")
+        return error
+
+    def _wait(self, response: httpx.Response) -> timedelta:
+        """`Retry-After` wins; Mastodon itself only says when the allowance is full again."""
+        reset = _moment(response.headers.get("x-ratelimit-reset", ""))
+        if "retry-after" in response.headers or reset is None:
+            return retry_after(response.headers, self._now)
+        return min(max(reset - (_server_time(response) or self._now), _SHORTEST), _LONGEST)
+
+    def _json(self, response: httpx.Response) -> Any:
+        try:
+            return storable_json(json.loads(response.content))
+        except (ValueError, RecursionError) as error:
+            raise Malformed(
+                f"{self.host} answered with something that is not JSON. Is it a server with Mastodon's API,"
+                " and does no proxy answer in its place?"
+            ) from error
+
+    def _object(self, value: Any) -> Json:
+        if not isinstance(value, dict):
+            raise Malformed(f"{self.host} answered with JSON of another shape than its API promises.")
+        return value
+
+
+def not_newer(one: str, other: str) -> bool:
+    """Whether the id `one` is at most `other`: ids are numbers or ULIDs as text, so longer is newer, else compare."""
+    return (len(one), one) <= (len(other), other)
+
+
+def _next_page(response: httpx.Response, entries: list[Any], below: str | None) -> str | None:
+    """The `max_id` that the Link header names; without that header the last entry's id, where there is one."""
+    if "link" in response.headers:
+        found = _max_id(response)
+    else:
+        last = entries[-1].get("id") if entries and isinstance(entries[-1], dict) else None
+        found = last if isinstance(last, str) else None
+    if found is None or (below is not None and not_newer(below, found)):
+        return None  # a server that does not go down would be asked without end
+    return found
+
+
+def _max_id(response: httpx.Response) -> str | None:
+    try:
+        found = httpx.URL(response.links.get("next", {}).get("url", "")).params.get("max_id")
+    except httpx.InvalidURL:
+        return None
+    return str(found) if found else None
+
+
+def _explanation(response: httpx.Response) -> str:
+    try:
+        value = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return ""
+    said = value.get("error") if isinstance(value, dict) else None
+    return f": {' '.join(str(storable_json(said)).split())[:200]}" if said else ""
+
+
+def _budget(response: httpx.Response) -> Budget | None:
+    remaining = response.headers.get("x-ratelimit-remaining", "")
+    limit = response.headers.get("x-ratelimit-limit", "")
+    if not remaining.isascii() or not remaining.isdigit():
+        return None
+    return Budget(
+        remaining=int(remaining),
+        limit=int(limit) if limit.isascii() and limit.isdigit() else None,
+        resets_at=_moment(response.headers.get("x-ratelimit-reset", "")),
+    )
+
+
+def _moment(value: str) -> datetime | None:
+    """ISO 8601 as Mastodon writes it, or the seconds since 1970 that other makes give."""
+    try:
+        if value.isascii() and value.isdigit():
+            return datetime.fromtimestamp(int(value), UTC)
+        at = datetime.fromisoformat(value)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _server_time(response: httpx.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,168 @@
+"""A status of Mastodon's API as a post: docs.joinmastodon.org/entities/Status."""
+
+import hashlib
+import json
+from datetime import UTC
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from app.connectors.base import (
+    IncomingAuthor,
+    IncomingPost,
+    Json,
+    Media,
+    PostKind,
+    Rejected,
+    Visibility,
+)
+from app.connectors.mastodon_threads import Placed
+from app.connectors.text import plain
+
+_VISIBILITY = {
+    "public": Visibility.PUBLIC,
+    "unlisted": Visibility.UNLISTED,
+    "private": Visibility.FOLLOWERS,
+    "direct": Visibility.DIRECT,
+}
+_MEDIA = {"image": "image", "gifv": "video", "video": "video", "audio": "audio"}
+
+Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+Many = Annotated[list[Any], BeforeValidator(lambda value: value if isinstance(value, list) else [])]
+Number = Annotated[int | None, BeforeValidator(lambda value: value if isinstance(value, int) else None)]
+
+
+class _Entity(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True)
+
+
+class Account(_Entity):
+    """Who is on a server: docs.joinmastodon.org/entities/Account."""
+
+    id: str
+    acct: str
+    url: Text = ""
+    uri: Text = ""
+    display_name: Text = ""
+    avatar: Text = ""
+    followers_count: Number = None
+
+    def author(self, host: str) -> IncomingAuthor:
+        """As an author. The profile's address is its identity: every make gives it, and it is the same everywhere."""
+        handle = self.acct if "@" in self.acct else f"{self.acct}@{host}"
+        return IncomingAuthor(
+            external_id=self.url or self.uri or handle,
+            handle=handle,
+            name=self.display_name,
+            url=_web(self.url),
+            avatar_url=_web(self.avatar),
+            followers=self.followers_count if self.followers_count is None else max(self.followers_count, 0),
+        )
+
+
+class Status(_Entity):
+    """What somebody wrote."""
+
+    id: str
+    uri: str
+    created_at: AwareDatetime
+    account: Account
+    content: Text = ""
+    visibility: Text = "public"
+    url: Text = ""
+    spoiler_text: Text = ""
+    language: Text = ""
+    in_reply_to_id: str | None = None
+    mentions: Many = []
+    media_attachments: Many = []
+    card: Any = None
+    reblog: Any = None
+
+    @property
+    def who_reads(self) -> Visibility:
+        """Unknown words of other makes (local, list) are taken for the narrower: followers."""
+        return _VISIBILITY.get(self.visibility, Visibility.FOLLOWERS)
+
+
+def read_account(value: Any, host: str) -> IncomingAuthor | None:
+    """The account as an author, None when it cannot be read."""
+    try:
+        return Account.model_validate(value).author(host)
+    except ValidationError:
+        return None
+
+
+def read_post(raw: Json, placed: Placed, me: IncomingAuthor | None, host: str) -> IncomingPost:
+    """The status as a post, at its place in a thread. Raises ValidationError for what is no status."""
+    status = Status.model_validate(raw)
+    said = Status.model_validate(status.reblog) if status.reblog else status
+    author = status.account.author(host)
+    mine = me.external_id if me else ""
+    mentions = [one for one in said.mentions if isinstance(one, dict)]
+    return IncomingPost(
+        external_id=status.uri,
+        thread_id=placed.root,
+        author=author,
+        text=plain(said.content),
+        posted_at=status.created_at.astimezone(UTC),
+        kind=_kind(said, placed, mine, named=any(one.get("url") == mine for one in mentions)),
+        visibility=said.who_reads,
+        title=said.spoiler_text,
+        html=said.content or None,
+        url=_web(said.url),
+        language=said.language or None,
+        in_reply_to=placed.parent,
+        own=author.external_id == mine,
+        repost=status.reblog is not None,
+        media=_media(said),
+        ref={
+            "id": said.id,
+            "acct": said.account.acct,
+            "visibility": said.who_reads.value,
+            "spoiler_text": said.spoiler_text,
+            "language": said.language,
+            "mentions": [str(one["acct"]) for one in mentions if one.get("acct")],
+        },
+        payload=raw,
+    )
+
+
+def rejected(value: Any, error: ValidationError) -> Rejected:
+    """An entry that is no status, under a name that is the same at every fetch."""
+    raw = value if isinstance(value, dict) else {"value": value}
+    name = next((str(raw[key]) for key in ("uri", "id") if raw.get(key)), "")
+    digest = hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:32]
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the entry"
+    return Rejected(name or digest, f"The server sent a post that cannot be read: {where}: {first['msg']}.", raw)
+
+
+def _kind(status: Status, placed: Placed, mine: str, *, named: bool) -> PostKind:
+    if status.who_reads is Visibility.DIRECT:
+        return PostKind.DIRECT
+    if placed.parent_author and placed.parent_author == mine:
+        return PostKind.REPLY
+    if named:
+        return PostKind.MENTION
+    return PostKind.REPLY if status.in_reply_to_id else PostKind.POST
+
+
+def _media(status: Status) -> tuple[Media, ...]:
+    found = [_attachment(one) for one in status.media_attachments if isinstance(one, dict)]
+    card = status.card if isinstance(status.card, dict) else {}
+    if _web(card.get("url")):
+        words, title = str(card.get("description") or ""), str(card.get("title") or "")
+        found.append(Media("link", card["url"], words, _web(card.get("image")), title))
+    return tuple(one for one in found if one is not None)
+
+
+def _attachment(raw: Json) -> Media | None:
+    url = _web(raw.get("url")) or _web(raw.get("remote_url"))
+    if url is None:
+        return None
+    kind = _MEDIA.get(str(raw.get("type")), "file")
+    return Media(kind, url, str(raw.get("description") or ""), _web(raw.get("preview_url")))
+
+
+def _web(url: Any) -> str | None:
+    return url if isinstance(url, str) and url.startswith(("https://", "http://")) else None

@@ -1,0 +1,118 @@
+"""Replies: the body that is frozen, and finding it again among our own statuses.
+
+Rules: docs.joinmastodon.org/methods/statuses/#create, /methods/accounts/#statuses.
+"""
+
+import unicodedata
+from datetime import timedelta
+
+import regex
+from pydantic import ValidationError
+
+from app.connectors.base import Budget, Capabilities, Json, OutgoingReply, Sent, Visibility
+from app.connectors.length import left
+from app.connectors.mastodon_api import Server
+from app.connectors.mastodon_posts import Status
+from app.connectors.text import plain
+from app.errors import MaybeSent, Refused
+
+CLOCKS_APART = timedelta(minutes=2)  # how much the server's clock and ours may differ
+_PAGES = 10  # of own statuses that are looked through
+
+_NARROWER = (Visibility.PUBLIC, Visibility.UNLISTED, Visibility.FOLLOWERS, Visibility.DIRECT)
+_WORD = {
+    Visibility.PUBLIC: "public",
+    Visibility.UNLISTED: "unlisted",
+    Visibility.FOLLOWERS: "private",
+    Visibility.DIRECT: "direct",
+}
+_MENTION = regex.compile(r"(?<![=/\w])@(\w(?:[\w.-]{0,200}\w)?)(?:@([\w.:-]{0,250}\w))?")
+
+
+def lead_of(to: Json) -> str:
+    """The mention of the author of the post with this `ref`."""
+    return f"@{to['acct']} "
+
+
+def body_of(reply: OutgoingReply, capabilities: Capabilities) -> Json:
+    """The status to post: never wider than asked nor than the post, the content warning and language kept.
+
+    Raises Refused when it is too long, or when a direct reply names somebody who is not in the conversation: a
+    mention would show it to them.
+    """
+    to = reply.to
+    visibility = max(reply.visibility, Visibility(to["visibility"]), key=_NARROWER.index)
+    if visibility is Visibility.DIRECT:
+        _refuse_strangers(reply.text, [to["acct"], *to.get("mentions", [])])
+    text = reply.text if _names(reply.text, to["acct"]) else lead_of(to) + reply.text
+    warning = to.get("spoiler_text", "")
+    room = left(warning + text, capabilities)
+    if room is not None and room < 0:
+        raise Refused(f"The reply is {-room} characters too long for Mastodon, its mention and warning included.")
+    body = {"status": text, "in_reply_to_id": to["id"], "visibility": _WORD[visibility]}
+    extra = {"spoiler_text": warning, "language": to.get("language", "")}
+    return body | {name: value for name, value in extra.items() if value}
+
+
+def _names(text: str, acct: str) -> bool:
+    return any(_same(found.group(1), found.group(2), acct) for found in _MENTION.finditer(text))
+
+
+def _same(user: str, server: str | None, acct: str) -> bool:
+    """`@ada` names ada of our own server; `@ada@other.example` only the one there."""
+    written = f"{user}@{server}" if server else user
+    return written.casefold() == acct.casefold()
+
+
+def _refuse_strangers(text: str, known: list[str]) -> None:
+    for found in _MENTION.finditer(text):
+        if not any(_same(found.group(1), found.group(2), acct) for acct in known):
+            raise Refused(
+                f"{found.group()} is not in this private conversation and would be shown the reply."
+                " Write the name without the @."
+            )
+
+
+def sent_as(raw: Json, budget: Budget | None) -> Sent | None:
+    """Where a status of ours stands, None when the answer is no status."""
+    try:
+        status = Status.model_validate(raw)
+    except ValidationError:
+        return None
+    return Sent(status.uri, status.url or None, status.created_at, {"id": status.id}, budget)
+
+
+async def find_among_own(server: Server, account_id: str, reply: OutgoingReply) -> Sent | None:
+    """The reply among what our account wrote since shortly before the first try.
+
+    Raises MaybeSent when there is more to look through than a call may read: that is no proof that it is not there.
+    """
+    since = (reply.attempted_at or reply.created_at) - CLOCKS_APART
+    below: str | None = None
+    for _ in range(_PAGES):
+        path = f"/api/v1/accounts/{account_id}/statuses"
+        page = await server.get_page(path, below, exclude_reblogs="true")
+        for raw in page.entries:
+            sent = sent_as(raw, server.budget)
+            if sent is None or sent.posted_at is None:
+                continue
+            if sent.posted_at < since and not raw.get("pinned"):
+                return None
+            if sent.posted_at >= since and _is(raw, reply):
+                return sent
+        below = page.below
+        if below is None:
+            return None
+    raise MaybeSent(f"Our account at {server.host} wrote too much since the first try to look through it all.")
+
+
+def _is(raw: Json, reply: OutgoingReply) -> bool:
+    if str(raw.get("in_reply_to_id")) != str(reply.prepared["in_reply_to_id"]):
+        return False
+    return _essence(plain(raw.get("content") or "")) == _essence(reply.prepared["status"])
+
+
+def _essence(text: str) -> str:
+    """What survives any make's rendering: no white space or invisible marks, mentions without their server."""
+    short = _MENTION.sub(r"@\1", unicodedata.normalize("NFKC", text))
+    return "".join(c for c in short if not c.isspace() and unicodedata.category(c) not in {"Cf", "Cc"})

@@ -1,0 +1,434 @@
+"""A server with Mastodon's API, as far as the connector meets it; and one of another make, with other habits."""
+
+import html
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from app.connectors import registry
+from app.connectors.base import IncomingAuthor, Json, Length, SettingsModel, Visibility
+from app.connectors.length import count as length_of
+from app.connectors.mastodon import MastodonCredentials, MastodonSettings, Source
+from tests.connectors.fakes.base import FakeChannel, Standing
+
+HOST = "social.example"
+TOKEN = "secret-of-northwind"
+US = "northwindhelp"
+WATCHED = "ada"
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+ALLOWANCE, WINDOW = 300, timedelta(minutes=5)
+KEY_KEPT = timedelta(hours=1)
+
+_LINK = re.compile(r"https?://[^\s<]+")
+_MENTION = re.compile(r"(?<![/\w])@([\w.]+)(@[\w.]+)?")
+
+
+@dataclass(slots=True)
+class Toot:
+    """A status in the model."""
+
+    id: str
+    by: str
+    text: str
+    at: datetime
+    visibility: str = "public"
+    parent: str | None = None
+    tags: tuple[str, ...] = ()
+    spoiler: str = ""
+    language: str | None = "en"
+    media: list[Json] = field(default_factory=list)
+    reblog_of: str | None = None
+    broken: bool = False
+
+
+class FakeMastodon(FakeChannel):
+    """The model and its surface. `source` says which feed this variant is."""
+
+    connector = registry.get("mastodon")
+    page_size = 10  # a server may give less than was asked for
+    other_make = False
+
+    def __init__(self, source: Source = Source.MENTIONS, *, ulids: bool = False) -> None:
+        super().__init__()
+        self.source = source
+        self.shows_own = source in {Source.HASHTAG, Source.SEARCH}
+        self.shows_direct = source is Source.MENTIONS
+        self.toots: dict[str, Toot] = {}
+        self.notices: dict[str, str] = {}  # notification id -> status id
+        self.keys: dict[str, tuple[datetime, str]] = {}
+        self.calls: dict[datetime, int] = {}
+        self.max_characters = 500
+        self._ids = _ulids() if ulids else map(str, count(9_985))  # ids grow by a digit on the way
+        self._notice_ids = _ulids() if ulids else map(str, count(95))
+
+    @property
+    def app(self) -> ASGIApp:
+        routes: dict[str, Callable[[Request], Any]] = {
+            "/api/v1/accounts/verify_credentials": lambda _: self._account(US),
+            "/api/v1/accounts/lookup": self._lookup,
+            "/api/v1/accounts/{id}/statuses": self._statuses_of,
+            "/api/v1/notifications": self._notifications,
+            "/api/v1/timelines/tag/{tag}": self._tagged,
+            "/api/v2/search": self._search,
+            "/api/v1/statuses/{id}": lambda request: self._shown(self._found(request.path_params["id"])),
+            "/api/v1/statuses/{id}/context": self._context,
+            "/api/v1/instance": lambda _: self._instance(),
+            "/api/v2/instance": self._instance_v2,
+        }
+        made = [Route(path, partial(self._answer, run), methods=["GET"]) for path, run in routes.items()]
+        return Starlette(routes=[*made, Route("/api/v1/statuses", partial(self._answer, self._post), methods=["POST"])])
+
+    def settings(self) -> SettingsModel:
+        value = {Source.HASHTAG: "#northwind", Source.ACCOUNT: f"@{WATCHED}@other.example", Source.SEARCH: "northwind"}
+        return MastodonSettings(source=self.source, value=value.get(self.source, ""))
+
+    def credentials(self) -> SettingsModel:
+        return MastodonCredentials(server=f"https://{HOST}", access_token=SecretStr(TOKEN))
+
+    def account(self) -> IncomingAuthor:
+        return IncomingAuthor(f"https://{HOST}/@{US}", f"{US}@{HOST}", "Northwind Help")
+
+    # -- what happens there
+
+    def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
+        parent = self._by_uri(under).id if under else None
+        by = WATCHED if self.source is Source.ACCOUNT else by
+        written = {Source.MENTIONS: f"@{US} {text}", Source.SEARCH: f"{text} northwind"}.get(self.source, text)
+        toot = self.toot(by, written, parent=parent, visibility="direct" if direct else "public")
+        return self.uri(toot)
+
+    def arrive_broken(self) -> None:
+        self.toot("ada", f"@{US} northwind").broken = True
+
+    def arrive_own(self, text: str) -> str:
+        return self.uri(self.toot(US, f"{text} northwind"))
+
+    def toot(self, by: str, text: str, **more: Any) -> Toot:
+        """Somebody writes a status; whoever is named is told."""
+        if self.source is Source.HASHTAG:
+            more.setdefault("tags", ("northwind",))
+        made = Toot(next(self._ids), by, text, self.tick(), **more)
+        self.toots[made.id] = made
+        if f"@{US}" in text and by != US:
+            self.notices[next(self._notice_ids)] = made.id
+        return made
+
+    def remove(self, external_id: str) -> None:
+        del self.toots[self._by_uri(external_id).id]
+
+    def ledger(self) -> list[Standing]:
+        words = {"private": Visibility.FOLLOWERS, "public": Visibility.PUBLIC, "unlisted": Visibility.UNLISTED}
+        return [
+            Standing(
+                self.uri(toot),
+                toot.text,
+                self.uri(self.toots[toot.parent]) if toot.parent in self.toots else None,
+                words.get(toot.visibility, Visibility.DIRECT),
+            )
+            for toot in self.toots.values()
+            if toot.by == US and toot.parent
+        ]
+
+    def is_send(self, request: httpx.Request) -> bool:
+        return request.method == "POST" and request.url.path == "/api/v1/statuses"
+
+    def limited(self) -> httpx.Response:
+        reset = (self.now + self.rate_wait).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        headers = {"X-RateLimit-Limit": "300", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
+        return httpx.Response(429, headers=headers, json={"error": "Too many requests"})
+
+    def expired(self) -> httpx.Response:
+        return httpx.Response(401, json={"error": "The access token was revoked"})
+
+    def uri(self, toot: Toot) -> str:
+        host = HOST if toot.by == US else "other.example"
+        return f"https://{host}/users/{toot.by}/statuses/{toot.id}"
+
+    # -- the surface
+
+    async def _answer(self, run: Callable[[Request], Any], request: Request) -> Response:
+        if "instance" not in request.url.path and request.headers.get("authorization") != f"Bearer {TOKEN}":
+            return _json({"error": "The access token is invalid"}, 401)
+        headers = self._allowance()
+        if int(headers.get("X-RateLimit-Remaining", "1")) < 0:
+            return _json({"error": "Too many requests"}, 429, headers | {"X-RateLimit-Remaining": "0"})
+        try:
+            found = run(request)
+            value = await found if isinstance(found, Awaitable) else found
+        except KeyError:
+            return _json({"error": "Record not found"}, 404, headers)
+        except ValueError as error:
+            return _json({"error": f"Validation failed: {error}"}, 422, headers)
+        if isinstance(value, tuple):
+            return _json(value[0], 200, headers | value[1])
+        return _json(value, 200, headers)
+
+    def _allowance(self) -> dict[str, str]:
+        begun = datetime.fromtimestamp(self.now.timestamp() // 300 * 300, self.now.tzinfo)
+        self.calls[begun] = self.calls.get(begun, 0) + 1
+        return {
+            "X-RateLimit-Limit": str(ALLOWANCE),
+            "X-RateLimit-Remaining": str(ALLOWANCE - self.calls[begun]),
+            "X-RateLimit-Reset": (begun + WINDOW).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        }
+
+    def _page(self, request: Request, ids: list[str]) -> tuple[list[str], dict[str, str]]:
+        """Newest first; `max_id` goes down, `since_id` bounds, `min_id` gives what is right above it."""
+        asked = request.query_params
+        size = min(int(asked.get("limit", "20")), self.page_size)
+        ids = sorted(ids, key=_rank)
+        low, high = asked.get("min_id") or asked.get("since_id"), asked.get("max_id")
+        ids = [one for one in ids if (not low or _rank(one) > _rank(low)) and (not high or _rank(one) < _rank(high))]
+        page = ids[:size] if asked.get("min_id") else ids[-size:]
+        page = page[::-1]
+        links = []
+        if len(page) == size:
+            links.append(f'<https://{HOST}{request.url.path}?limit={size}&max_id={page[-1]}>; rel="next"')
+        if page:
+            links.append(f'<https://{HOST}{request.url.path}?limit={size}&min_id={page[0]}>; rel="prev"')
+        return page, self._links(links)
+
+    def _links(self, links: list[str]) -> dict[str, str]:
+        return {"Link": ", ".join(links)} if links else {}
+
+    def _lookup(self, request: Request) -> Json:
+        name = request.query_params["acct"].split("@")[0]
+        if name not in {WATCHED, US}:
+            raise KeyError(name)
+        return self._account(name)
+
+    def _statuses_of(self, request: Request) -> tuple[list[Json], dict[str, str]]:
+        by = request.path_params["id"].removeprefix("a-")
+        reblogs = request.query_params.get("exclude_reblogs") != "true"
+        hidden = {"direct", "private"} if by != US else set()
+        mine = [t.id for t in self.toots.values() if t.by == by and (reblogs or not t.reblog_of)]
+        page, links = self._page(request, [one for one in mine if self.toots[one].visibility not in hidden])
+        return [self._shown(self.toots[one]) for one in page], links
+
+    def _notifications(self, request: Request) -> tuple[list[Json], dict[str, str]]:
+        assert request.query_params.getlist("types[]") == ["mention"]
+        page, links = self._page(request, [n for n, status in self.notices.items() if status in self.toots])
+        return [self._notice(one) for one in page], links
+
+    def _notice(self, name: str) -> Json:
+        toot = self.toots[self.notices[name]]
+        return {
+            "id": name,
+            "type": "mention",
+            "created_at": _iso(toot.at),
+            "account": self._account(toot.by),
+            "status": self._shown(toot),
+        }
+
+    def _tagged(self, request: Request) -> tuple[list[Json], dict[str, str]]:
+        tag = request.path_params["tag"]
+        page, links = self._page(
+            request, [t.id for t in self.toots.values() if tag in t.tags and t.visibility == "public"]
+        )
+        return [self._shown(self.toots[one]) for one in page], links
+
+    def _search(self, request: Request) -> Json:
+        assert request.query_params["type"] == "statuses"
+        words = request.query_params["q"]
+        page, _ = self._page(
+            request, [t.id for t in self.toots.values() if words in t.text and t.visibility == "public"]
+        )
+        return {"accounts": [], "hashtags": [], "statuses": [self._shown(self.toots[one]) for one in page]}
+
+    def _context(self, request: Request) -> Json:
+        toot = self._found(request.path_params["id"])
+        ancestors: list[Json] = []
+        while toot.parent in self.toots:
+            toot = self.toots[toot.parent]
+            ancestors.insert(0, self._shown(toot))
+        return {"ancestors": ancestors, "descendants": []}
+
+    async def _post(self, request: Request) -> Json:
+        body = await request.json()
+        key = request.headers.get("idempotency-key", "")
+        kept = self.keys.get(key)
+        if kept and self.now - kept[0] < KEY_KEPT and not self.other_make:
+            return self._shown(self.toots[kept[1]])
+        if not body["status"].strip():
+            raise ValueError("Text can't be blank")
+        if length_of(body.get("spoiler_text", "") + body["status"], Length.MASTODON) > self.max_characters:
+            raise ValueError(f"Text character limit of {self.max_characters} exceeded")
+        parent = self._found(body["in_reply_to_id"])
+        made = Toot(next(self._ids), US, body["status"], self.now, body["visibility"], parent.id)
+        made.spoiler, made.language = body.get("spoiler_text", ""), body.get("language")
+        self.toots[made.id] = made
+        self.keys[key] = (self.now, made.id)
+        return self._shown(made)
+
+    def _instance(self) -> Json:
+        return {
+            "domain": HOST,
+            "title": "Social",
+            "version": "4.4.2",
+            "configuration": {
+                "statuses": {"max_characters": self.max_characters, "characters_reserved_per_url": 23},
+            },
+        }
+
+    def _instance_v2(self, request: Request) -> Json:
+        return self._instance()
+
+    # -- entities
+
+    def _found(self, name: str) -> Toot:
+        return self.toots[name]
+
+    def _by_uri(self, uri: str) -> Toot:
+        return next(toot for toot in self.toots.values() if self.uri(toot) == uri)
+
+    def _account(self, name: str) -> Json:
+        host = HOST if name == US else "other.example"
+        return {
+            "id": f"a-{name}",
+            "username": name,
+            "acct": name if name == US else f"{name}@{host}",
+            "display_name": "Northwind Help" if name == US else name.title(),
+            "url": f"https://{host}/@{name}",
+            "uri": f"https://{host}/users/{name}",
+            "avatar": f"https://{host}/avatars/{name}.png",
+            "followers_count": 42,
+            "note": "<p>hello</p>",
+        }
+
+    def _shown(self, toot: Toot) -> Json:
+        if toot.broken:
+            return {"id": toot.id, "uri": self.uri(toot), "created_at": None, "account": None, "content": 7}
+        if toot.reblog_of:
+            return self._plain_status(toot) | {"content": "", "reblog": self._shown(self.toots[toot.reblog_of])}
+        return self._plain_status(toot)
+
+    def _plain_status(self, toot: Toot) -> Json:
+        parent = self.toots.get(toot.parent or "")
+        named = [US] if f"@{US}" in toot.text else []
+        return {
+            "id": toot.id,
+            "uri": self.uri(toot),
+            "url": f"https://other.example/@{toot.by}/{toot.id}",
+            "created_at": _iso(toot.at),
+            "account": self._account(toot.by),
+            "content": rendered(toot.text, toot.tags),
+            "visibility": toot.visibility,
+            "spoiler_text": toot.spoiler,
+            "sensitive": bool(toot.spoiler),
+            "language": toot.language,
+            "in_reply_to_id": toot.parent,
+            "in_reply_to_account_id": f"a-{parent.by}" if parent else None,
+            "mentions": [
+                {"id": f"a-{one}", "username": one, "acct": one, "url": f"https://{HOST}/@{one}"} for one in named
+            ],
+            "media_attachments": toot.media,
+            "tags": [{"name": tag} for tag in toot.tags],
+            "card": None,
+            "poll": None,
+            "reblog": None,
+            "edited_at": None,
+        }
+
+
+class FakeOtherMake(FakeMastodon):
+    """ULIDs, no Link headers, no v2 instance, empty contexts, no memory for idempotency keys, no allowance headers."""
+
+    other_make = True
+    page_size = 7
+
+    def __init__(self, source: Source = Source.MENTIONS) -> None:
+        super().__init__(source, ulids=True)
+
+    def limited(self) -> httpx.Response:
+        headers = {"Retry-After": str(int(self.rate_wait.total_seconds()))}
+        return httpx.Response(429, headers=headers, json={"error": "Throttled"})
+
+    def _allowance(self) -> dict[str, str]:
+        return {}
+
+    def _links(self, links: list[str]) -> dict[str, str]:
+        return {}
+
+    def _context(self, request: Request) -> Json:
+        self._found(request.path_params["id"])
+        return {"ancestors": [], "descendants": []}
+
+    def _instance_v2(self, request: Request) -> Json:
+        raise KeyError("not here")
+
+    def _instance(self) -> Json:
+        return {"uri": HOST, "title": "Other", "version": "2.7.2 (compatible; Otherdon 0.3)", "max_toot_chars": 5000}
+
+
+def rendered(text: str, tags: tuple[str, ...] = ()) -> str:
+    """The HTML that Mastodon makes of what was typed: paragraphs, links with hidden parts, mentions as cards."""
+    out = "".join(_pieces(text))
+    out += "".join(f' <a class="mention hashtag" href="/tags/{tag}" rel="tag">#<span>{tag}</span></a>' for tag in tags)
+    return "".join(f"<p>{part}</p>" for part in out.split("\n\n")).replace("\n", "<br />")
+
+
+def _pieces(text: str) -> Iterator[str]:
+    at = 0
+    for found in re.finditer(f"{_LINK.pattern}|{_MENTION.pattern}", text):
+        yield html.escape(text[at : found.start()], quote=False)
+        yield _link(found.group()) if found.group().startswith("http") else _mention(found.group(1))
+        at = found.end()
+    yield html.escape(text[at:], quote=False)
+
+
+def _link(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    shown, hidden = html.escape(rest[:30]), html.escape(rest[30:])
+    return (
+        f'<a href="{html.escape(url)}" rel="nofollow noopener" target="_blank"><span class="invisible">{scheme}://</span>'
+        f'<span class="{"ellipsis" if hidden else ""}">{shown}</span><span class="invisible">{hidden}</span></a>'
+    )
+
+
+def _mention(user: str) -> str:
+    return f'<span class="h-card" translate="no"><a href="https://{HOST}/@{user}" class="u-url mention">@<span>{user}</span></a></span>'
+
+
+def _rank(name: str) -> tuple[int, str]:
+    return len(name), name
+
+
+def _ulids() -> Iterator[str]:
+    for number in count(1):
+        digits, rest = "", number
+        for _ in range(10):
+            rest, digit = divmod(rest, 32)
+            digits = CROCKFORD[digit] + digits
+        yield "01JBQ3Z5K8XW4T6N" + digits
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _json(value: Any, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps(value), status, headers, media_type="application/json")
+
+
+VARIANTS: dict[str, Callable[[], FakeChannel]] = {
+    "mastodon-mentions": FakeMastodon,
+    "mastodon-hashtag": partial(FakeMastodon, Source.HASHTAG),
+    "mastodon-account": partial(FakeMastodon, Source.ACCOUNT),
+    "mastodon-search": partial(FakeMastodon, Source.SEARCH),
+    "mastodon-ulids": partial(FakeMastodon, ulids=True),
+    "mastodon-other-make": FakeOtherMake,
+    "mastodon-other-make-hashtag": partial(FakeOtherMake, Source.HASHTAG),
+}
