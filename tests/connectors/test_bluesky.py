@@ -247,7 +247,7 @@ async def test_a_walk_over_several_calls_brings_each_post_once_while_others_arri
         cursor = batch.cursor
         if len(arrived) < 210:
             arrived.append(fake.arrive("meanwhile"))
-        elif not batch.posts:
+        elif not batch.posts and not batch.more:
             break
     assert sorted(seen) == sorted(arrived)
 
