@@ -1,0 +1,59 @@
+"""The web app: routers, middleware, error pages, and what lives as long as the process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from starlette.middleware.gzip import GZipMiddleware
+
+from app.db import create_engine, sessionmaker
+from app.settings import Settings, get_settings
+from app.web import failures, health, login
+from app.web.assets import STATIC, Assets
+from app.web.security import BodyLimit, MethodOverride, Security, same_origin
+
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    login.router,
+)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open the database's pool, unless the caller brought sessions of its own."""
+    if app.state.sessions is not None:
+        yield
+        return
+    settings: Settings = app.state.settings
+    engine = create_engine(settings.database_url, settings.pool_size, "careline web")
+    app.state.sessions = sessionmaker(engine)
+    try:
+        yield
+    finally:
+        await engine.dispose()
+
+
+def create_app(settings: Settings | None = None, sessions: async_sessionmaker[AsyncSession] | None = None) -> FastAPI:
+    """The app, ready to be served. `sessions` is for tests and for who shares a pool."""
+    settings = settings or get_settings()
+    app = FastAPI(
+        title="Careline",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[Depends(same_origin)],
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    app.state.sessions = sessions
+    app.add_middleware(BodyLimit, most=settings.max_body)
+    app.add_middleware(MethodOverride)
+    app.add_middleware(GZipMiddleware, minimum_size=800, compresslevel=1)
+    app.add_middleware(Security, secure=settings.secure)
+    failures.install(app)
+    for router in ROUTERS:
+        app.include_router(router, include_in_schema=False)
+    app.mount("/static", Assets(directory=STATIC), name="static")
+    return app

@@ -1,0 +1,148 @@
+"""The edge of a request: one transaction, committed before the answer leaves, and who asks.
+
+    async def handler(request: Request, db: Db, me: Me) -> Response: ...
+
+`Db` begins a transaction and commits it when the handler has returned and before the answer is sent (FastAPI's
+function scope); an error rolls it back. `Me` is the agent who is signed in; `Supervisor` and `Admin` ask for the role.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import CarelineError, Forbidden
+from app.models.agent import Agent, Presence, PresenceState, Role, SignIn
+from app.settings import Settings
+from app.web import i18n
+from app.web.i18n import _
+from app.web.security import SAFE, token_matches
+
+TOUCH = timedelta(minutes=1)  # a sign-in's time of last use is written at most so often
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What a page shows of the agent who is signed in: values that outlive the transaction, a failed one too."""
+
+    id: int
+    name: str
+    initials: str
+    role: Role
+    theme: str
+    capacity: int
+    state: PresenceState
+    reason: str | None
+    since: datetime | None
+    load: int
+
+    def is_at_least(self, role: str) -> bool:
+        """Whether this person's role includes `role`."""
+        order = list(Role)
+        return order.index(self.role) >= order.index(Role(role))
+
+
+def face(agent: Agent, presence: Presence | None) -> Face:
+    """Copy what pages show."""
+    return Face(
+        id=agent.id,
+        name=agent.name,
+        initials=agent.initials,
+        role=Role(agent.role),
+        theme=agent.theme,
+        capacity=agent.capacity,
+        state=PresenceState(presence.state) if presence else PresenceState.OFFLINE,
+        reason=presence.reason if presence else None,
+        since=presence.since if presence else None,
+        load=presence.load if presence else 0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who is signed in on this request, for the page around the content."""
+
+    agent: Face
+    csrf: str
+    sign_in_id: int
+
+
+class SignedOut(CarelineError):
+    """Nobody is signed in: the browser is sent to the sign-in page, and back afterwards."""
+
+
+def cookie_name(settings: Settings) -> str:
+    """`__Host-` binds the cookie to this host and to TLS; plain HTTP on loopback cannot have it."""
+    return "__Host-careline" if settings.secure else "careline"
+
+
+def digest(cookie: str) -> bytes:
+    """What the database keeps of a cookie's value."""
+    return hashlib.sha256(cookie.encode()).digest()
+
+
+async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
+    """One request, one transaction."""
+    async with request.app.state.sessions.begin() as session:
+        yield session
+
+
+Db = Annotated[AsyncSession, Depends(transaction, scope="function")]
+
+
+async def signed_in(request: Request, db: Db) -> Agent:
+    """The agent behind the cookie, active and in time; on a change, with the sign-in's token.
+
+    Raises:
+        SignedOut: there is no such sign-in.
+        Forbidden: the token is missing or wrong.
+    """
+    settings: Settings = request.app.state.settings
+    cookie = request.cookies.get(cookie_name(settings), "")
+    found = (
+        cookie
+        and (
+            await db.execute(
+                select(SignIn, Agent, Presence, func.now())
+                .join(Agent, Agent.id == SignIn.agent_id)
+                .outerjoin(Presence, Presence.agent_id == Agent.id)
+                .where(SignIn.digest == digest(cookie), SignIn.expires_at > func.now(), Agent.active)
+            )
+        ).one_or_none()
+    )
+    if not found:
+        raise SignedOut(_("Please sign in first."))
+    row, agent, presence, now = found
+    i18n.reader.set(i18n.reader_of(agent.language, agent.timezone))
+    request.state.visitor = Visitor(face(agent, presence), row.csrf, row.id)
+    if request.method not in SAFE and not await token_matches(request, row.csrf):
+        raise Forbidden(
+            _("This form is from an earlier sign-in, so nothing was changed. Reload the page and try again.")
+        )
+    if now - row.seen_at > TOUCH:
+        expires = func.now() + timedelta(hours=settings.session_hours)
+        await db.execute(update(SignIn).where(SignIn.id == row.id).values(seen_at=func.now(), expires_at=expires))
+    return agent
+
+
+Me = Annotated[Agent, Depends(signed_in)]
+
+
+def at_least(role: Role) -> Callable[[Agent], Awaitable[Agent]]:
+    """A dependency that asks for a role."""
+
+    async def check(me: Me) -> Agent:
+        if not me.is_at_least(role):
+            raise Forbidden(_("Your account may not do this. Ask an admin of Careline if you need to."))
+        return me
+
+    return check
+
+
+Supervisor = Annotated[Agent, Depends(at_least(Role.SUPERVISOR))]
+Admin = Annotated[Agent, Depends(at_least(Role.ADMIN))]

@@ -1,0 +1,136 @@
+"""Words, numbers and times in the reader's language and zone.
+
+Every visible string goes through the catalogue in `locale/` (`_("...")`, `{% trans %}`); English is the source. The
+reader is known per request and kept in a context variable, so that handlers and templates ask the same catalogue.
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_datetime, format_time
+from babel.numbers import format_decimal
+from babel.support import NullTranslations, Translations
+
+LOCALES = Path(__file__).parents[2] / "locale"
+DOMAIN = "careline"
+MINUTE, HOUR, DAY = 60, 3600, 86400
+RIGHT_TO_LEFT = "right-to-left"
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads: a locale and a time zone."""
+
+    locale: Locale
+    zone: tzinfo
+
+    @property
+    def language(self) -> str:
+        """The BCP 47 tag for `<html lang>`."""
+        return str(self.locale).replace("_", "-")
+
+    @property
+    def direction(self) -> str:
+        """`rtl` or `ltr`, for `<html dir>`."""
+        return "rtl" if self.locale.character_order == RIGHT_TO_LEFT else "ltr"
+
+
+NOBODY = Reader(Locale("en"), UTC)
+reader: ContextVar[Reader] = ContextVar("reader", default=NOBODY)
+
+
+@lru_cache(maxsize=256)
+def reader_of(language: str, zone: str) -> Reader:
+    """The reader for an agent's language and zone; English and UTC where we do not know them."""
+    try:
+        locale = Locale.parse(language, sep="-" if "-" in language else "_")
+    except (UnknownLocaleError, ValueError):
+        locale = NOBODY.locale
+    try:
+        return Reader(locale, ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError):
+        return Reader(locale, UTC)
+
+
+@lru_cache(maxsize=32)
+def _catalogue(language: str) -> NullTranslations:
+    return Translations.load(LOCALES, [language], DOMAIN)
+
+
+def _(text: str) -> str:
+    """The text in the reader's language."""
+    return str(_catalogue(str(reader.get().locale)).gettext(text))
+
+
+def ngettext(one: str, many: str, n: int) -> str:
+    """The text for `n` things in the reader's language."""
+    return str(_catalogue(str(reader.get().locale)).ngettext(one, many, n))
+
+
+def pgettext(context: str, text: str) -> str:
+    """The text in the reader's language, where the same English word needs different ones."""
+    return str(_catalogue(str(reader.get().locale)).pgettext(context, text))
+
+
+def npgettext(context: str, one: str, many: str, n: int) -> str:
+    """The text for `n` things, told apart by context."""
+    return str(_catalogue(str(reader.get().locale)).npgettext(context, one, many, n))
+
+
+def number(value: float) -> str:
+    """A number with the reader's separators."""
+    return format_decimal(value, locale=reader.get().locale)
+
+
+def clock(span: timedelta | float) -> str:
+    """A span as a stop-watch shows it: `0:42`, `12:07`, `1 h 02`, `3 d 04 h`. static/js/clock.js counts on in it."""
+    seconds = max(0, int(span.total_seconds() if isinstance(span, timedelta) else span))
+    if seconds < HOUR:
+        return f"{seconds // MINUTE}:{seconds % MINUTE:02d}"
+    if seconds < DAY:
+        return _("%(hours)d h %(minutes)02d") % {"hours": seconds // HOUR, "minutes": seconds % HOUR // MINUTE}
+    return _("%(days)d d %(hours)02d h") % {"days": seconds // DAY, "hours": seconds % DAY // HOUR}
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long ago, in whole words: `5 s ago`, `12 min ago`, `3 h ago`, `2 d ago`."""
+    seconds = max(0, int((now - moment).total_seconds()))
+    if seconds < MINUTE:
+        return _("%d s ago") % seconds
+    if seconds < HOUR:
+        return _("%d min ago") % (seconds // MINUTE)
+    if seconds < DAY:
+        return _("%d h ago") % (seconds // HOUR)
+    return _("%d d ago") % (seconds // DAY)
+
+
+def moment(at: datetime, now: datetime) -> str:
+    """A time as short as it stays clear: `10:07` today, `21 Nov, 10:07` this year, else with the year."""
+    who = reader.get()
+    local, today = at.astimezone(who.zone), now.astimezone(who.zone)
+    time = format_time(local, "short", locale=who.locale, tzinfo=who.zone)
+    if local.date() == today.date():
+        return time
+    pattern = "MMMd" if local.year == today.year else "yMMMd"
+    day = format_date(local.date(), who.locale.datetime_skeletons[pattern].pattern, locale=who.locale)
+    return f"{day}, {time}"
+
+
+def full(at: datetime) -> str:
+    """A time with everything, for a tooltip: `Sunday, 22 November 2026, 10:07:31 CET`."""
+    who = reader.get()
+    return format_datetime(at, "full", tzinfo=who.zone, locale=who.locale)
+
+
+def language_name(tag: str) -> str:
+    """`German` for `de`; the tag itself where nobody knows it."""
+    try:
+        found = Locale.parse(tag.replace("-", "_")).get_display_name(reader.get().locale)
+    except (UnknownLocaleError, ValueError):
+        return tag
+    return found or tag
