@@ -9,8 +9,8 @@ from datetime import timedelta
 import regex
 from pydantic import ValidationError
 
-from app.connectors.base import Budget, Capabilities, Json, OutgoingReply, Sent, Visibility
-from app.connectors.length import left
+from app.connectors.base import Budget, Capabilities, Json, Length, OutgoingReply, Sent, Visibility
+from app.connectors.length import count, left
 from app.connectors.mastodon_api import Server
 from app.connectors.mastodon_posts import Status
 from app.connectors.text import plain
@@ -46,9 +46,9 @@ def body_of(reply: OutgoingReply, capabilities: Capabilities) -> Json:
         _refuse_strangers(reply.text, [to["acct"], *to.get("mentions", [])])
     text = reply.text if _names(reply.text, to["acct"]) else lead_of(to) + reply.text
     warning = to.get("spoiler_text", "")
-    room = left(warning + text, capabilities)
-    if room is not None and room < 0:
-        raise Refused(f"The reply is {-room} characters too long for Mastodon, its mention and warning included.")
+    over = count(warning, Length.GRAPHEMES) - (left(text, capabilities) or 0)
+    if over > 0:
+        raise Refused(f"The reply is {over} characters too long for Mastodon, its mention and warning included.")
     body = {"status": text, "in_reply_to_id": to["id"], "visibility": _WORD[visibility]}
     extra = {"spoiler_text": warning, "language": to.get("language", "")}
     return body | {name: value for name, value in extra.items() if value}

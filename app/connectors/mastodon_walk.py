@@ -108,7 +108,8 @@ class Walk:
                 continue
             if self.threads.spent:
                 return  # the rest of this page is read again from `below`
-            await self._take(entry)
+            if not _unasked(entry):
+                await self._take(entry)
             self._passed(name)
         self.pages += 1
         self.below = page.below
@@ -150,6 +151,11 @@ class Walk:
 def status_of(entry: Any) -> Any:
     """The status of a notification, or the entry itself where it is one."""
     return entry["status"] if isinstance(entry, dict) and "status" in entry else entry
+
+
+def _unasked(entry: Any) -> bool:
+    """A notification of another type: some makes ignore `types[]` and send boosts and favourites of our own posts."""
+    return isinstance(entry, dict) and "account" in entry and entry.get("type", "mention") != "mention"
 
 
 def _id(entry: Any) -> str | None:

@@ -30,6 +30,7 @@ US = "northwindhelp"
 WATCHED = "ada"
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ALLOWANCE, WINDOW = 300, timedelta(minutes=5)
+ANY = {"mention", "favourite", "reblog"}
 KEY_KEPT = timedelta(hours=1)
 
 _LINK = re.compile(r"https?://[^\s<]+")
@@ -68,6 +69,7 @@ class FakeMastodon(FakeChannel):
         self.shows_direct = source is Source.MENTIONS
         self.toots: dict[str, Toot] = {}
         self.notices: dict[str, str] = {}  # notification id -> status id
+        self.types: dict[str, str] = {}  # notification id -> type, where it is no mention
         self.keys: dict[str, tuple[datetime, str]] = {}
         self.calls: dict[datetime, int] = {}
         self.max_characters = 500
@@ -125,6 +127,11 @@ class FakeMastodon(FakeChannel):
         if f"@{US}" in text and by != US:
             self.notices[next(self._notice_ids)] = made.id
         return made
+
+    def favour(self, toot: Toot) -> None:
+        """Somebody likes a status of ours, and we are told."""
+        name = next(self._notice_ids)
+        self.notices[name], self.types[name] = toot.id, "favourite"
 
     def remove(self, external_id: str) -> None:
         del self.toots[self._by_uri(external_id).id]
@@ -219,15 +226,16 @@ class FakeMastodon(FakeChannel):
         return [self._shown(self.toots[one]) for one in page], links
 
     def _notifications(self, request: Request) -> tuple[list[Json], dict[str, str]]:
-        assert request.query_params.getlist("types[]") == ["mention"]
-        page, links = self._page(request, [n for n, status in self.notices.items() if status in self.toots])
+        wanted = {"mention"} if request.query_params.getlist("types[]") == ["mention"] and not self.other_make else ANY
+        shown = [n for n, told in self.notices.items() if told in self.toots and self.types.get(n, "mention") in wanted]
+        page, links = self._page(request, shown)
         return [self._notice(one) for one in page], links
 
     def _notice(self, name: str) -> Json:
         toot = self.toots[self.notices[name]]
         return {
             "id": name,
-            "type": "mention",
+            "type": self.types.get(name, "mention"),
             "created_at": _iso(toot.at),
             "account": self._account(toot.by),
             "status": self._shown(toot),

@@ -1,0 +1,394 @@
+"""What is Mastodon's own: pages, threads, visibility, mentions, allowances, and servers of other makes."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from app.connectors.base import IncomingPost, Json, OutgoingReply, PostKind, Visibility
+from app.connectors.mastodon import MastodonConnector, MastodonCredentials, MastodonSettings, Source
+from app.connectors.mastodon_api import not_newer
+from app.connectors.mastodon_threads import CALLS
+from app.errors import Malformed, MaybeSent, RateLimited, Refused
+from tests.connectors.conformance import answer, asked, drain, fetch, fill, send, tried
+from tests.connectors.fakes.base import FOREVER, Trouble
+from tests.connectors.fakes.mastodon import ALLOWANCE, HOST, US, FakeMastodon, FakeOtherMake, Toot
+
+MASTODON = MastodonConnector()
+
+
+async def brought(fake: FakeMastodon, toot: Toot) -> IncomingPost:
+    found, _ = await drain(fake, {})
+    return found[fake.uri(toot)]
+
+
+# Pages
+
+
+@pytest.mark.parametrize(("one", "other"), [("999", "1000"), ("1000", "1000"), ("01ARZ", "01ARZ0"), ("01ARY", "01ARZ")])
+def test_ids_are_compared_as_text_by_length_first(one: str, other: str) -> None:
+    assert not_newer(one, other)
+    assert one == other or not not_newer(other, one)
+
+
+async def test_the_first_sync_brings_three_pages_of_the_backlog_and_is_done() -> None:
+    fake = FakeMastodon()
+    arrived = fill(fake, 7 * fake.page_size)
+    batch = await fetch(fake, {})
+    assert [post.external_id for post in batch.posts] == arrived[-3 * fake.page_size :]
+    assert not batch.more
+
+
+async def test_after_an_empty_first_sync_everything_is_brought_however_much_it_is() -> None:
+    fake = FakeMastodon()
+    _, cursor = await drain(fake, {})
+    arrived = fill(fake, 7 * fake.page_size)
+    found, _ = await drain(fake, cursor)
+    assert set(found) == set(arrived)
+
+
+async def test_a_quiet_feed_costs_one_call_and_repeats_nothing() -> None:
+    fake = FakeMastodon()
+    fill(fake, 25)
+    _, cursor = await drain(fake, {})
+    fake.requests.clear()
+    batch = await fetch(fake, cursor)
+    assert not batch.posts
+    assert len(fake.requests) == 1
+
+
+async def test_a_status_that_arrives_late_under_an_old_id_is_brought() -> None:
+    fake = FakeMastodon(Source.HASHTAG)
+    fill(fake, 3)
+    late = fake.toots.pop(fake.toot("bob", "from a slow server").id)
+    fill(fake, 3)
+    found, cursor = await drain(fake, {})
+    assert fake.uri(late) not in found
+    fake.toots[late.id] = late
+    found, _ = await drain(fake, cursor)
+    assert list(found) == [fake.uri(late)]
+
+
+async def test_other_settings_start_anew() -> None:
+    fake = FakeMastodon(Source.HASHTAG)
+    arrived = fake.arrive("hello")
+    _, cursor = await drain(fake, {})
+    assert cursor["scope"] != "mentions "
+    fake.source = Source.SEARCH
+    found_by_search = fake.uri(fake.toot("bob", "northwind is late"))
+    found, _ = await drain(fake, cursor)
+    assert found_by_search in found
+    assert arrived not in found
+
+
+async def test_a_server_that_ignores_max_id_is_not_asked_without_end() -> None:
+    class Stuck(FakeOtherMake):
+        def _page(self, request: Any, ids: list[str]) -> tuple[list[str], dict[str, str]]:
+            return ids[-self.page_size :][::-1], {}
+
+    fake = Stuck()
+    _, cursor = await drain(fake, {})
+    fill(fake, 30)
+    found, _ = await drain(fake, cursor)
+    assert len(found) == fake.page_size
+
+
+async def test_other_notifications_are_left_out_where_a_server_sends_them_unasked() -> None:
+    fake = FakeOtherMake()
+    fake.favour(fake.toot(US, "we are open"))
+    asked_us = fake.arrive("are you open?")
+    batch = await fetch(fake, {})
+    assert [post.external_id for post in batch.posts] == [asked_us]
+    assert not batch.rejected
+
+
+async def test_boosts_are_left_out_unless_asked_for() -> None:
+    fake = FakeMastodon(Source.HASHTAG)
+    original = fake.toot("ada", "northwind is great")
+    boost = fake.toot("bob", "", reblog_of=original.id)
+    found, _ = await drain(fake, {})
+    assert fake.uri(boost) not in found
+    wide = fake.link(settings=MastodonSettings(source=Source.HASHTAG, value="northwind", include_reposts=True))
+    posts = {post.external_id: post for post in (await MASTODON.fetch(wide, {})).posts}
+    assert posts[fake.uri(boost)].repost
+    assert posts[fake.uri(boost)].author.handle == "bob@other.example"
+    assert "northwind is great" in posts[fake.uri(boost)].text
+
+
+async def test_an_account_that_the_server_does_not_know_is_a_clear_error() -> None:
+    fake = FakeMastodon(Source.ACCOUNT)
+    link = fake.link(settings=MastodonSettings(source=Source.ACCOUNT, value="@nobody@other.example"))
+    with pytest.raises(Refused, match="knows no account @nobody"):
+        await MASTODON.fetch(link, {})
+
+
+# Posts
+
+
+async def test_a_status_is_read_whole() -> None:
+    fake = FakeMastodon()
+    address = "https://shop.example/orders/123456789/where-is-it?ref=mail&lang=de"
+    picture = {"type": "image", "url": "https://other.example/1.png", "preview_url": None, "description": "a torn box"}
+    toot = fake.toot("ada", f"@{US} see {address}\n\n<b>now</b>", spoiler="delivery", language="de", media=[picture])
+    post = await brought(fake, toot)
+    assert post.text == f"@{US} see {address}\n\n<b>now</b>"
+    assert post.html is not None
+    assert "<a href=" in post.html
+    assert post.title == "delivery"
+    assert post.language == "de"
+    assert post.kind is PostKind.MENTION
+    assert (post.author.handle, post.author.followers) == ("ada@other.example", 42)
+    (media,) = post.media
+    assert (media.kind, media.url, media.description) == ("image", "https://other.example/1.png", "a torn box")
+
+
+async def test_an_answer_to_us_is_a_reply_and_a_direct_one_is_direct() -> None:
+    fake = FakeMastodon()
+    ours = fake.toot(US, "we are open on Sunday")
+    reply = fake.toot("ada", f"@{US} great", parent=ours.id)
+    direct = fake.toot("ada", f"@{US} my number is 5", parent=ours.id, visibility="direct")
+    followers = fake.toot("ada", f"@{US} psst", visibility="private")
+    assert (await brought(fake, reply)).kind is PostKind.REPLY
+    assert (await brought(fake, direct)).kind is PostKind.DIRECT
+    assert (await brought(fake, direct)).thread_id == fake.uri(ours)
+    assert (await brought(fake, followers)).visibility is Visibility.FOLLOWERS
+
+
+async def test_a_visibility_that_only_another_make_knows_is_taken_for_a_narrow_one() -> None:
+    fake = FakeMastodon()
+    post = await brought(fake, fake.toot("ada", f"@{US} psst", visibility="local"))
+    assert post.visibility is Visibility.FOLLOWERS
+
+
+async def test_a_thread_whose_parent_is_gone_begins_below_it_and_its_answers_stay_together() -> None:
+    fake = FakeMastodon()
+    root = fake.toot("bob", "everything is broken")
+    one = fake.toot("ada", f"@{US} true", parent=root.id)
+    two = fake.toot("ada", f"@{US} really", parent=root.id)
+    fake.remove(fake.uri(root))
+    found, _ = await drain(fake, {})
+    assert found[fake.uri(one)].in_reply_to is None
+    assert found[fake.uri(one)].thread_id == found[fake.uri(two)].thread_id
+    assert root.id in found[fake.uri(one)].thread_id
+
+
+async def test_a_deep_thread_is_found_parent_by_parent_where_contexts_are_empty() -> None:
+    fake = FakeOtherMake()
+    root = fake.toot("bob", "look at this")
+    last = root
+    for number in range(6):
+        last = fake.toot("bob", f"and {number}", parent=last.id)
+    mention = fake.toot("ada", f"@{US} see above", parent=last.id)
+    post = await brought(fake, mention)
+    assert (post.thread_id, post.in_reply_to) == (fake.uri(root), fake.uri(last))
+
+
+async def test_a_flood_of_answers_is_brought_in_calls_of_bounded_cost() -> None:
+    fake = FakeMastodon()
+    fill(fake, 1)
+    _, cursor = await drain(fake, {})
+    roots = [fake.toot("bob", f"article {n}") for n in range(80)]
+    answers = {fake.uri(fake.toot("ada", f"@{US} hm", parent=root.id)): fake.uri(root) for root in roots}
+    found: dict[str, IncomingPost] = {}
+    more = True
+    while more:
+        fake.requests.clear()
+        batch = await fetch(fake, cursor)
+        assert len(fake.requests) <= CALLS + 5
+        found |= {post.external_id: post for post in batch.posts}
+        cursor, more = batch.cursor, batch.more
+    assert {name: post.thread_id for name, post in found.items()} == answers
+
+
+async def test_entries_that_are_no_objects_are_set_aside() -> None:
+    fake = FakeMastodon(Source.HASHTAG)
+    arrived = fake.arrive("fine")
+    shown = fake._shown
+    fake._shown = lambda toot: shown(toot) if toot.text == "fine" else ["?"]  # type: ignore[assignment,method-assign,return-value]
+    fake.toot("ada", "odd")
+    batch = await fetch(fake, {})
+    assert [post.external_id for post in batch.posts] == [arrived]
+    assert len(batch.rejected) == 1
+
+
+# Replies
+
+
+def reply_to(to: Json, text: str = "Sorry!", visibility: Visibility = Visibility.PUBLIC) -> OutgoingReply:
+    fake = FakeMastodon()
+    whole = {"id": "1", "acct": "ada@other.example", "visibility": "public", "spoiler_text": "", "language": ""} | to
+    return OutgoingReply("key", text, visibility, whole, "https://other.example/1", fake.now)
+
+
+def body(reply: OutgoingReply) -> Json:
+    return MASTODON.prepare(FakeMastodon().link(), reply)
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "of_the_post", "sent"),
+    [
+        (Visibility.PUBLIC, "public", "public"),
+        (Visibility.UNLISTED, "public", "unlisted"),
+        (Visibility.PUBLIC, "unlisted", "unlisted"),
+        (Visibility.PUBLIC, "followers", "private"),
+        (Visibility.DIRECT, "public", "direct"),
+        (Visibility.FOLLOWERS, "direct", "direct"),
+    ],
+)
+def test_a_reply_is_never_wider_than_asked_nor_than_the_post(
+    asked_for: Visibility, of_the_post: str, sent: str
+) -> None:
+    assert body(reply_to({"visibility": of_the_post}, visibility=asked_for))["visibility"] == sent
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("Sorry!", "@ada@other.example Sorry!"),
+        ("@ada@other.example sorry!", "@ada@other.example sorry!"),
+        ("Sorry, @Ada@Other.Example", "Sorry, @Ada@Other.Example"),
+        ("@ada sorry", "@ada@other.example @ada sorry"),  # another person, of our own server
+        ("write to ada@other.example", "@ada@other.example write to ada@other.example"),
+    ],
+)
+def test_a_reply_names_its_author_once_and_nobody_else(text: str, sent: str) -> None:
+    to = {"mentions": [US, "eve@third.example"]}
+    assert body(reply_to(to, text))["status"] == sent
+    assert MASTODON.lead(reply_to({}).to) == "@ada@other.example "
+
+
+def test_a_direct_reply_that_names_a_stranger_is_refused_before_it_leaks() -> None:
+    with pytest.raises(Refused, match="@bob is not in this private conversation"):
+        body(reply_to({"visibility": "direct"}, "ask @bob"))
+    assert body(reply_to({"visibility": "direct", "mentions": ["bob"]}, "as @bob said"))
+    assert body(reply_to({}, "ask @bob"))
+
+
+def test_content_warning_and_language_are_kept() -> None:
+    sent = body(reply_to({"spoiler_text": "food", "language": "de"}))
+    assert (sent["spoiler_text"], sent["language"]) == ("food", "de")
+
+
+def test_mention_and_warning_count_towards_the_length() -> None:
+    room = 500 - len("@ada ") - len("food")
+    assert body(reply_to({"spoiler_text": "food"}, "x" * room))
+    with pytest.raises(Refused, match="1 characters too long"):
+        body(reply_to({"spoiler_text": "food"}, "x" * (room + 1)))
+
+
+async def test_the_server_tells_why_it_refuses() -> None:
+    fake = FakeMastodon()
+    fake.max_characters = 100
+    reply = answer(fake, await asked(fake), "x" * 200)
+    with pytest.raises(Refused, match="Text character limit of 100 exceeded"):
+        await send(fake, reply)
+
+
+async def test_a_reply_with_links_mentions_and_emoji_is_found_in_what_the_server_made_of_it() -> None:
+    fake = FakeMastodon()
+    text = (
+        "Thanks 👩‍👩‍👧‍👦! See https://shop.example/a/very/long/path/that/is/shortened?x=1&y=2 \n\n@bob@other.example <3"
+    )
+    reply = answer(fake, await asked(fake), text)
+    await send(fake, reply)
+    assert await MASTODON.find_sent(fake.link(), tried(fake, reply)) is not None
+
+
+async def test_looking_through_too_many_own_statuses_never_says_no() -> None:
+    fake = FakeMastodon()
+    reply = tried(fake, answer(fake, await asked(fake)))
+    for number in range(15 * fake.page_size):
+        fake.toot(US, f"campaign {number}")
+    with pytest.raises(MaybeSent):
+        await MASTODON.find_sent(fake.link(), reply)
+
+
+async def test_a_repeat_whose_look_fails_leaves_the_outcome_open() -> None:
+    fake = FakeMastodon()
+    reply = tried(fake, answer(fake, await asked(fake)))
+    fake.trouble(Trouble.NO_CONNECTION, times=FOREVER)
+    with pytest.raises(Exception, match="No connection") as caught:
+        await send(fake, reply)
+    assert getattr(caught.value, "delivered", False) is None
+
+
+async def test_a_repeat_within_the_hour_that_the_look_misses_is_dropped_by_the_key() -> None:
+    fake = FakeMastodon()
+    reply = answer(fake, await asked(fake))
+    first = await send(fake, reply)
+    again = replace(reply, attempted_at=fake.now + timedelta(minutes=30))  # the look starts too late to see it
+    second = await send(fake, again)
+    assert first.external_id == second.external_id
+    assert len(fake.ledger()) == 1
+
+
+async def test_an_answer_without_a_place_is_malformed_and_leaves_the_outcome_open() -> None:
+    fake = FakeMastodon()
+    reply = answer(fake, await asked(fake))
+    fake._shown = lambda toot: {"id": toot.id}  # type: ignore[method-assign]
+    with pytest.raises(Malformed) as caught:
+        await send(fake, reply)
+    assert caught.value.delivered is None
+
+
+# Allowances
+
+
+async def test_the_allowance_is_reported_and_when_it_is_spent_the_wait_is_until_its_reset() -> None:
+    fake = FakeMastodon()
+    fill(fake, 1)
+    fake.tick(timedelta(seconds=60) - (fake.now - fake.now.replace(second=0)))
+    batch = await fetch(fake, {})
+    assert batch.budget is not None
+    assert (batch.budget.remaining, batch.budget.limit) == (ALLOWANCE - 1, 300)
+    assert batch.budget.resets_at is not None
+    for _ in range(ALLOWANCE - 1):
+        await fetch(fake, {})
+    with pytest.raises(RateLimited) as caught:
+        await fetch(fake, {})
+    assert caught.value.retry_after == batch.budget.resets_at - fake.now
+
+
+# Test connection, settings
+
+
+async def test_testing_the_connection_tells_what_another_make_does_otherwise() -> None:
+    fake = FakeOtherMake()
+    fake.arrive("hello")
+    said = await MASTODON.check(fake.link())
+    assert said.message == f"Signed in to {HOST} as @{US}@{HOST}."
+    assert any("Otherdon" in notice for notice in said.notices)
+    assert any("5000 characters" in notice for notice in said.notices)
+    assert not (await MASTODON.check(FakeMastodon().link())).notices
+
+
+async def test_a_search_that_finds_nothing_says_what_may_be_missing() -> None:
+    said = await MASTODON.check(FakeMastodon(Source.SEARCH).link())
+    assert any("full-text search" in notice for notice in said.notices)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("https://social.example", "https://social.example"),
+        ("social.example", "https://social.example"),
+        (" https://social.example/@me?x=1#y ", "https://social.example"),
+        ("http://127.0.0.1:3000/", "http://127.0.0.1:3000"),
+    ],
+)
+def test_the_server_is_kept_as_scheme_and_host(typed: str, kept: str) -> None:
+    assert MastodonCredentials.model_validate({"server": typed, "access_token": "t"}).server == kept
+
+
+@pytest.mark.parametrize("typed", ["", "ftp://social.example", "https://", "https://me:pw@social.example", "file:///x"])
+def test_an_address_that_is_no_server_is_not_taken(typed: str) -> None:
+    with pytest.raises(ValidationError):
+        MastodonCredentials.model_validate({"server": typed, "access_token": "t"})
+
+
+@pytest.mark.parametrize("source", [Source.HASHTAG, Source.ACCOUNT, Source.SEARCH])
+def test_a_feed_says_what_to_follow(source: Source) -> None:
+    with pytest.raises(ValidationError, match=f"say which {source.value}"):
+        MastodonSettings(source=source, value=" # ")
