@@ -103,13 +103,20 @@ class Embedded:
         self._pid = self._process = None
         self._release()
 
+    def leave(self) -> None:
+        """Let go of the server and leave it running: the next that starts on this folder adopts it."""
+        if self._process is not None:
+            self._process.returncode = 0  # not ours to wait for any more
+        self._pid = self._process = None
+        self._release()
+
     def _start_or_share(self) -> str:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._take_ownership():
                 return self._start_or_adopt()
             socket_dir = self._running_socket_dir()
-            if socket_dir is not None and self._answers(socket_dir):
+            if socket_dir is not None and self._answers(socket_dir, DATABASE):
                 return self._url(socket_dir)
             time.sleep(0.05)
         raise ConfigurationError(
@@ -187,7 +194,7 @@ class Embedded:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             socket_dir = self._running_socket_dir()
-            if socket_dir is not None and self._answers(socket_dir):
+            if socket_dir is not None and self._answers(socket_dir, "postgres"):
                 return self._url(socket_dir)
             if self._process is not None and self._process.poll() is not None:
                 self._pid = None
@@ -215,6 +222,8 @@ class Embedded:
     def _is_gone(self, pid: int) -> bool:
         if self._process is not None:
             return self._process.poll() is not None
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)  # ours after `leave`, or init's: a dead child must not look alive
         return not embedded_place.is_alive(pid)
 
     def _running_pid(self) -> int | None:
@@ -233,9 +242,9 @@ class Embedded:
             return (self._place.data / "postmaster.pid").read_text().splitlines()
         return []
 
-    def _answers(self, socket_dir: Path) -> bool:
+    def _answers(self, socket_dir: Path, database: str) -> bool:
         try:
-            psycopg.connect(self._url(socket_dir, "postgres"), connect_timeout=2).close()
+            psycopg.connect(self._url(socket_dir, database), connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
         return True

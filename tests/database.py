@@ -1,0 +1,82 @@
+"""The test run's one Postgres: started by whoever needs it first, cloned for each worker, stopped by the controller."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from app import embedded_place
+from app.embedded import Embedded
+from app.migrate import migrate
+
+FOLDER = "CARELINE_TEST_DATABASE_DIR"  # told by the controller to its workers
+TEMPLATE = "migrated"
+
+
+def prepare() -> None:
+    """Name a folder for the server; nothing is started until a test asks for it."""
+    folder = Path(tempfile.mkdtemp(prefix="careline-tests-"))
+    folder.chmod(0o755)  # as root the server runs as another account, which must get through
+    os.environ[FOLDER] = str(folder)
+
+
+def tear_down() -> None:
+    """Stop the server, if one was started, and remove its folder. The workers are gone by now."""
+    folder = Path(os.environ.pop(FOLDER))
+    if (folder / "server").exists():
+        with _server(folder):  # who started it has left: adopt it, so that leaving here stops it
+            pass
+        embedded_place.remove(folder / "server")
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def template() -> Iterator[str]:
+    """Start or share the server, with a migrated database to clone, and leave it running for the other workers."""
+    folder = Path(os.environ[FOLDER])
+    server = _server(folder)
+    url = server.start()
+    with (folder / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _exists(url, TEMPLATE):
+            migrate(clone(url, None, "building"))
+            _run(url, sql.SQL("ALTER DATABASE building RENAME TO {}").format(sql.Identifier(TEMPLATE)))
+    yield url
+    server.leave()
+
+
+def clone(url: str, template: str | None, name: str) -> str:
+    """Make a database like `template` (empty for None); return its URL."""
+    query = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    _run(url, query.format(sql.Identifier(name), sql.Identifier(template or "template0")))
+    return url.replace("/careline?", f"/{name}?")
+
+
+@contextmanager
+def cloned(url: str) -> Iterator[str]:
+    """A migrated database of its own, dropped afterwards together with whoever is still connected."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield clone(url, TEMPLATE, name)
+    _run(url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _server(folder: Path) -> Embedded:
+    return Embedded(folder / "server", fsync=False)
+
+
+def _exists(url: str, name: str) -> bool:
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+    return found is not None
+
+
+def _run(url: str, query: sql.Composed) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(query)
