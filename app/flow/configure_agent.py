@@ -11,7 +11,7 @@ from app.connectors.base import SettingsModel
 from app.db import announce
 from app.errors import Invalid, NotFound
 from app.flow.configured import UPDATE_LOCK, must_be_fresh, naming
-from app.flow.passwords import hashed
+from app.flow.passwords import NONE, hashed
 from app.flow.presence import hand_back
 from app.flow.wake import wake
 from app.models.agent import Agent, AgentSkill, ApiToken, Presence, PresenceState, Role, SignIn, Skill, Team, TeamMember
@@ -64,10 +64,12 @@ def agent_settings(agent: Agent) -> AgentSettings:
 
 
 async def create_agent(
-    session: AsyncSession, settings: AgentSettings, password: str, places: AgentPlaces | None = None
+    session: AsyncSession, settings: AgentSettings, password: str | None, places: AgentPlaces | None = None
 ) -> Agent:
-    """Make an agent who can sign in with `password`. Raises Invalid (e-mail taken, password too short, ...)."""
-    agent = Agent(**settings.model_dump(mode="json"), password_hash=await hashed(password))
+    """Make an agent who can sign in with `password` (None: not before an admin has set one). Raises Invalid (e-mail taken, password too short, ...)."""
+    agent = Agent(
+        **settings.model_dump(mode="json"), password_hash=NONE if password is None else await hashed(password)
+    )
     async with naming(session, _refusals(settings)):
         session.add(agent)
     session.add(Presence(agent_id=agent.id))

@@ -1,10 +1,11 @@
 """Configure feeds: which connector, account and settings; on or off; poll now; what to do about quarantined posts."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import func, select, update
+from sqlalchemy import Delete, Update, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import forms, registry
@@ -16,12 +17,13 @@ from app.jobs import POLL, defer
 from app.models.account import Account
 from app.models.feed import Feed, Health, Quarantine
 
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
-class FeedSettings(SettingsModel):
-    """What an admin sets of a feed, besides the settings of its connector. Intervals in seconds."""
+
+class FeedShape(SettingsModel):
+    """What an admin sets of a feed, besides its account. Intervals in seconds."""
 
     name: str = Field(title="Name", min_length=1, max_length=120, examples=["Mentions of @northwind"])
-    account_id: int | None = Field(None, title="Account")
     enabled: bool = Field(True, title="On", description="Off: nothing is fetched; what came stays.")
     import_backlog: bool = Field(
         False,
@@ -31,6 +33,12 @@ class FeedSettings(SettingsModel):
     min_interval: int = Field(15, title="Poll at most every", description="Seconds.", ge=5, le=86_400)
     max_interval: int = Field(300, title="Poll at least every", description="Seconds.", ge=5, le=86_400)
     settings: Mapping[str, Any] = Field(default_factory=dict, title="Settings of the connector")
+
+
+class FeedSettings(FeedShape):
+    """A feed's shape and the account it reads and answers with."""
+
+    account_id: int | None = Field(None, title="Account")
 
 
 def feed_settings(feed: Feed) -> FeedSettings:
@@ -53,7 +61,7 @@ async def create_feed(session: AsyncSession, channel: str, settings: FeedSetting
     feed = Feed(channel=channel, interval=settings.min_interval, **_columns(settings, checked))
     session.add(feed)
     await session.flush()
-    await _wake(session, feed)
+    await wake_feed(session, feed)
     return feed
 
 
@@ -77,7 +85,7 @@ async def change_feed(session: AsyncSession, feed_id: int, settings: FeedSetting
     if moved:
         _start_afresh(feed)
     await session.flush()
-    await _wake(session, feed)
+    await wake_feed(session, feed)
     return feed
 
 
@@ -86,7 +94,7 @@ async def enable_feed(session: AsyncSession, feed_id: int, enabled: bool) -> Fee
     feed = await _feed(session, feed_id)
     feed.enabled = enabled
     await session.flush()
-    await _wake(session, feed)
+    await wake_feed(session, feed)
     return feed
 
 
@@ -96,22 +104,40 @@ async def poll_now(session: AsyncSession, feed_id: int) -> Feed:
     if not feed.enabled:
         raise Conflict(f"The feed {feed.name} is off. Switch it on first.")
     if registry.get(feed.channel).capabilities.push:
-        raise Conflict(f"Posts of {feed.name} are pushed to us; there is nothing to poll.")
-    await _wake(session, feed)
+        raise Conflict(f"Posts of {feed.name} are pushed to us, so nothing is fetched. Let the sender deliver again.")
+    await wake_feed(session, feed)
+    return feed
+
+
+async def retry_quarantined(session: AsyncSession, feed_id: int, quarantine_id: int) -> Feed:
+    """Read the feed again from its start, so that a quarantined post gets another chance; known posts change nothing.
+
+    If it fails again it comes back to quarantine.
+
+    Raises:
+        NotFound: it is not there any more.
+        Conflict: the feed is off, or is only pushed to.
+    """
+    feed = await poll_now(session, feed_id)
+    await _take_out(session, delete(Quarantine), feed_id, quarantine_id)
+    feed.attempt += 1
+    feed.leased_until = None
+    feed.cursor = {}
+    await session.flush()
     return feed
 
 
 async def drop_quarantined(session: AsyncSession, feed_id: int, quarantine_id: int) -> None:
     """Settle a quarantined post: nobody needs it any more. Raises NotFound."""
-    settled = await session.scalar(
-        update(Quarantine)
-        .where(Quarantine.id == quarantine_id, Quarantine.feed_id == feed_id, Quarantine.resolved_at.is_(None))
-        .values(resolved_at=func.now())
-        .returning(Quarantine.id)
-    )
-    if settled is None:
-        raise NotFound("That post is not in quarantine any more.")
+    await _take_out(session, update(Quarantine).values(resolved_at=func.now()), feed_id, quarantine_id)
     announce(session, "feeds", [feed_id])
+
+
+async def _take_out(session: AsyncSession, change: Update | Delete, feed_id: int, quarantine_id: int) -> None:
+    open_post = (Quarantine.id == quarantine_id, Quarantine.feed_id == feed_id, Quarantine.resolved_at.is_(None))
+    taken = await session.scalar(change.where(*open_post).returning(Quarantine.id))
+    if taken is None:
+        raise NotFound("That post is not in quarantine any more.")
 
 
 async def _feed(session: AsyncSession, feed_id: int) -> Feed:
@@ -121,16 +147,21 @@ async def _feed(session: AsyncSession, feed_id: int) -> Feed:
     return feed
 
 
-async def _wake(session: AsyncSession, feed: Feed) -> None:
-    """Make the feed due now and nudge a worker; a pushed feed waits for its pushes."""
+async def wake_feed(session: AsyncSession, feed: Feed) -> None:
+    """Make the feed due now and nudge a worker; one that is pushed to is never due."""
+    pushed = registry.get(feed.channel).capabilities.push
+    feed.next_poll_at = NEVER if pushed else func.now()
     if feed.enabled:
-        await session.execute(update(Feed).where(Feed.id == feed.id).values(next_poll_at=func.now(), failures=0))
-        if not registry.get(feed.channel).capabilities.push:
-            await defer(session, POLL, "feed_id", [feed.id])
+        feed.failures = 0
+    await session.flush()
+    if feed.enabled and not pushed:
+        await defer(session, POLL, "feed_id", [feed.id])
     announce(session, "feeds", [feed.id])
 
 
 def _start_afresh(feed: Feed) -> None:
+    feed.attempt += 1  # a poll under way with the old settings may not write its cursor
+    feed.leased_until = None
     feed.cursor = {}
     feed.synced_at = None
     feed.health = Health.NEW

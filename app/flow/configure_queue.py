@@ -18,11 +18,10 @@ from app.models.rule import Rule
 _DAY = 86_400
 
 
-class QueueSettings(SettingsModel):
-    """What an admin sets of a queue. Times in seconds, boosts in minutes."""
+class QueueShape(SettingsModel):
+    """What an admin sets of a queue, besides its team. Times in seconds, boosts in minutes."""
 
     name: str = Field(title="Name", min_length=1, max_length=80, examples=["Billing"])
-    team_id: int = Field(title="Team", description="Whose agents and supervisors see this queue.")
     target: int = Field(3600, title="Answer within", description="Seconds from arrival.", ge=1, le=30 * _DAY)
     target_share: int = Field(80, title="Goal", description="Per cent to be answered in time.", ge=1, le=100)
     served_by: Order = Field(
@@ -46,6 +45,12 @@ class QueueSettings(SettingsModel):
         7 * _DAY, title="Reopen within", description="Seconds in which a new post reopens a closed item.", ge=0
     )
     active: bool = Field(True, title="Active", description="Rules may send items here.")
+
+
+class QueueSettings(QueueShape):
+    """A queue's shape and the team it belongs to."""
+
+    team_id: int = Field(title="Team", description="Whose agents and supervisors see this queue.")
 
 
 def queue_settings(queue: Queue) -> QueueSettings:

@@ -1,6 +1,6 @@
 """Configure rules: ordered, the last one catches all. One change of the order at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -123,6 +123,34 @@ async def remove_rule(session: AsyncSession, rule_id: int) -> None:
     await session.delete(rule)
     await session.flush()
     await session.execute(update(Rule).where(Rule.position > position).values(position=Rule.position - 1))
+
+
+async def arrange_rules(session: AsyncSession, wanted: Sequence[tuple[int | None, RuleSettings]]) -> None:
+    """Make these the rules, in this order: changed where an id is given, new where it is None; all others go.
+
+    Raises:
+        NotFound: one of the ids is gone.
+        Invalid: see `create_rule`; also when there would be no rule at all.
+    """
+    if not wanted:
+        raise Invalid("There must be a rule: the last one catches all.", "rules")
+    await session.execute(_TAKE_TURNS)
+    kept = {rule_id for rule_id, _ in wanted if rule_id is not None}
+    stored = {rule.id: rule for rule in await session.scalars(select(Rule).execution_options(populate_existing=True))}
+    if kept - stored.keys():
+        raise NotFound("Somebody removed one of the rules meanwhile.")
+    for rule_id in stored.keys() - kept:
+        await session.delete(stored[rule_id])
+    for position, (known, settings) in enumerate(wanted, start=1):
+        await _check(session, settings, catches_all=position == len(wanted))
+        columns = _columns(settings) | {"position": position}
+        if known is None:
+            session.add(Rule(**columns))
+        elif any(getattr(stored[known], name) != value for name, value in columns.items()):
+            stored[known].updated_at = func.now()
+            for name, value in columns.items():
+                setattr(stored[known], name, value)
+    await session.flush()
 
 
 async def _rule(session: AsyncSession, rule_id: int) -> Rule:

@@ -6,7 +6,6 @@ is the same in every process, tells nothing about the key, and dies with the pag
 """
 
 import base64
-import hashlib
 import hmac
 import re
 
@@ -21,8 +20,9 @@ from app.flow.configure_rules import RuleSettings, create_rule
 from app.models.agent import Agent, Role, Team
 from app.models.queue import Queue
 from app.models.rule import Rule
+from app.vault import Vault
 
-_PURPOSE = b"careline first run code 1"
+_PURPOSE = "first run code 1"
 _LETTERS = 12  # of base32: 60 bits
 
 # Two who send the form at once take turns; everybody may go on reading agents meanwhile.
@@ -41,17 +41,16 @@ class FirstAdmin(AgentSettings):
     )
 
 
-def first_run_code(key: bytes) -> str:
+def first_run_code(vault: Vault) -> str:
     """The code for this installation, as it is printed: `ABCD-EFGH-IJKL`."""
-    digest = hmac.new(key, _PURPOSE, hashlib.sha256).digest()
-    letters = base64.b32encode(digest).decode()[:_LETTERS]
+    letters = base64.b32encode(vault.derived(_PURPOSE)).decode()[:_LETTERS]
     return "-".join(letters[i : i + 4] for i in range(0, _LETTERS, 4))
 
 
-def must_match(key: bytes, given: str) -> None:
+def must_match(vault: Vault, given: str) -> None:
     """Refuse a wrong code. Raises Invalid."""
     typed = re.sub(r"[\s-]", "", given).upper()
-    expected = first_run_code(key).replace("-", "")
+    expected = first_run_code(vault).replace("-", "")
     if not hmac.compare_digest(typed.encode(), expected.encode()):
         raise Invalid("That is not the code. It stands in the terminal (or log) where Careline was started.", "code")
 

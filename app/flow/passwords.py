@@ -8,6 +8,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from app.errors import Invalid
 
 SHORTEST = 8  # OWASP ASVS 5, 6.2.1
+NONE = "!"  # the hash that no password has
 LONGEST = 200  # a bound on the work that a stranger can ask for
 
 _hasher = PasswordHasher()

@@ -1,0 +1,142 @@
+"""Carrying out a configuration file by the same verbs that the admin pages use, so that both refuse the same things."""
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import Invalid
+from app.flow.config_schema import AgentPart, Document, FeedPart, QueuePart, RulePart
+from app.flow.configure_agent import (
+    AgentPlaces,
+    AgentSettings,
+    agent_places,
+    agent_settings,
+    change_agent,
+    create_agent,
+)
+from app.flow.configure_feed import FeedSettings, change_feed, create_feed, feed_settings
+from app.flow.configure_queue import QueueSettings, change_queue, create_queue, queue_settings
+from app.flow.configure_rules import RuleSettings, arrange_rules
+from app.flow.configure_skill import SkillSettings, create_skill
+from app.flow.configure_team import TeamSettings, create_team
+from app.flow.triage import Conditions
+from app.models.account import Account
+from app.models.agent import Agent, Skill, Team
+from app.models.feed import Feed
+from app.models.queue import Queue
+from app.models.rule import Rule
+
+Ids = Mapping[str, int]
+
+
+async def apply_document(session: AsyncSession, document: Document) -> None:
+    """Make and change what the file names, section by section; what does not differ is not touched."""
+    await _names(session, document)
+    await _queues(session, document.queues or (), closing=False)
+    await _agents(session, document.agents or ())
+    await _feeds(session, document.feeds or ())
+    if document.rules is not None:
+        await _rules(session, document.rules)
+    await _queues(session, document.queues or (), closing=True)
+
+
+async def _names(session: AsyncSession, document: Document) -> None:
+    teams = await _ids(session, Team)
+    for name in dict.fromkeys(document.teams or ()):
+        if name not in teams:
+            await create_team(session, TeamSettings(name=name))
+    skills = await _ids(session, Skill)
+    for name in dict.fromkeys(document.skills or ()):
+        if name not in skills:
+            await create_skill(session, SkillSettings(name=name))
+
+
+async def _queues(session: AsyncSession, parts: Iterable[QueuePart], *, closing: bool) -> None:
+    """At first every queue is open, so that rules may go on to other ones; at last those that are to close do."""
+    teams = await _ids(session, Team)
+    for part in parts:
+        team_id = _found(teams, part.team, f"queue {part.name}", "team")
+        settings = QueueSettings(**part.model_dump(exclude={"team"}), team_id=team_id)
+        stored = await session.scalar(select(Queue).where(func.lower(Queue.name) == part.name.lower()))
+        if stored is None:
+            await create_queue(session, settings.model_copy(update={"active": True}))
+        else:
+            wanted = settings if closing else settings.model_copy(update={"active": settings.active or stored.active})
+            if queue_settings(stored) != wanted:
+                await change_queue(session, stored.id, wanted)
+
+
+async def _agents(session: AsyncSession, parts: Iterable[AgentPart]) -> None:
+    teams, queues, skills = await _ids(session, Team), await _ids(session, Queue), await _ids(session, Skill)
+    for part in parts:
+        who = f"agent {part.email}"
+        settings = AgentSettings(**part.model_dump(exclude={"teams", "queues", "skills"}))
+        places = AgentPlaces(
+            teams=frozenset(_found(teams, name, who, "team") for name in part.teams),
+            queues=frozenset(_found(queues, name, who, "queue") for name in part.queues),
+            skills={_found(skills, name, who, "skill"): level for name, level in part.skills.items()},
+        )
+        stored = await session.scalar(select(Agent).where(func.lower(Agent.email) == part.email.lower()))
+        if stored is None:
+            await create_agent(session, settings, None, places)
+        elif agent_settings(stored) != settings or await agent_places(session, stored.id) != places:
+            await change_agent(session, stored.id, settings, places)
+
+
+async def _feeds(session: AsyncSession, parts: Iterable[FeedPart]) -> None:
+    for part in parts:
+        settings = FeedSettings(
+            **part.model_dump(exclude={"channel", "account"}), account_id=await _account(session, part)
+        )
+        stored = await session.scalar(select(Feed).where(Feed.channel == part.channel, Feed.name == part.name))
+        if stored is None:
+            await create_feed(session, part.channel, settings)
+        elif feed_settings(stored) != settings:
+            await change_feed(session, stored.id, settings)
+
+
+async def _account(session: AsyncSession, part: FeedPart) -> int | None:
+    if part.account is None:
+        return None
+    named = select(Account.id).where(Account.channel == part.channel, Account.name == part.account)
+    found = list(await session.scalars(named))
+    if len(found) != 1:
+        count = "no" if not found else f"{len(found)}"
+        raise Invalid(
+            f"feed {part.name}: there is {count} {part.channel} account named '{part.account}'. "
+            "Accounts hold credentials, so they are added on the page, each with its own name.",
+            "feeds",
+        )
+    return found[0]
+
+
+async def _rules(session: AsyncSession, parts: Iterable[RulePart]) -> None:
+    queues, skills, feeds = await _ids(session, Queue), await _ids(session, Skill), await _ids(session, Feed)
+    stored = await _ids(session, Rule)
+    wanted: dict[str, tuple[int | None, RuleSettings]] = {}
+    for part in parts:
+        who = f"rule {part.name}"
+        if part.name in wanted:
+            raise Invalid(f"Two rules are named '{part.name}'. Rename one.", "rules")
+        when = part.when.model_dump() | {"feeds": [_found(feeds, name, who, "feed") for name in part.when.feeds]}
+        settings = RuleSettings(
+            **part.model_dump(include={"name", "enabled", "discard", "priority", "tags"}),
+            conditions=Conditions.model_validate(when),
+            queue_id=None if part.queue is None else _found(queues, part.queue, who, "queue"),
+            requirements={_found(skills, name, who, "skill"): level for name, level in part.needs.items()},
+        )
+        wanted[part.name] = (stored.get(part.name), settings)
+    await arrange_rules(session, list(wanted.values()))
+
+
+async def _ids(session: AsyncSession, table: type[Team | Skill | Queue | Feed | Rule]) -> dict[str, int]:
+    return dict((await session.execute(select(table.name, table.id))).tuples().all())
+
+
+def _found(ids: Ids, name: str, who: str, thing: str) -> int:
+    if name not in ids:
+        raise Invalid(
+            f"{who}: there is no {thing} named '{name}'. Correct the name, or add it to the file.", f"{thing}s"
+        )
+    return ids[name]

@@ -1,0 +1,82 @@
+"""The shape of the configuration file: everything by name, nothing secret, unknown keys refused."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.connectors.base import PostKind, SettingsModel
+from app.flow.configure_agent import AgentSettings
+from app.flow.configure_feed import FeedShape
+from app.flow.configure_queue import QueueShape
+from app.flow.triage import Conditions
+
+Name = Annotated[str, Field(min_length=1, max_length=254)]
+Level = Annotated[int, Field(ge=1, le=5)]
+
+
+class QueuePart(QueueShape):
+    """A queue, known by its name."""
+
+    team: Name
+
+
+class AgentPart(AgentSettings):
+    """An agent, known by the e-mail address. Passwords are set on the page."""
+
+    teams: tuple[Name, ...] = ()
+    queues: tuple[Name, ...] = ()
+    skills: dict[Name, Level] = Field(default_factory=dict)
+
+
+class FeedPart(FeedShape):
+    """A feed, known by channel and name; its account by name. Credentials are set on the page."""
+
+    channel: Name
+    account: Name | None = None
+
+
+class WhenPart(SettingsModel):
+    """The conditions of a rule, as in `app.flow.triage.Conditions`, with feeds by name."""
+
+    channels: tuple[str, ...] = ()
+    feeds: tuple[Name, ...] = ()
+    kinds: tuple[PostKind, ...] = ()
+    author: str = ""
+    contains: tuple[str, ...] = ()
+    matches: str = ""
+    languages: tuple[str, ...] = ()
+    followers_min: int | None = Field(None, ge=0)
+    followers_max: int | None = Field(None, ge=0)
+
+
+class RulePart(SettingsModel):
+    """A rule; its place is its place in the list."""
+
+    name: Name
+    enabled: bool = True
+    when: WhenPart = WhenPart()
+    discard: bool = False
+    queue: Name | None = None
+    priority: int = Field(3, ge=1, le=5)
+    needs: dict[Name, Level] = Field(default_factory=dict)
+    tags: tuple[Name, ...] = ()
+
+
+class Document(SettingsModel):
+    """The whole file. A section that is left out is left alone.
+
+    Teams, skills, queues, agents and feeds that the file does not name stay as they are; the rules are complete, so a
+    rule that the file does not name is removed.
+    """
+
+    careline: Literal[1] = 1
+    teams: tuple[Name, ...] | None = None
+    skills: tuple[Name, ...] | None = None
+    queues: tuple[QueuePart, ...] | None = None
+    agents: tuple[AgentPart, ...] | None = None
+    feeds: tuple[FeedPart, ...] | None = None
+    rules: tuple[RulePart, ...] | None = None
+
+
+if WhenPart.model_fields.keys() != Conditions.model_fields.keys():
+    raise TypeError("The configuration file's conditions and those of triage are not the same.")

@@ -1,0 +1,127 @@
+"""Configure accounts: our identities on channels. Credentials are checked, sealed for their row, and never shown again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.connectors import forms, registry
+from app.connectors.base import Check, Connector, SettingsModel
+from app.errors import Conflict, Invalid, NotFound
+from app.flow.configure_feed import wake_feed
+from app.flow.configured import UPDATE_LOCK
+from app.flow.link import revealed, sealed_for
+from app.models.account import Account
+from app.models.feed import Feed, Health
+from app.models.reply import Reply
+from app.vault import Vault
+
+
+class AccountSettings(SettingsModel):
+    """What an admin sets of an account, besides its credentials."""
+
+    name: str = Field(
+        title="Name", description="For people here.", min_length=1, max_length=120, examples=["@northwindhelp"]
+    )
+
+
+async def create_account(
+    session: AsyncSession, vault: Vault, channel: str, settings: AccountSettings, credentials: SettingsModel
+) -> Account:
+    """Make an account with sealed credentials. Raises NotFound (no such connector), Invalid (the name, the credentials)."""
+    connector = registry.get(channel)
+    _must_fit(connector, credentials)
+    await _check_name(session, channel, settings.name)
+    account = Account(channel=channel, name=settings.name)
+    session.add(account)
+    await session.flush()
+    account.sealed = vault.seal(revealed(credentials), sealed_for(account.id))
+    await session.flush()
+    return account
+
+
+async def change_account(
+    session: AsyncSession,
+    vault: Vault,
+    account_id: int,
+    settings: AccountSettings,
+    credentials: SettingsModel | None = None,
+) -> Account:
+    """Rename an account, and give it new credentials (None: keep those it has); its stopped feeds try again at once.
+
+    Raises:
+        NotFound: there is no such account.
+        Invalid: the name is taken, or the credentials are not the channel's.
+    """
+    account = await _account(session, account_id)
+    if settings.name != account.name:
+        await _check_name(session, account.channel, settings.name)
+        account.name = settings.name
+    if credentials is not None:
+        _must_fit(registry.get(account.channel), credentials)
+        account.sealed = vault.seal(revealed(credentials), sealed_for(account.id))
+        account.needs_reconnect, account.trouble = False, ""
+        account.external_id = account.handle = None  # it may be somebody else now; the next check says who
+        await _wake_feeds(session, account_id)
+    await session.flush()
+    return account
+
+
+async def keep_identity(session: AsyncSession, account_id: int, check: Check) -> None:
+    """Keep who we are there, as a check of the connection has told."""
+    if check.account is not None:
+        who = check.account
+        values = {"external_id": who.external_id, "handle": who.handle, "needs_reconnect": False, "trouble": ""}
+        profile = {"url": who.url, "avatar_url": who.avatar_url, "name": who.name}
+        await session.execute(update(Account).where(Account.id == account_id).values(**values, profile=profile))
+
+
+async def remove_account(session: AsyncSession, account_id: int) -> None:
+    """Remove an account that nothing uses. Raises NotFound, Conflict (a feed reads with it, a reply was sent by it)."""
+    account = await _account(session, account_id)
+    feed = await session.scalar(select(Feed.name).where(Feed.account_id == account_id).limit(1))
+    if feed is not None:
+        raise Conflict(f"The feed {feed} reads with {account.name}. Give it another account first.")
+    if await session.scalar(select(Reply.id).where(Reply.account_id == account_id).limit(1)):
+        raise Conflict(
+            f"Replies were sent by {account.name}, so it stays for the record. Empty its credentials instead."
+        )
+    await session.delete(account)
+    await session.flush()
+
+
+async def _account(session: AsyncSession, account_id: int) -> Account:
+    account = await session.get(Account, account_id, populate_existing=True, with_for_update=UPDATE_LOCK)
+    if account is None:
+        raise NotFound("There is no such account.")
+    return account
+
+
+async def _check_name(session: AsyncSession, channel: str, name: str) -> None:
+    same = select(func.count()).where(Account.channel == channel, Account.name == name)
+    if await session.scalar(same):
+        raise Invalid(f"There is an account named {name} on this channel already. Choose another name.", "name")
+
+
+def _must_fit(connector: Connector, credentials: SettingsModel) -> None:
+    if connector.Credentials is None:
+        raise Invalid(f"{connector.title} needs no account.", "channel")
+    if not isinstance(credentials, connector.Credentials):
+        raise Invalid(f"These are not credentials of {connector.title}.", "channel")
+
+
+async def _wake_feeds(session: AsyncSession, account_id: int) -> None:
+    feeds = await session.scalars(select(Feed).where(Feed.account_id == account_id).order_by(Feed.id).with_for_update())
+    for feed in feeds.all():
+        if feed.health in {Health.STOPPED, Health.FAILING}:
+            feed.health, feed.trouble = Health.NEW, ""
+        await wake_feed(session, feed)
+
+
+def credentials_of(connector: Connector, values: Mapping[str, Any]) -> SettingsModel:
+    """Credentials of a channel from plain values. Raises Invalid, naming the first field that is not acceptable."""
+    if connector.Credentials is None:
+        raise Invalid(f"{connector.title} needs no account.", "channel")
+    return forms.check(connector.Credentials, values)
