@@ -8,6 +8,7 @@ Keys come newest first; to rotate, put a new one in front and seal everything an
 import base64
 import binascii
 import hashlib
+import hmac
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ class Vault:
     def __init__(self, keys: Sequence[bytes]) -> None:
         """Keep keys of 32 bytes each; the first one seals."""
         self._newest = key_name(keys[0])
+        self._first = keys[0]
         self._keys = {key_name(key): AESGCM(key) for key in keys}
 
     @classmethod
@@ -81,6 +83,10 @@ class Vault:
                 f"The credentials of {context} do not open: they were changed, or belong to another row. "
                 "Enter them again."
             ) from error
+
+    def derived(self, purpose: str) -> bytes:
+        """32 bytes for another purpose (a code that is printed, say), from the newest key; they tell nothing about it."""
+        return hmac.digest(self._first, purpose.encode(), hashlib.sha256)
 
     def needs_rotation(self, sealed: bytes) -> bool:
         """Whether this was sealed with another key than the newest."""
