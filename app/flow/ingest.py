@@ -286,7 +286,10 @@ async def _reopen(session: AsyncSession, item: Item, group: Sequence[Arrival]) -
 
 async def _wake_parked(session: AsyncSession, item_ids: Sequence[int]) -> None:
     parked = await session.scalars(
-        select(Item).where(Item.id.in_(item_ids), Item.state == State.PARKED).execution_options(populate_existing=True)
+        select(Item)
+        .where(Item.id.in_(item_ids), Item.state == State.PARKED)
+        .order_by(Item.agent_id, Item.id)
+        .execution_options(populate_existing=True)
     )
     for item in parked.all():
         await wake(session, item, FEED, because="a new post came")

@@ -1,7 +1,7 @@
 """Offers: an item reserved for one agent; accepted, declined, expired (RONA) or revoked.
 
-Locks are taken in one order everywhere: the item, then the presence of its agent. So a claim, an offer and an expiry
-that meet each other wait, and never deadlock or overfill.
+Locks are taken in one order everywhere: the items, then the presences of their agents, in order of agent. So a claim,
+an offer and an expiry that meet each other wait, and never deadlock or overfill.
 """
 
 from collections.abc import Mapping
@@ -106,7 +106,7 @@ async def expire_offers(session: AsyncSession) -> int:
         select(Offer)
         .join(Item, Item.id == Offer.item_id)
         .where(Offer.outcome.is_(None), Offer.expires_at <= func.now())
-        .order_by(Offer.item_id)
+        .order_by(Offer.agent_id, Offer.item_id)
         .limit(MOST_EXPIRED)
         .with_for_update(of=Item, skip_locked=True)
     )

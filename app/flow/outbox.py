@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import Connector, Link, OutgoingReply, Sent, Visibility
 from app.db import announce
-from app.errors import ConnectorError, RateLimited
+from app.errors import CarelineError, ConnectorError, RateLimited
 from app.flow.reopen import requeue
 from app.models.feed import Feed
 from app.models.item import SYSTEM, Item, State, Verb, alter
@@ -108,6 +108,22 @@ async def doubt(session: AsyncSession, reply: Reply) -> None:
     reply.trouble = "The connection broke while it was sent. Careline is looking whether it arrived."
     await session.flush()
     announce(session, "items", [reply.item_id])
+
+
+async def give_up(session: AsyncSession, reply: Reply, error: CarelineError) -> None:
+    """It cannot even be tried (credentials gone, the connector refuses the text): failed, with the cause."""
+    reply.state = ReplyState.FAILED
+    reply.due_at = None
+    reply.trouble = error.message
+    await session.flush()
+    announce(session, "items", [reply.item_id])
+    await bring_back(session, reply.item_id)
+
+
+async def postpone(session: AsyncSession, reply: Reply, wait: timedelta) -> None:
+    """The credential has to rest: try again when it may be used."""
+    later = update(Reply).where(Reply.id == reply.id).values(due_at=func.now() + wait)
+    await session.execute(later.execution_options(synchronize_session=False))
 
 
 async def succeed(session: AsyncSession, reply_id: int, attempt: int, sent: Sent) -> bool:

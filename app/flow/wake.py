@@ -37,7 +37,7 @@ async def wake_due(session: AsyncSession) -> int:
     due = (
         select(Item)
         .where(Item.state == State.PARKED, Item.parked_until <= func.now())
-        .order_by(Item.id)
+        .order_by(Item.agent_id, Item.id)
         .limit(MOST_WOKEN)
         .with_for_update(skip_locked=True)
     )

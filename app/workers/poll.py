@@ -1,0 +1,71 @@
+"""Polling one feed: lease, fetch, store. Three steps, two transactions, no HTTP inside one."""
+
+import structlog
+
+from app.connectors.base import Batch
+from app.errors import CarelineError, ConnectorError, RateLimited
+from app.flow.budget import keep_told, keep_wait, wait_for
+from app.flow.link import Wire, wire
+from app.flow.poll import keep_batch, keep_failure, postpone, take_feed
+from app.models.feed import Feed
+from app.telemetry import POSTS_INGESTED
+from app.workers.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+BROKEN = "Careline could not read this feed because of an error of its own: {error}. The log has the details."
+
+
+async def poll_feed(runtime: Runtime, feed_id: int) -> None:
+    """Poll a feed if it is due. Whatever goes wrong stays with this feed and stands in its health."""
+    async with runtime.sessions.begin() as session:
+        feed = await take_feed(session, feed_id)
+    if feed is None:
+        return
+    try:
+        line = await _wired(runtime, feed)
+        if line is not None:
+            await _keep(runtime, feed, line, await line.connector.fetch(line.link, feed.cursor))
+    except CarelineError as error:
+        log.warning("poll_failed", feed=feed_id, cause=error.message)
+        await _fail(runtime, feed, error)
+    except Exception as error:
+        # A bug in one connector fails its feed alone; it is logged with its trace and shown in the feed's health.
+        log.exception("poll_broke", feed=feed_id)
+        await _fail(runtime, feed, ConnectorError(BROKEN.format(error=type(error).__name__)))
+
+
+async def _wired(runtime: Runtime, feed: Feed) -> Wire | None:
+    """The feed's line, or None when its credential has to rest (the feed is postponed)."""
+    async with runtime.sessions.begin() as session:
+        line = await wire(session, feed, runtime.vault, runtime.http, runtime.sessions)
+        wait = await wait_for(session, line.budget, replying=False)
+        if wait is None:
+            return line
+        reason = (
+            f"The channel's allowance is used up but for replies; polling goes on in {int(wait.total_seconds())} s."
+        )
+        await postpone(session, feed, wait, reason)
+        return None
+
+
+async def _keep(runtime: Runtime, feed: Feed, line: Wire, batch: Batch) -> None:
+    async with runtime.sessions() as session:
+        await keep_told(session, line.budget, batch.budget)
+        polled = await keep_batch(session, feed, batch)
+        if polled.lost:
+            await session.rollback()
+            log.warning("poll_lost_its_lease", feed=feed.id)
+            return
+        await session.commit()
+    POSTS_INGESTED.labels(channel=feed.channel).inc(polled.ingested.posts)
+    if polled.ingested.posts or polled.quarantined:
+        log.info("polled", feed=feed.id, posts=polled.ingested.posts, quarantined=polled.quarantined)
+
+
+async def _fail(runtime: Runtime, feed: Feed, error: CarelineError) -> None:
+    async with runtime.sessions.begin() as session:
+        await keep_failure(session, feed, error)
+        if isinstance(error, RateLimited):
+            key = f"account:{feed.account_id}" if feed.account_id is not None else f"feed:{feed.id}"
+            await keep_wait(session, key, error.retry_after)

@@ -1,0 +1,34 @@
+"""What a worker process carries: settings, database, keys and the guarded client."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.db import create_engine, sessionmaker
+from app.settings import Settings
+from app.transport import guarded_client
+from app.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Shared by all jobs of a process."""
+
+    settings: Settings
+    sessions: async_sessionmaker[AsyncSession]
+    vault: Vault
+    http: httpx.AsyncClient
+
+
+@asynccontextmanager
+async def runtime(settings: Settings, application: str) -> AsyncIterator[Runtime]:
+    """Open what a worker needs, and close it at the end."""
+    engine = create_engine(settings.database_url, settings.pool_size, application)
+    try:
+        async with guarded_client(settings) as http:
+            yield Runtime(settings, sessionmaker(engine), Vault.load(settings), http)
+    finally:
+        await engine.dispose()

@@ -1,0 +1,82 @@
+"""The worker process: jobs on procrastinate, and the sweep that feeds it. `careline work`."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import procrastinate
+import psycopg_pool
+import structlog
+from procrastinate import App, PsycopgConnector
+from sqlalchemy.exc import DBAPIError
+
+from app import jobs
+from app.db import libpq_url
+from app.settings import Settings
+from app.workers.poll import poll_feed
+from app.workers.runtime import Runtime, runtime
+from app.workers.send import send_reply
+from app.workers.sweep import sweep
+
+log = structlog.get_logger(__name__)
+
+SWEEP_EVERY = 1.0  # seconds
+TIDY_EVERY = 60.0  # seconds
+DRAIN = 15.0  # seconds that running jobs get to finish after the signal to stop
+
+
+def job_app(run: Runtime) -> App:
+    """The procrastinate app with our two tasks. Jobs are nudges: none is retried, the sweep makes new ones."""
+    url = libpq_url(run.settings.database_url)
+    connector = PsycopgConnector(conninfo=url, min_size=1, max_size=max(2, run.settings.worker_concurrency // 2))
+    app = App(connector=connector)
+
+    @app.task(name=jobs.POLL)
+    async def poll(feed_id: int) -> None:
+        await poll_feed(run, feed_id)
+
+    @app.task(name=jobs.SEND)
+    async def send(reply_id: int) -> None:
+        await send_reply(run, reply_id)
+
+    return app
+
+
+async def work(settings: Settings, stop: asyncio.Event) -> None:
+    """Run jobs until `stop`; then take no more, and give those that run 15 s."""
+    async with runtime(settings, "careline work") as run, job_app(run).open_async() as app:
+        tidier = asyncio.create_task(every(TIDY_EVERY, stop, lambda: _forget_dead_workers(app)))
+        sweeper = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: sweep(run)))
+        worker = asyncio.create_task(
+            app.run_worker_async(
+                concurrency=settings.worker_concurrency,
+                install_signal_handlers=False,
+                fetch_job_polling_interval=1.0,
+                shutdown_graceful_timeout=DRAIN,
+                delete_jobs="always",
+            )
+        )
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({sweeper, tidier, worker, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        worker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker
+        await asyncio.gather(sweeper, tidier)
+
+
+async def _forget_dead_workers(app: procrastinate.App) -> None:
+    """Jobs of workers that died are dropped: the sweep has made, or will make, new ones."""
+    for job in await app.job_manager.get_stalled_jobs():
+        await app.job_manager.finish_job(job, procrastinate.jobs.Status.FAILED, delete_job=True)
+
+
+async def every(seconds: float, stop: asyncio.Event, do: Callable[[], Awaitable[None]]) -> None:
+    """Do something again and again until `stop`. A database that is away is waited for; other errors end it."""
+    while not stop.is_set():
+        try:
+            await do()
+        except (DBAPIError, OSError, psycopg_pool.PoolTimeout) as error:
+            log.warning("database_away", cause=type(error).__name__)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), seconds)
