@@ -16,6 +16,7 @@ GROUP = "careline.connectors"
 
 BUILT_IN: dict[str, str] = {
     "bluesky": "app.connectors.bluesky:BlueskyConnector",
+    "demo": "app.connectors.demo:DemoConnector",
     "mastodon": "app.connectors.mastodon:MastodonConnector",
     "rss": "app.connectors.rss:RssConnector",
     "webhook": "app.connectors.webhook:WebhookConnector",

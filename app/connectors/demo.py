@@ -1,0 +1,287 @@
+"""Demo: the simulated network of `careline demo`, spoken to over HTTP like any other channel.
+
+Its API is described in `app/demo/network.py`: one inbox, oldest first; posts taken once for each Idempotency-Key.
+"""
+
+import json
+from typing import Annotated, Any, ClassVar, TypeVar
+from urllib.parse import urlencode
+
+import httpx
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, SecretStr, ValidationError
+
+from app.connectors.base import (
+    Batch,
+    Budget,
+    Capabilities,
+    Check,
+    Connector,
+    IncomingAuthor,
+    IncomingPost,
+    Json,
+    Length,
+    Link,
+    Media,
+    OutgoingReply,
+    PostKind,
+    Rejected,
+    Sent,
+    SettingsModel,
+    Visibility,
+)
+from app.connectors.text import storable_json
+from app.connectors.wire import is_web, reaching, read_bounded, refusal
+from app.errors import Malformed, Refused
+
+_LIMIT = 500  # graphemes of a post there
+_PAGES = 5  # of the inbox in one fetch
+_LARGEST = 5_000_000  # bytes of one answer
+_REFUSALS = {httpx.codes.NOT_FOUND, httpx.codes.GONE, httpx.codes.UNPROCESSABLE_ENTITY, httpx.codes.BAD_REQUEST}
+
+
+def _web_address(url: str) -> str:
+    if not is_web(url):
+        message = "The address starts with https:// or http://."
+        raise ValueError(message)
+    return url.rstrip("/")
+
+
+class DemoSettings(SettingsModel):
+    """Where the simulated network answers."""
+
+    url: Annotated[str, AfterValidator(_web_address)] = Field(
+        title="Address of the network",
+        description="`careline demo` starts the network and prints its address.",
+        json_schema_extra={"format": "url"},
+        examples=["http://127.0.0.1:40231"],
+    )
+
+
+class DemoCredentials(SettingsModel):
+    """Our account on the simulated network."""
+
+    token: SecretStr = Field(title="Token", description="`careline demo` fills this in.", min_length=1)
+
+
+class _Person(BaseModel):
+    id: str
+    handle: str
+    name: str = ""
+    url: str | None = None
+    avatar: str | None = None
+    followers: int | None = None
+
+
+class _Medium(BaseModel):
+    url: str
+    alt: str = ""
+
+
+class _Post(BaseModel):
+    id: int
+    uri: str
+    thread: str
+    author: _Person
+    text: str
+    created_at: AwareDatetime
+    url: str | None = None
+    in_reply_to: str | None = None
+    language: str | None = None
+    visibility: Visibility = Visibility.PUBLIC
+    mentions_us: bool = False
+    media: list[_Medium] = []
+
+
+class _Inbox(BaseModel):
+    me: str
+    posts: list[Any]
+    last: int
+    more: bool
+
+
+class _One(BaseModel):
+    post: _Post | None
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class DemoConnector(Connector):
+    """Reads the inbox, answers in threads, looks its own answers up by their key."""
+
+    name: ClassVar[str] = "demo"
+    title: ClassVar[str] = "Demo network"
+    help: ClassVar[str] = (
+        "A simulated network whose customers write, wait, get impatient, answer back and thank. "
+        "It runs inside `careline demo`; there is nothing to create."
+    )
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        reply=True,
+        direct=True,
+        threads=True,
+        idempotent=True,
+        find_sent=True,
+        visibilities=(Visibility.PUBLIC, Visibility.DIRECT),
+        length_limit=_LIMIT,
+        length_counts=Length.GRAPHEMES,
+    )
+    Settings: ClassVar[type[SettingsModel]] = DemoSettings
+    Credentials: ClassVar[type[SettingsModel] | None] = DemoCredentials
+
+    async def check(self, link: Link) -> Check:
+        """Ask who we are and read the oldest page of the inbox."""
+        said, _ = await _call(link, "GET", "/api/me")
+        me = _author(_shaped(_Person, said))
+        inbox, _ = await _inbox(link, 0)
+        posts, _ = _read(inbox)
+        return Check(message=f"Connected as {me.name} (@{me.handle}).", account=me, sample=posts[0] if posts else None)
+
+    async def fetch(self, link: Link, cursor: Json) -> Batch:
+        """Go on after the last post that was read. Ids only grow there, so nothing can slip in behind."""
+        after, more, budget = int(cursor.get("after", 0)), True, None
+        posts: list[IncomingPost] = []
+        rejected: list[Rejected] = []
+        for _ in range(_PAGES):
+            inbox, budget = await _inbox(link, after)
+            found, broken = _read(inbox)
+            posts += found
+            rejected += broken
+            after, more = inbox.last, inbox.more
+            if not more:
+                break
+        posts.sort(key=lambda post: post.posted_at)
+        return Batch(tuple(posts), {"after": after}, more, tuple(rejected), budget)
+
+    async def send(self, link: Link, reply: OutgoingReply) -> Sent:
+        """Post under the reply's key; a repeat gives the post that already stands."""
+        direct = Visibility.DIRECT in {reply.visibility, reply.to.get("visibility")}
+        body = {
+            "text": reply.text,
+            "in_reply_to": reply.to.get("id"),
+            "visibility": Visibility.DIRECT.value if direct else Visibility.PUBLIC.value,
+        }
+        said, budget = await _call(link, "POST", "/api/posts", body=body, key=reply.key)
+        post = _shaped(_One, said).post
+        if post is None:
+            raise Malformed("The demo network took the reply without saying where it stands.")
+        return _sent(post, budget)
+
+    async def find_sent(self, link: Link, reply: OutgoingReply) -> Sent | None:
+        """Ask for our post with the reply's key."""
+        said, budget = await _call(link, "GET", "/api/sent?" + urlencode({"key": reply.key}))
+        post = _shaped(_One, said).post
+        return _sent(post, budget) if post else None
+
+
+async def _call(
+    link: Link, method: str, path: str, *, body: Json | None = None, key: str = ""
+) -> tuple[Json, Budget | None]:
+    """One request and its JSON answer."""
+    what, url = "The demo network", link.settings.url + path
+    headers = {"authorization": f"Bearer {link.credentials.token.get_secret_value()}"}
+    if key:
+        headers["idempotency-key"] = key
+    with reaching(what, sending=body is not None):
+        async with link.http.stream(method, url, headers=headers, json=body) as response:
+            content = await read_bounded(response, _LARGEST, what)
+    if body is not None and response.status_code in _REFUSALS:
+        raise Refused(f"The demo network does not take the reply: {_words(content)}")
+    error = refusal(response, what, link.now)
+    if error is not None:
+        raise error
+    return _json(content, url), _budget(response.headers)
+
+
+def _json(content: bytes, url: str) -> Json:
+    try:
+        said = storable_json(json.loads(content))
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"{url} does not answer with JSON. Is it the address of a demo network?") from error
+    if not isinstance(said, dict):
+        raise Malformed(f"{url} answers with JSON that is no object. Is it the address of a demo network?")
+    return said
+
+
+def _words(content: bytes) -> str:
+    try:
+        said = json.loads(content)
+    except (ValueError, RecursionError):
+        return "it does not say why."
+    return str(said.get("error") or said) if isinstance(said, dict) else "it does not say why."
+
+
+def _budget(headers: httpx.Headers) -> Budget | None:
+    try:
+        return Budget(int(headers["x-ratelimit-remaining"]), int(headers["x-ratelimit-limit"]))
+    except (KeyError, ValueError):
+        return None
+
+
+async def _inbox(link: Link, after: int) -> tuple[_Inbox, Budget | None]:
+    said, budget = await _call(link, "GET", "/api/inbox?" + urlencode({"after": after}))
+    return _shaped(_Inbox, said), budget
+
+
+def _shaped(model: type[_Model], said: Json) -> _Model:
+    try:
+        return model.model_validate(said)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise Malformed(f"The demo network's answer lacks {first['loc']}: {first['msg']}.") from error
+
+
+def _read(inbox: _Inbox) -> tuple[list[IncomingPost], list[Rejected]]:
+    posts: list[IncomingPost] = []
+    rejected: list[Rejected] = []
+    for raw in inbox.posts:
+        payload = raw if isinstance(raw, dict) else {"entry": raw}
+        try:
+            posts.append(_incoming(_Post.model_validate(raw), inbox.me, payload))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            rejected.append(Rejected(str(payload.get("uri") or payload.get("id") or reason), reason, payload))
+    return posts, rejected
+
+
+def _incoming(post: _Post, me: str, payload: Json) -> IncomingPost:
+    return IncomingPost(
+        external_id=post.uri,
+        thread_id=post.thread,
+        author=_author(post.author),
+        text=post.text,
+        posted_at=post.created_at,
+        kind=_kind(post),
+        visibility=post.visibility,
+        url=post.url,
+        language=post.language,
+        in_reply_to=post.in_reply_to,
+        own=post.author.id == me,
+        media=tuple(Media("image", medium.url, medium.alt) for medium in post.media),
+        ref={"id": post.id, "visibility": post.visibility.value},
+        payload=payload,
+    )
+
+
+def _kind(post: _Post) -> PostKind:
+    if post.visibility is Visibility.DIRECT:
+        return PostKind.DIRECT
+    if post.in_reply_to:
+        return PostKind.REPLY
+    return PostKind.MENTION if post.mentions_us else PostKind.POST
+
+
+def _author(who: _Person) -> IncomingAuthor:
+    return IncomingAuthor(
+        external_id=f"townsquare:{who.id}",
+        handle=who.handle,
+        name=who.name,
+        url=who.url,
+        avatar_url=who.avatar,
+        followers=who.followers,
+    )
+
+
+def _sent(post: _Post, budget: Budget | None) -> Sent:
+    ref = {"id": post.id, "visibility": post.visibility.value}
+    return Sent(external_id=post.uri, url=post.url, posted_at=post.created_at, ref=ref, budget=budget)

@@ -1,0 +1,295 @@
+"""The simulated network's world: posts and stories. Pure: no file, no socket, no clock but the one it is told.
+
+Everything that happens is a row (JSON); a world is what its rows say, so rows written down and read again give the same
+world, and the same seed gives the same customers.
+"""
+
+import random
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.demo.people import CUSTOMERS, SPAMMERS, US, Person
+from app.demo.posts import NetPost
+from app.demo.posts import from_row as read_post
+from app.demo.story import (
+    Patience,
+    Stage,
+    Story,
+    after,
+    answered,
+    as_row,
+    impatient,
+    line_for,
+    reacting,
+)
+from app.demo.story import from_row as read_story
+from app.demo.voice import TOPICS, Line, lines
+
+Row = dict[str, Any]
+
+_WEIGHTS = {"late_delivery": 20, "double_charge": 13, "wrong_size": 12, "broken_zip": 14, "app_crash": 11}
+_OTHER_WEIGHT = {"praise": 8, "question": 11, "wish_to_buy": 8, "spam": 3}
+_CHANCES = tuple((_WEIGHTS | _OTHER_WEIGHT)[topic] for topic in TOPICS)
+_PRIVATE = {"double_charge": 0.5, "late_delivery": 0.15, "wrong_size": 0.15, "app_crash": 0.15}
+_NAMES_US = 0.6  # chances
+_ECHOED = 0.12
+_FAST_START = 8  # the first openings come within seconds: an empty screen explains nothing
+_PAUSE = timedelta(minutes=2)  # time in which nobody looked at the world stands still
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much goes on. Openings come every `seconds` on average, fewer while `crowd` customers wait."""
+
+    seconds: float = 14
+    crowd: int = 40
+    patience: Patience = field(default_factory=Patience)
+
+
+class Gone(Exception):
+    """The post that somebody wants to answer does not stand on the network (any more)."""
+
+
+class World:
+    """All posts and stories. `advance` lets customers act; whatever changes anything returns its rows."""
+
+    def __init__(self, seed: int = 1, rows: Iterable[Row] = (), pace: Pace | None = None) -> None:
+        """Build the world that the rows tell of."""
+        self.seed = seed
+        self.pace = pace or Pace()
+        self.posts: dict[int, NetPost] = {}
+        self.stories: dict[int, Story] = {}
+        self.order: list[int] = []  # ids of the posts that stand, ascending
+        self.acting: dict[int, Story] = {}  # stories that go on by themselves
+        self.by_key: dict[str, int] = {}
+        self.last_id = 0
+        self.told = 0
+        self.opened: Counter[tuple[str, str]] = Counter()
+        self.next_opening: datetime | None = None
+        self.last_at: datetime | None = None
+        for row in rows:
+            self._take(row)
+
+    # -- what customers do
+
+    def advance(self, now: datetime) -> list[Row]:
+        """Everything that customers do up to now, in the order of time."""
+        self._wake(now)
+        rows: list[Row] = []
+        while (due := self._next_due(now)) is not None:
+            moment, story = due
+            rows += self._open(moment) if story is None else self._go_on(story, moment)
+        self.last_at = now
+        return rows
+
+    def _wake(self, now: datetime) -> None:
+        """After a pause everybody goes on as if it had not been, or a week's nudges would come at once."""
+        if self.last_at is not None and now - self.last_at > _PAUSE:
+            gap = now - self.last_at
+            for story in list(self.acting.values()):
+                self._tell(replace(story, due=_later(story.due, gap), echo=_later(story.echo, gap)))
+            self.next_opening = None
+        if self.next_opening is None:
+            self.next_opening = now + timedelta(seconds=1)
+
+    def _next_due(self, now: datetime) -> tuple[datetime, Story | None] | None:
+        moments: list[tuple[datetime, Story | None]] = []
+        for story in self.acting.values():
+            moments += [(when, story) for when in (story.due, story.echo) if when and when <= now]
+        if self.next_opening and self.next_opening <= now:
+            moments.append((self.next_opening, None))
+        return min(moments, key=lambda pair: (pair[0], pair[1].thread if pair[1] else 0), default=None)
+
+    def _open(self, at: datetime) -> list[Row]:
+        """Somebody who has nothing open writes about something new, unless too many wait already."""
+        chance = self._chance("open")
+        few = len(self.opened) and self.opened.total() >= _FAST_START
+        self.next_opening = at + timedelta(seconds=self.pace.seconds * chance.uniform(0.6, 1.4) if few else 2)
+        if sum(story.stage is Stage.WAITING for story in self.acting.values()) >= self.pace.crowd:
+            return []
+        topic = chance.choices(TOPICS, _CHANCES)[0]
+        busy = {story.handle for story in self.acting.values()}
+        free = [one for one in (SPAMMERS if topic == "spam" else CUSTOMERS) if one.handle not in busy]
+        return self._opening(chance.choice(free), topic, at, chance) if free else []
+
+    def _opening(self, who: Person, topic: str, at: datetime, chance: random.Random) -> list[Row]:
+        line = self._fresh_line(who.language, topic)
+        order = f"NW-{chance.randrange(10_000, 99_999)}"
+        direct = chance.random() < _PRIVATE.get(topic, 0.0)
+        text = line.text.format(order=order)
+        if not direct and chance.random() < _NAMES_US:
+            text = f"@{US.handle} {text}"
+        patient = topic in {"praise", "spam"}
+        story = Story(
+            thread=self.last_id + 1,
+            handle=who.handle,
+            topic=topic,
+            language=who.language,
+            order=order,
+            stage=Stage.DONE if patient else Stage.WAITING,
+            direct=direct,
+            due=None if patient else after(chance, at, self.pace.patience.nudge),
+            echo=after(chance, at, self.pace.patience.echo) if self._echoes(topic, chance, direct=direct) else None,
+        )
+        return self._say(who.handle, text, at, language=who.language, direct=direct, line=line, story=story)
+
+    @staticmethod
+    def _echoes(topic: str, chance: random.Random, *, direct: bool) -> bool:
+        return not direct and topic in {"late_delivery", "app_crash", "broken_zip"} and chance.random() < _ECHOED
+
+    def _fresh_line(self, language: str, topic: str) -> Line:
+        """Each line of a topic once, in an order of its own, before any comes again."""
+        said = lines(language, topic)
+        round_, index = divmod(self.opened[topic, language], len(said))
+        order = list(range(len(said)))
+        random.Random(f"{self.seed}/{topic}/{language}/{round_}").shuffle(order)  # noqa: S311 - a play, no secret
+        return said[order[index]]
+
+    def _go_on(self, story: Story, at: datetime) -> list[Row]:
+        chance = self._chance("go on")
+        if story.echo and story.echo <= at:
+            return self._echo(replace(story, echo=None), at, chance)
+        act = reacting if story.stage is Stage.ANSWERED else impatient
+        turn, changed = act(story, at, chance, self.pace.patience)
+        text = line_for(story.language, turn, chance).text.format(order=story.order)
+        parent = self._last_in(story.thread, ours=story.stage is Stage.ANSWERED)
+        if parent is None:  # its posts were deleted: nothing to go on with
+            return self._note(replace(story, stage=Stage.DONE, due=None, echo=None))
+        return self._say(story.handle, text, at, language=story.language, parent=parent, story=changed)
+
+    def _echo(self, story: Story, at: datetime, chance: random.Random) -> list[Row]:
+        others = [one for one in CUSTOMERS if one.language == story.language and one.handle != story.handle]
+        parent = self.posts.get(story.thread)
+        if parent is None:
+            return self._note(story)
+        text = line_for(story.language, "echo", chance).text
+        return self._say(chance.choice(others).handle, text, at, language=story.language, parent=parent, story=story)
+
+    def _last_in(self, thread: int, *, ours: bool) -> NetPost | None:
+        standing = [post for post in self.posts.values() if post.thread == thread]
+        wanted = [post for post in standing if post.ours == ours]
+        return max(wanted or standing, key=lambda post: post.id, default=None)
+
+    def _chance(self, what: str) -> random.Random:
+        return random.Random(f"{self.seed}/{what}/{self.told}/{self.opened.total()}")  # noqa: S311 - a play, no secret
+
+    # -- what we do
+
+    def reply(self, now: datetime, key: str, text: str, in_reply_to: int, *, direct: bool) -> tuple[NetPost, list[Row]]:
+        """Our answer under that post; the same key again gives the same post and no row. Raises Gone."""
+        if key and key in self.by_key:
+            return self.posts[self.by_key[key]], []
+        parent = self.posts.get(in_reply_to)
+        if parent is None:
+            raise Gone
+        story = self.stories.get(parent.thread)
+        if story is not None:
+            story = answered(story, text, now, self._chance("answered"), self.pace.patience)
+        rows = self._say(
+            US.handle, text, now, language="", direct=direct or parent.direct, parent=parent, story=story, key=key
+        )
+        return self.posts[self.last_id], rows
+
+    def speak(
+        self,
+        now: datetime,
+        handle: str,
+        text: str,
+        *,
+        parent: int | None = None,
+        direct: bool = False,
+        language: str = "",
+    ) -> tuple[NetPost, list[Row]]:
+        """Somebody says something that is in no story: a visitor of the network's page, or a test."""
+        above = self.posts[parent] if parent else None
+        rows = self._say(handle, text, now, language=language, direct=direct, parent=above)
+        return self.posts[self.last_id], rows
+
+    def remove(self, number: int) -> list[Row]:
+        """An author takes a post back."""
+        row: Row = {"removed": number}
+        self._take(row)
+        return [row]
+
+    # -- rows
+
+    def _say(
+        self,
+        handle: str,
+        text: str,
+        at: datetime,
+        *,
+        language: str,
+        direct: bool = False,
+        parent: NetPost | None = None,
+        line: Line | None = None,
+        story: Story | None = None,
+        key: str = "",
+    ) -> list[Row]:
+        number = self.last_id + 1
+        post = NetPost(
+            id=number,
+            thread=parent.thread if parent else number,
+            handle=handle,
+            text=text,
+            at=at,
+            language=language,
+            in_reply_to=parent.id if parent else None,
+            direct=direct or bool(parent and parent.direct),
+            picture=line.picture if line else "",
+            alt=line.alt if line else "",
+            key=key,
+        )
+        row: Row = {"post": post.as_row()}
+        if story is not None:
+            row["story"] = as_row(story)
+        self._take(row)
+        return [row]
+
+    def _note(self, story: Story) -> list[Row]:
+        row: Row = {"story": as_row(story)}
+        self._take(row)
+        return [row]
+
+    def _take(self, row: Row) -> None:
+        """The only place where the world changes its posts and stories."""
+        self.told += 1
+        if "post" in row:
+            self._stand(read_post(row["post"]))
+        if "story" in row:
+            self._tell(read_story(row["story"]))
+        if "removed" in row:
+            self.posts.pop(row["removed"], None)
+            self.order = list(self.posts)
+
+    def _tell(self, story: Story) -> None:
+        if story.thread not in self.stories:
+            self.opened[story.topic, story.language] += 1
+        self.stories[story.thread] = story
+        self.acting.pop(story.thread, None)
+        if story.due or story.echo:
+            self.acting[story.thread] = story
+
+    def _stand(self, post: NetPost) -> None:
+        self.posts[post.id] = post
+        self.order.append(post.id)
+        self.last_id = max(self.last_id, post.id)
+        self.last_at = max(self.last_at or post.at, post.at)
+        if post.key:
+            self.by_key[post.key] = post.id
+
+    # -- what can be read
+
+    def since(self, number: int, limit: int) -> tuple[list[NetPost], bool]:
+        """Posts after that one, oldest first, and whether there are more."""
+        start = bisect_right(self.order, number)
+        found = [self.posts[one] for one in self.order[start : start + limit]]
+        return found, len(self.order) > start + limit
+
+
+def _later(when: datetime | None, gap: timedelta) -> datetime | None:
+    return when + gap if when else None

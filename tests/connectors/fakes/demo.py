@@ -1,0 +1,100 @@
+"""The simulated network itself, its ledger in a folder that is thrown away, its clock the suite's."""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+import httpx
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from app.connectors import registry
+from app.connectors.base import Connector, IncomingAuthor, Visibility
+from app.connectors.demo import DemoCredentials, DemoSettings
+from app.demo.ledger import Ledger
+from app.demo.network import PAGE, Network
+from app.demo.posts import NetPost
+from tests.connectors.fakes.base import FakeChannel, Standing
+
+
+class _Bending(Network):
+    """The network, able to show a post that makes no sense."""
+
+    bent: set[int]
+
+    def shown(self, request: Request, post: NetPost) -> dict[str, Any]:
+        told = super().shown(request, post)
+        return told | {"author": None, "created_at": "yesterday"} if post.id in self.bent else told
+
+
+class FakeTownsquare(FakeChannel):
+    connector: ClassVar[Connector] = registry.get("demo")
+    page_size = PAGE
+    shows_own = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory(prefix="townsquare")
+        self.ledger_file = Ledger(Path(self.folder.name) / "ledger.jsonl")
+        self.network = _Bending(self.ledger_file, lambda: self.now)
+        self.network.bent = set()
+
+    def __del__(self) -> None:
+        self.ledger_file.close()
+        self.folder.cleanup()
+
+    @property
+    def app(self) -> ASGIApp:
+        return self.network.app
+
+    def settings(self) -> DemoSettings:
+        return DemoSettings(url="http://townsquare.example")
+
+    def credentials(self) -> DemoCredentials:
+        return DemoCredentials.model_validate({"token": self.ledger_file.identity.token})
+
+    def account(self) -> IncomingAuthor:
+        return IncomingAuthor(external_id="townsquare:northwindhelp", handle="northwindhelp")
+
+    def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
+        parent = int(under.rpartition("/")[2]) if under else None
+        storable = text.replace("\x00", "").encode("utf-8", "ignore").decode()
+        return self._said(by, storable, parent, direct=direct)
+
+    def arrive_own(self, text: str) -> str:
+        return self._said("northwindhelp", text, None, direct=False)
+
+    def arrive_broken(self) -> None:
+        self.arrive("broken")
+        self.network.bent.add(self.network.world.last_id)
+
+    def _said(self, by: str, text: str, parent: int | None, *, direct: bool) -> str:
+        post, rows = self.network.world.speak(self.tick(), by, text, parent=parent, direct=direct)
+        self.ledger_file.append(rows)
+        return self.network.uri(post.id)
+
+    def remove(self, external_id: str) -> None:
+        self.ledger_file.append(self.network.world.remove(int(external_id.rpartition("/")[2])))
+
+    def ledger(self) -> list[Standing]:
+        return [
+            Standing(
+                self.network.uri(post.id),
+                post.text,
+                self.network.uri(post.in_reply_to) if post.in_reply_to else None,
+                Visibility.DIRECT if post.direct else Visibility.PUBLIC,
+            )
+            for post in self.network.world.posts.values()
+            if post.ours and post.key
+        ]
+
+    def is_send(self, request: httpx.Request) -> bool:
+        return request.method == "POST"
+
+    def limited(self) -> httpx.Response:
+        wait = f"{self.rate_wait.total_seconds():.0f}"
+        return httpx.Response(429, headers={"retry-after": wait}, json={"error": "Too many requests."})
+
+
+VARIANTS: dict[str, Callable[[], FakeChannel]] = {"demo": FakeTownsquare}
