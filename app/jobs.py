@@ -17,7 +17,7 @@ PRIORITY = {SEND: 10, POLL: 0}  # replies come before polls
 _DEFER = text(
     """
     INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
-    SELECT 'default', :task, :priority, NULL, :task || ':' || id, jsonb_build_object(CAST(:argument AS text), id),
+    SELECT 'default', CAST(:task AS text), :priority, NULL, CAST(:task AS text) || ':' || id, jsonb_build_object(CAST(:argument AS text), id),
            now() + make_interval(secs => :delay)
     FROM unnest(CAST(:ids AS bigint[])) AS id
     ON CONFLICT DO NOTHING
