@@ -131,7 +131,7 @@ async def _rules(session: AsyncSession, parts: Iterable[RulePart]) -> None:
 
 
 async def _ids(session: AsyncSession, table: type[Team | Skill | Queue | Feed | Rule]) -> dict[str, int]:
-    return dict((await session.execute(select(table.name, table.id))).tuples().all())
+    return dict(list(await session.execute(select(table.name, table.id))))
 
 
 def _found(ids: Ids, name: str, who: str, thing: str) -> int:

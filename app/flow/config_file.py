@@ -72,7 +72,7 @@ async def current(session: AsyncSession) -> Document:
     agents = list(await session.scalars(select(Agent).order_by(Agent.email)))
     feeds = list(await session.scalars(select(Feed).order_by(Feed.channel, Feed.name)))
     rules = list(await session.scalars(select(Rule).order_by(Rule.position)))
-    accounts = dict((await session.execute(select(Account.id, Account.name))).tuples().all())
+    accounts = dict(list(await session.execute(select(Account.id, Account.name))))
     _unique("feeds", [f"{feed.channel} {feed.name}" for feed in feeds])
     _unique("rules", [rule.name for rule in rules])
     queue_names = {queue.id: queue.name for queue in queues}
@@ -88,7 +88,7 @@ async def current(session: AsyncSession) -> Document:
 
 
 async def _names(session: AsyncSession, table: type[Team] | type[Skill]) -> dict[int, str]:
-    return dict((await session.execute(select(table.id, table.name))).tuples().all())
+    return dict(list(await session.execute(select(table.id, table.name))))
 
 
 def _unique(section: str, names: Iterable[str]) -> None:

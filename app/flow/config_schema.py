@@ -2,15 +2,24 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from app.connectors.base import PostKind, SettingsModel
 from app.flow.configure_agent import AgentSettings
 from app.flow.configure_feed import FeedShape
 from app.flow.configure_queue import QueueShape
-from app.flow.triage import Conditions
+from app.flow.triage import Conditions, compiled
+
+
+def checked_pattern(pattern: str) -> str:
+    """The pattern, if RE2 knows it. Raises ValueError, with RE2's words."""
+    if pattern:
+        compiled(pattern)
+    return pattern
+
 
 Name = Annotated[str, Field(min_length=1, max_length=254)]
+Pattern = Annotated[str, AfterValidator(checked_pattern)]
 Level = Annotated[int, Field(ge=1, le=5)]
 
 
@@ -43,7 +52,7 @@ class WhenPart(SettingsModel):
     kinds: tuple[PostKind, ...] = ()
     author: str = ""
     contains: tuple[str, ...] = ()
-    matches: str = ""
+    matches: Pattern = ""
     languages: tuple[str, ...] = ()
     followers_min: int | None = Field(None, ge=0)
     followers_max: int | None = Field(None, ge=0)

@@ -1,0 +1,200 @@
+"""The configuration as a file."""
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import Conflict, Invalid
+from app.flow.config_file import apply, export, plan
+from app.flow.configure_team import TeamSettings, create_team
+from app.models.agent import Agent
+from app.models.feed import Feed
+from app.models.queue import Queue
+from app.models.rule import Rule
+
+HOUSE = """
+careline: 1
+teams: [Care]
+skills: [Billing, German]
+queues:
+  - name: Billing
+    team: Care
+    target: 900
+  - name: Everything
+    team: Care
+agents:
+  - name: Ayumi Tanaka
+    email: ayumi@example.com
+    teams: [Care]
+    queues: [Billing]
+    skills: {German: 3}
+feeds:
+  - name: Blog
+    channel: rss
+    settings: {url: "https://blog.example.com/feed.xml"}
+rules:
+  - name: German invoices
+    when: {languages: [de], matches: "rechnung|invoice", feeds: [Blog]}
+    queue: Billing
+    priority: 2
+    needs: {German: 2}
+    tags: [invoice]
+  - name: Everything else
+    queue: Everything
+"""
+
+
+async def _apply(session: AsyncSession, text: str) -> list[str]:
+    planned = await plan(session, text)
+    await apply(session, planned)
+    return list(planned.lines)
+
+
+async def test_a_file_furnishes_an_empty_house(session: AsyncSession) -> None:
+    lines = await _apply(session, HOUSE)
+
+    assert lines == [
+        "+ team Care",
+        "+ skill Billing",
+        "+ skill German",
+        "+ queue Billing",
+        "+ queue Everything",
+        "+ agent ayumi@example.com",
+        "+ feed rss Blog",
+        "+ rule German invoices",
+        "+ rule Everything else",
+    ]
+    rules = (await session.scalars(select(Rule).order_by(Rule.position))).all()
+    assert [(rule.name, rule.priority, rule.tags) for rule in rules] == [
+        ("German invoices", 2, ["invoice"]),
+        ("Everything else", 3, []),
+    ]
+    feed = (await session.scalars(select(Feed))).one()
+    assert rules[0].conditions == {"languages": ["de"], "matches": "rechnung|invoice", "feeds": [feed.id]}
+    assert feed.settings == {"url": "https://blog.example.com/feed.xml"}
+
+
+async def test_applying_what_was_exported_changes_nothing(session: AsyncSession) -> None:
+    await _apply(session, HOUSE)
+    text = await export(session)
+
+    planned = await plan(session, text)
+    await apply(session, planned)
+
+    assert planned.lines == ()
+    assert str(planned) == "Nothing would change."
+    assert await export(session) == text
+
+
+async def test_a_dry_run_tells_the_difference_and_changes_nothing(session: AsyncSession) -> None:
+    await _apply(session, HOUSE)
+    before = await export(session)
+
+    changed = HOUSE.replace("target: 900", "target: 600").replace("{German: 3}", "{German: 4}")
+    planned = await plan(session, changed)
+
+    assert planned.lines == (
+        "~ queue Billing: target 900 -> 600",
+        "~ agent ayumi@example.com: skills {'German': 3} -> {'German': 4}",
+    )
+    assert await export(session) == before
+
+
+async def test_rules_are_complete_so_a_missing_one_goes_and_the_order_is_the_files(session: AsyncSession) -> None:
+    await _apply(session, HOUSE)
+    start = HOUSE.index("rules:")
+
+    lines = await _apply(
+        session,
+        """
+rules:
+  - {name: Spam, discard: true, when: {contains: [crypto]}}
+  - {name: Everything else, queue: Everything}
+""",
+    )
+
+    assert start
+    assert lines == ["+ rule Spam", "- rule German invoices"]
+    assert (await session.scalars(select(Rule.name).order_by(Rule.position))).all() == ["Spam", "Everything else"]
+
+
+async def test_what_the_file_does_not_name_stays(session: AsyncSession) -> None:
+    await _apply(session, HOUSE)
+
+    lines = await _apply(session, "teams: [Shop]\n")
+
+    assert lines == ["+ team Shop"]
+    assert await session.scalar(select(func.count()).select_from(Rule)) == 2
+    assert await session.scalar(select(func.count()).select_from(Agent)) == 1
+
+
+async def test_a_queue_closes_once_no_rule_of_the_file_sends_to_it(session: AsyncSession) -> None:
+    await _apply(session, HOUSE)
+
+    await _apply(
+        session,
+        """
+queues:
+  - {name: Billing, team: Care, target: 900, active: false}
+rules:
+  - {name: Everything else, queue: Everything}
+""",
+    )
+
+    assert not await session.scalar(select(Queue.active).where(Queue.name == "Billing"))
+
+
+async def test_secrets_are_neither_exported_nor_taken(session: AsyncSession) -> None:
+    await _apply(session, HOUSE)
+
+    assert "password" not in await export(session)
+    with pytest.raises(Invalid, match=r"agents\[0\]\.password: there is no such setting"):
+        await plan(session, "agents:\n  - {name: A, email: a@example.com, password: hunter22}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("queus: []\n", "Line 1, queus: there is no such setting"),
+        (
+            "teams:\n  - Care\nqueues:\n  - name: A\n    team: Care\n    target: soon\n",
+            r"Line 6, queues\[0\]\.target: Input",
+        ),
+        ("rules:\n  - name: A\n    priority: 9\n", r"Line 3, rules\[0\]\.priority: Input should be less than or equal"),
+        ("teams: [Care\n", "Line 2: this is not YAML"),
+        ("teams: [A]\nteams: [B]\n", "Line 2: 'teams' stands here twice"),
+        ("teams: &a [A]\nskills: *a\n", "Line 2: write the value out"),
+        ("- 1\n", "Line 1, the file: "),
+        ("careline: 2\n", "Line 1, careline: Input should be 1"),
+        ("teams: !!python/object/apply:os.system ['true']\n", "this is not YAML"),
+    ],
+)
+async def test_an_error_names_its_line_and_path(session: AsyncSession, text: str, said: str) -> None:
+    with pytest.raises(Invalid, match=said):
+        await plan(session, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (HOUSE.replace("queue: Billing", "queue: Biling"), "rule German invoices: there is no queue named 'Biling'"),
+        (HOUSE.replace("needs: {German: 2}", "needs: {Dutch: 2}"), "rule German invoices: there is no skill named"),
+        (HOUSE.replace("rechnung|invoice", "(rechnung"), "is not a pattern that RE2 knows"),
+        (HOUSE.replace("https://blog", "ftp://blog"), "The address of a feed starts with https"),
+        (HOUSE.replace("channel: rss", "channel: bluesky"), "Bluesky"),
+    ],
+)
+async def test_what_a_verb_refuses_is_told_and_nothing_stays(session: AsyncSession, text: str, said: str) -> None:
+    with pytest.raises(Invalid, match=said):
+        async with session.begin_nested():
+            await _apply(session, text)
+
+    assert await session.scalar(select(func.count()).select_from(Queue)) == 0
+
+
+async def test_a_plan_is_not_applied_to_a_configuration_that_it_was_not_made_for(session: AsyncSession) -> None:
+    planned = await plan(session, HOUSE)
+    await create_team(session, TeamSettings(name="Meanwhile"))
+
+    with pytest.raises(Conflict, match="changed the configuration since this plan was made"):
+        await apply(session, planned)

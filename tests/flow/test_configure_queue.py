@@ -1,0 +1,119 @@
+"""Configuring teams, skills and queues."""
+
+import pytest
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import Conflict, Invalid, NotFound
+from app.flow.configure_agent import AgentSettings, create_agent
+from app.flow.configure_queue import QueueSettings, change_queue, create_queue, queue_settings
+from app.flow.configure_rules import RuleSettings, create_rule
+from app.flow.configure_skill import SkillSettings, create_skill, remove_skill
+from app.flow.configure_team import TeamSettings, change_team, create_team, remove_team
+from app.flow.configured import fingerprint
+from app.models.agent import Team
+from app.models.queue import QueueMember
+
+
+@pytest.fixture
+async def team(session: AsyncSession) -> Team:
+    return await create_team(session, TeamSettings(name="Care"))
+
+
+async def test_a_queue_keeps_what_was_set(session: AsyncSession, team: Team) -> None:
+    settings = QueueSettings(name="Billing", team_id=team.id, target=900, boosts=(100, 50, 0, -5, -10))
+
+    queue = await create_queue(session, settings)
+
+    assert queue_settings(queue) == settings
+
+
+async def test_a_taken_name_is_refused_whatever_its_case_and_nothing_is_lost(session: AsyncSession, team: Team) -> None:
+    await create_queue(session, QueueSettings(name="Billing", team_id=team.id))
+
+    with pytest.raises(Invalid, match="queue named billing already") as refusal:
+        await create_queue(session, QueueSettings(name="billing", team_id=team.id))
+
+    assert refusal.value.field == "name"
+    assert await session.scalar(select(Team.name)) == "Care"  # the transaction goes on
+
+
+async def test_a_team_that_is_gone_is_refused(session: AsyncSession) -> None:
+    with pytest.raises(Invalid) as refusal:
+        await create_queue(session, QueueSettings(name="Billing", team_id=404))
+
+    assert refusal.value.field == "team_id"
+
+
+async def test_a_higher_priority_is_never_worth_less(session: AsyncSession, team: Team) -> None:
+    with pytest.raises(Invalid, match="cannot be worth less") as refusal:
+        await create_queue(session, QueueSettings(name="Billing", team_id=team.id, boosts=(0, 60, 0, 0, 0)))
+
+    assert refusal.value.field == "boosts"
+
+
+async def test_a_stale_form_does_not_overwrite_what_somebody_else_saved(session: AsyncSession, team: Team) -> None:
+    settings = QueueSettings(name="Billing", team_id=team.id)
+    queue = await create_queue(session, settings)
+    seen = fingerprint(settings)
+    await change_queue(session, queue.id, settings.model_copy(update={"target": 60}), seen=seen)
+
+    with pytest.raises(Conflict, match="Somebody else changed the queue Billing"):
+        await change_queue(session, queue.id, settings.model_copy(update={"target": 120}), seen=seen)
+
+    assert queue.target == 60
+
+
+async def test_members_are_exactly_those_that_were_given(session: AsyncSession, team: Team) -> None:
+    one = await create_agent(session, AgentSettings(name="One", email="one@example.com"), None)
+    two = await create_agent(session, AgentSettings(name="Two", email="two@example.com"), None)
+    settings = QueueSettings(name="Billing", team_id=team.id)
+    queue = await create_queue(session, settings, members=[one.id])
+
+    await change_queue(session, queue.id, settings, members=[two.id])
+
+    assert (await session.scalars(select(QueueMember.agent_id))).all() == [two.id]
+    with pytest.raises(Invalid) as refusal:
+        await change_queue(session, queue.id, settings, members=[404])
+    assert refusal.value.field == "members"
+
+
+async def test_a_queue_that_a_rule_sends_to_stays_active(session: AsyncSession, team: Team) -> None:
+    settings = QueueSettings(name="Billing", team_id=team.id)
+    queue = await create_queue(session, settings)
+    await create_rule(session, RuleSettings(name="Everything else", queue_id=queue.id))
+
+    with pytest.raises(Invalid, match="The rule Everything else sends items to Billing") as refusal:
+        await change_queue(session, queue.id, settings.model_copy(update={"active": False}))
+
+    assert refusal.value.field == "active"
+
+
+async def test_a_team_with_queues_is_not_removed(session: AsyncSession, team: Team) -> None:
+    await create_queue(session, QueueSettings(name="Billing", team_id=team.id))
+
+    with pytest.raises(Conflict, match="1 queues belong to the team Care"):
+        await remove_team(session, team.id)
+
+
+async def test_a_team_is_renamed_and_an_empty_one_removed(session: AsyncSession, team: Team) -> None:
+    await change_team(session, team.id, TeamSettings(name="Help"), seen=fingerprint(TeamSettings(name="Care")))
+    await remove_team(session, team.id)
+
+    with pytest.raises(NotFound):
+        await change_team(session, team.id, TeamSettings(name="Again"))
+
+
+async def test_a_skill_that_a_rule_asks_for_is_not_removed(session: AsyncSession, team: Team) -> None:
+    queue = await create_queue(session, QueueSettings(name="Billing", team_id=team.id))
+    skill = await create_skill(session, SkillSettings(name="German"))
+    await create_rule(session, RuleSettings(name="All", queue_id=queue.id, requirements={skill.id: 2}))
+
+    with pytest.raises(Conflict, match="The rule All asks for German"):
+        await remove_skill(session, skill.id)
+
+
+def test_a_name_of_spaces_is_no_name() -> None:
+    with pytest.raises(ValidationError):
+        SkillSettings(name="   ")
