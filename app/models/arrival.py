@@ -11,7 +11,7 @@ from app.db import announce
 from app.models.event import ActorKind
 from app.models.item import TRACKED, State, Verb
 
-_CHANGES = ", ".join(f"'{column}', {column}" for column in TRACKED)
+_CHANGES = ", ".join(f"'{column}', o.{column}" for column in TRACKED)
 
 # The rank is set here, once: ready_at minus what the priority is worth in this queue, or the due time.
 _OPEN = text(

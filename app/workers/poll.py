@@ -8,7 +8,7 @@ from app.flow.budget import keep_told, keep_wait, wait_for
 from app.flow.link import Wire, wire
 from app.flow.poll import keep_batch, keep_failure, postpone, take_feed
 from app.models.feed import Feed
-from app.telemetry import POSTS_INGESTED
+from app.telemetry import posts_ingested
 from app.workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ async def _keep(runtime: Runtime, feed: Feed, line: Wire, batch: Batch) -> None:
             log.warning("poll_lost_its_lease", feed=feed.id)
             return
         await session.commit()
-    POSTS_INGESTED.labels(channel=feed.channel).inc(polled.ingested.posts)
+    posts_ingested.labels(channel=feed.channel).inc(polled.ingested.posts)
     if polled.ingested.posts or polled.quarantined:
         log.info("polled", feed=feed.id, posts=polled.ingested.posts, quarantined=polled.quarantined)
 

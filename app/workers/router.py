@@ -21,7 +21,7 @@ from app.flow.offer import expire_offers
 from app.flow.route import LEASE, decide, lead, leads, make_offers, step_down
 from app.hints import hints
 from app.settings import Settings
-from app.telemetry import OFFERS
+from app.telemetry import offers
 
 log = structlog.get_logger(__name__)
 
@@ -69,8 +69,8 @@ class Router:
                 return 0
             expired = await expire_offers(session)
             made = await make_offers(session, await decide(session))
-        OFFERS.labels(outcome="expired").inc(expired)
-        OFFERS.labels(outcome="made").inc(made)
+        offers.labels(outcome="expired").inc(expired)
+        offers.labels(outcome="made").inc(made)
         return made
 
     async def close(self) -> None:

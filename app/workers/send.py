@@ -13,7 +13,7 @@ from app.flow import outbox
 from app.flow.budget import keep_told, keep_wait, wait_for
 from app.flow.link import Wire, wire
 from app.models.reply import Reply, ReplyState
-from app.telemetry import REPLIES
+from app.telemetry import replies
 from app.workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -142,4 +142,4 @@ async def _failed(runtime: Runtime, attempt: Attempt, error: ConnectorError) -> 
 
 
 def _count(attempt: Attempt, state: str) -> None:
-    REPLIES.labels(channel=attempt.reply.channel, state=state).inc()
+    replies.labels(channel=attempt.reply.channel, state=state).inc()
