@@ -40,8 +40,9 @@ def fields(model: type[SettingsModel]) -> list[FormField]:
     Kinds follow the types: bool -> checkbox, int and float -> number, Enum and Literal -> choice, SecretStr or
     `json_schema_extra={"secret": True}` -> password, AnyUrl or `json_schema_extra={"format": "url"}` -> url,
     list, tuple, set and frozenset of text -> lines, all else text. An Enum says its words by a `words` property.
+    `json_schema_extra={"hidden": True}` keeps a field out: what a connector keeps for itself, such as a session.
     """
-    return [_field(name, info) for name, info in model.model_fields.items()]
+    return [_field(name, info) for name, info in model.model_fields.items() if not _extra(info).get("hidden")]
 
 
 def shown(model: SettingsModel) -> dict[str, str | bool]:
@@ -126,13 +127,17 @@ def _bare(annotation: Any) -> Any:
     return annotation
 
 
+def _extra(info: FieldInfo) -> dict[str, Any]:
+    return info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+
+
 def _kind(name: str, kind_of: Any, info: FieldInfo) -> Kind:
     origin = typing.get_origin(kind_of) or kind_of
     if origin is Literal:
         return "choice"
     if not isinstance(origin, type):
         raise TypeError(f"The field {name!r} has a type that no form can show: {kind_of}.")
-    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    extra = _extra(info)
     if extra.get("secret"):
         return "password"
     if extra.get("format") == "url":

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from app.connectors import forms
 from app.connectors.base import IncomingPost, Json, OutgoingReply, PostKind, Visibility
 from app.connectors.bluesky_lists import BlueskySettings, Source
 from app.connectors.bluesky_records import facets, record_key, reply_record
@@ -592,6 +593,10 @@ def test_replies_enqueued_in_one_transaction_have_keys_of_their_own() -> None:
 )
 def test_rate_limit_headers_that_make_no_sense_are_ignored(headers: dict[str, str]) -> None:
     assert budget(httpx.Headers(headers)) is None
+
+
+def test_the_form_asks_for_nothing_but_the_login() -> None:
+    assert [one.name for one in forms.fields(BlueskyCredentials)] == ["service", "identifier", "app_password"]
 
 
 def test_credentials_show_no_secret() -> None:

@@ -23,7 +23,7 @@ from app.connectors.bluesky_lists import BlueskySettings, Source
 from app.connectors.bluesky_xrpc import BlueskyCredentials
 from app.errors import Refused, Unauthorized
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(1200)]  # the first start fetches the network
 
 PDS = "http://localhost:2583"
 POST = "app.bsky.feed.post"
