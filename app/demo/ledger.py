@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 Row = dict[str, Any]
 
@@ -18,6 +18,16 @@ class Identity:
     network: str
     token: str
     seed: int
+
+
+class Memory(Protocol):
+    """What a network remembers by: rows in their order, and who it is."""
+
+    rows: list[Row]
+    identity: Identity
+
+    def append(self, rows: Iterable[Row]) -> None:
+        """Keep these rows, in this order, before the caller goes on."""
 
 
 class Ledger:

@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from app.demo.ledger import Ledger
+from app.demo.ledger import Memory
 from app.demo.people import US, Person, person
 from app.demo.pictures import face, picture
 from app.demo.posts import NetPost, conversations
@@ -44,7 +44,7 @@ _pages = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=
 class Network:
     """One network: its ledger, its world, its clock."""
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], datetime], pace: Pace | None = None) -> None:
+    def __init__(self, ledger: Memory, clock: Callable[[], datetime], pace: Pace | None = None) -> None:
         """Wake the world that the ledger remembers."""
         self.ledger = ledger
         self.clock = clock

@@ -1,8 +1,6 @@
-"""The simulated network itself, its ledger in a folder that is thrown away, its clock the suite's."""
+"""The simulated network itself, its rows in memory, its clock the suite's."""
 
-from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import httpx
@@ -12,10 +10,19 @@ from starlette.types import ASGIApp
 from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor, Visibility
 from app.connectors.demo import DemoCredentials, DemoSettings
-from app.demo.ledger import Ledger
+from app.demo.ledger import Identity, Row
 from app.demo.network import PAGE, Network
 from app.demo.posts import NetPost
 from tests.connectors.fakes.base import FakeChannel, Standing
+
+
+class _Rows:
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.identity = Identity("test", "token-of-the-suite", 1)
+
+    def append(self, rows: Iterable[Row]) -> None:
+        self.rows += rows
 
 
 class _Bending(Network):
@@ -35,14 +42,8 @@ class FakeTownsquare(FakeChannel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = TemporaryDirectory(prefix="townsquare")
-        self.ledger_file = Ledger(Path(self.folder.name) / "ledger.jsonl")
-        self.network = _Bending(self.ledger_file, lambda: self.now)
+        self.network = _Bending(_Rows(), lambda: self.now)
         self.network.bent = set()
-
-    def __del__(self) -> None:
-        self.ledger_file.close()
-        self.folder.cleanup()
 
     @property
     def app(self) -> ASGIApp:
@@ -52,7 +53,7 @@ class FakeTownsquare(FakeChannel):
         return DemoSettings(url="http://townsquare.example")
 
     def credentials(self) -> DemoCredentials:
-        return DemoCredentials.model_validate({"token": self.ledger_file.identity.token})
+        return DemoCredentials.model_validate({"token": self.network.ledger.identity.token})
 
     def account(self) -> IncomingAuthor:
         return IncomingAuthor(external_id="townsquare:northwindhelp", handle="northwindhelp")
@@ -71,11 +72,11 @@ class FakeTownsquare(FakeChannel):
 
     def _said(self, by: str, text: str, parent: int | None, *, direct: bool) -> str:
         post, rows = self.network.world.speak(self.tick(), by, text, parent=parent, direct=direct)
-        self.ledger_file.append(rows)
+        self.network.ledger.append(rows)
         return self.network.uri(post.id)
 
     def remove(self, external_id: str) -> None:
-        self.ledger_file.append(self.network.world.remove(int(external_id.rpartition("/")[2])))
+        self.network.ledger.append(self.network.world.remove(int(external_id.rpartition("/")[2])))
 
     def ledger(self) -> list[Standing]:
         return [
