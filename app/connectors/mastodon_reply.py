@@ -46,9 +46,11 @@ def body_of(reply: OutgoingReply, capabilities: Capabilities) -> Json:
         _refuse_strangers(reply.text, [to["acct"], *to.get("mentions", [])])
     text = reply.text if _names(reply.text, to["acct"]) else lead_of(to) + reply.text
     warning = to.get("spoiler_text", "")
-    over = count(warning, Length.GRAPHEMES) - (left(text, capabilities) or 0)
-    if over > 0:
-        raise Refused(f"The reply is {over} characters too long for Mastodon, its mention and warning included.")
+    room = left(text, capabilities)
+    if room is not None and room < (counted := count(warning, Length.GRAPHEMES)):
+        raise Refused(
+            f"The reply is {counted - room} characters too long for Mastodon, its mention and warning included."
+        )
     body = {"status": text, "in_reply_to_id": to["id"], "visibility": _WORD[visibility]}
     extra = {"spoiler_text": warning, "language": to.get("language", "")}
     return body | {name: value for name, value in extra.items() if value}
@@ -96,9 +98,9 @@ async def find_among_own(server: Server, account_id: str, reply: OutgoingReply) 
             sent = sent_as(raw, server.budget)
             if sent is None or sent.posted_at is None:
                 continue
-            if sent.posted_at < since and not raw.get("pinned"):
+            if sent.posted_at < since:
                 return None
-            if sent.posted_at >= since and _is(raw, reply):
+            if _is(raw, reply):
                 return sent
         below = page.below
         if below is None:

@@ -416,6 +416,11 @@ async def an_answer_cut_in_the_middle_is_malformed(fake: FakeChannel) -> None:
     await _fails(fake, Trouble.TRUNCATED, Malformed)
 
 
+@check("pull", "strict")
+async def json_of_another_shape_is_malformed(fake: FakeChannel) -> None:
+    await _fails(fake, Trouble.NULL, Malformed)
+
+
 @check("pull")
 async def no_connection_is_unreachable(fake: FakeChannel) -> None:
     await _fails(fake, Trouble.NO_CONNECTION, Unreachable)
@@ -643,7 +648,7 @@ async def a_send_that_broke_off_before_it_was_done_is_not_found(fake: FakeChanne
 
 @check("pull", "reply")
 async def a_send_answered_with_an_error_page_leaves_its_outcome_open(fake: FakeChannel) -> None:
-    for trouble in (Trouble.DOWN, Trouble.HTML):
+    for trouble in (Trouble.DOWN, Trouble.HTML, Trouble.NULL):
         await _uncertain(fake, trouble)
 
 
@@ -659,6 +664,14 @@ async def looking_is_not_fooled_by_the_same_text_under_another_post(fake: FakeCh
     other = await asked(fake)
     reply = await _uncertain(fake, Trouble.RESET)
     await send(fake, answer(fake, other, reply.text))
+    assert await fake.connector.find_sent(fake.link(), reply) is None
+
+
+@check("pull", "reply", "find_sent")
+async def looking_is_not_fooled_by_another_text_under_the_same_post(fake: FakeChannel) -> None:
+    reply = await _uncertain(fake, Trouble.RESET)
+    post = (await drain(fake, {}))[0][reply.to_external_id]
+    await send(fake, answer(fake, post, "Something else entirely."))
     assert await fake.connector.find_sent(fake.link(), reply) is None
 
 

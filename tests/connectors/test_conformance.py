@@ -1,6 +1,7 @@
 """Every connector against its fake server, variant by variant."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -23,17 +24,21 @@ def _variants(name: str) -> dict[str, Make]:
 def _cases() -> Iterator[object]:
     for name in registry.BUILT_IN:
         for variant, make in _variants(name).items():
-            for run in conformance.checks_for(make()):
+            with closing(make()) as fake:
+                checks = conformance.checks_for(fake)
+            for run in checks:
                 yield pytest.param(make, run, id=f"{variant}-{run.__name__}")
 
 
 @pytest.mark.parametrize(("make", "run"), list(_cases()))
 async def test_conformance(make: Make, run: conformance.Check) -> None:
-    await run(make())
+    with closing(make()) as fake:
+        await run(fake)
 
 
 @pytest.mark.parametrize("name", list(registry.BUILT_IN))
 def test_every_connector_has_a_fake_server(name: str) -> None:
     assert _variants(name)
     for make in _variants(name).values():
-        assert make().connector is registry.get(name)
+        with closing(make()) as fake:
+            assert fake.connector is registry.get(name)

@@ -32,6 +32,7 @@ class Trouble(StrEnum):
     EXPIRED = "expired"  # the channel's own refusal of our credentials
     DOWN = "down"  # 503 with a page of HTML
     HTML = "html"  # 200, but a login page of some proxy
+    NULL = "null"  # 200 and JSON, but of no shape that was ever promised
     TRUNCATED = "truncated"  # 200, the body cut in the middle
     NO_CONNECTION = "no connection"  # nothing left us
     RESET = "reset"  # the request left, the channel did nothing, the connection broke
@@ -84,6 +85,10 @@ class FakeChannel(ABC):
         self.unknown_fields = False
         self.between_requests: Callable[[], None] | None = None
         self._planned: list[_Planned] = []
+
+    def close(self) -> None:
+        """End this world. Override to give back what it holds outside memory; the suite calls it after each check."""
+        self.calm()
 
     # -- how to reach it
 
@@ -242,6 +247,8 @@ class Wire(httpx.AsyncBaseTransport):
                 return httpx.Response(
                     200, html="<!doctype html><title>Sign in</title><p>Please sign in to the network.</p>"
                 )
+            case Trouble.NULL:
+                return httpx.Response(200, content=b"null", headers={"content-type": "application/json"})
             case Trouble.NO_CONNECTION:
                 raise httpx.ConnectError("connection refused", request=request)
             case Trouble.RESET:
