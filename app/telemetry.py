@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from app.settings import Settings
 
@@ -28,22 +28,18 @@ HIDDEN = "[hidden]"
 DEEPEST = 6
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
-REGISTRY = CollectorRegistry()
-posts_ingested = Counter("careline_posts_ingested", "Posts stored, new ones only.", ["channel"], registry=REGISTRY)
-replies = Counter("careline_replies", "Replies by the state they came to.", ["channel", "state"], registry=REGISTRY)
-offers = Counter(
-    "careline_offers", "Offers by outcome: accepted, declined, expired, revoked.", ["outcome"], registry=REGISTRY
-)
+posts_ingested = Counter("careline_posts_ingested", "Posts stored, new ones only.", ["channel"])
+replies = Counter("careline_replies", "Replies by the state they came to.", ["channel", "state"])
+offers = Counter("careline_offers", "Offers by outcome: accepted, declined, expired, revoked.", ["outcome"])
 http_seconds = Histogram(
     "careline_http_seconds",
     "Time to answer a request, in seconds.",
     ["route", "method", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-    registry=REGISTRY,
 )
-queue_waiting = Gauge("careline_queue_waiting", "Items that wait, at the time of asking.", ["queue"], registry=REGISTRY)
+queue_waiting = Gauge("careline_queue_waiting", "Items that wait, at the time of asking.", ["queue"])
 feed_lag_seconds = Gauge(
-    "careline_feed_lag_seconds", "Seconds since a feed was last fetched without trouble.", ["feed"], registry=REGISTRY
+    "careline_feed_lag_seconds", "Seconds since a feed was last fetched without trouble.", ["feed"]
 )
 
 

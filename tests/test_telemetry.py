@@ -129,16 +129,16 @@ def test_a_request_id_that_is_no_harmless_one_is_replaced(given: str | None) -> 
 
 
 def test_the_metrics_have_the_names_that_are_documented() -> None:
-    telemetry.posts_ingested.labels("rss").inc()
-    telemetry.replies.labels("mastodon", "sent").inc()
-    telemetry.offers.labels("accepted").inc()
-    telemetry.http_seconds.labels("/desk", "GET", telemetry.status_class(204)).observe(0.02)
-    telemetry.queue_waiting.labels("Billing").set(3)
-    telemetry.feed_lag_seconds.labels("1").set(12)
-    text = generate_latest(telemetry.REGISTRY).decode()
-    assert 'careline_posts_ingested_total{channel="rss"} 1.0' in text
-    assert 'careline_replies_total{channel="mastodon",state="sent"} 1.0' in text
-    assert 'careline_offers_total{outcome="accepted"} 1.0' in text
-    assert 'careline_http_seconds_bucket{le="0.025",method="GET",route="/desk",status="2xx"} 1.0' in text
-    assert 'careline_queue_waiting{queue="Billing"} 3.0' in text
-    assert 'careline_feed_lag_seconds{feed="1"} 12.0' in text
+    telemetry.posts_ingested.labels("a channel").inc()
+    telemetry.replies.labels("a channel", "sent").inc()
+    telemetry.offers.labels("an outcome").inc()
+    telemetry.http_seconds.labels("/a-route", "GET", telemetry.status_class(204)).observe(0.02)
+    telemetry.queue_waiting.labels("A queue").set(3)
+    telemetry.feed_lag_seconds.labels("a feed").set(12)
+    text = generate_latest().decode()
+    assert 'careline_posts_ingested_total{channel="a channel"} 1.0' in text
+    assert 'careline_replies_total{channel="a channel",state="sent"} 1.0' in text
+    assert 'careline_offers_total{outcome="an outcome"} 1.0' in text
+    assert 'careline_http_seconds_bucket{le="0.025",method="GET",route="/a-route",status="2xx"} 1.0' in text
+    assert 'careline_queue_waiting{queue="A queue"} 3.0' in text
+    assert 'careline_feed_lag_seconds{feed="a feed"} 12.0' in text
