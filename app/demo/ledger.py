@@ -21,7 +21,7 @@ class Identity:
 
 
 class Memory(Protocol):
-    """What a network remembers by: rows in their order, and who it is."""
+    """What a network remembers by: the rows it wakes up with, and who it is."""
 
     rows: list[Row]
     identity: Identity
@@ -36,12 +36,13 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         """Open the ledger, or begin a new one. Raises OSError when the folder cannot be written."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.rows, whole = _read(path)
+        self.rows, whole = _read(path)  # as they stood at the start; what is appended lives in the world
         self._file = path.open("ab")
         self._file.truncate(whole)  # half a line is what a crash left of a row that nobody was told of
         if not self.rows:
             path.chmod(0o600)
-            self.append([{"network": _new_identity()}])
+            self.rows = [{"network": _new_identity()}]
+            self.append(self.rows)
         self.identity = Identity(**self.rows[0]["network"])
 
     def append(self, rows: Iterable[Row]) -> None:
@@ -52,7 +53,6 @@ class Ledger:
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in added)
         self._file.write(lines.encode("utf-8"))
         self._file.flush()
-        self.rows += added
 
     def close(self) -> None:
         """Write through to the disk and let go of the file."""

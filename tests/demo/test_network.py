@@ -1,16 +1,22 @@
 """The network as others see it: its API, its public page, its ledger, its port."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from app.connectors.base import Link, OutgoingReply, SettingsModel
+from app.connectors.demo import DemoConnector, DemoCredentials, DemoSettings
 from app.demo.ledger import Ledger
 from app.demo.network import Network
 from app.demo.server import running
 from app.demo.world import Pace
+from app.errors import Blocked
+from app.settings import Settings
+from app.transport import guarded_client
 from tests.connectors.fakes.base import START
 
 
@@ -19,6 +25,10 @@ class Clock:
 
     def __call__(self) -> object:
         return self.now
+
+
+async def _keep(_: SettingsModel) -> None:
+    raise AssertionError
 
 
 @pytest.fixture
@@ -156,6 +166,39 @@ async def test_pictures_are_served_and_nothing_else(network: Network) -> None:
         assert (await client.get("/faces/ada.png")).headers["content-type"] == "image/png"
         assert (await client.get("/pictures/tent.png")).content.startswith(b"\x89PNG")
         assert (await client.get("/pictures/secret.png")).status_code == 404
+
+
+async def test_the_connector_talks_to_the_running_network_through_the_guarded_transport(
+    network: Network, tmp_path: Path
+) -> None:
+    ask(network, "Where is my tent?")
+    async with running(tmp_path, Pace(seconds=1)) as town:
+        async with guarded_client(Settings(allow_hosts="127.0.0.1")) as client:
+            link = Link(
+                settings=DemoSettings(url=town.url),
+                credentials=DemoCredentials.model_validate({"token": town.token}),
+                http=client,
+                now=datetime.now(UTC),
+                keep=_keep,
+            )
+            connector = DemoConnector()
+            posts = (await connector.fetch(link, {})).posts
+            reply = OutgoingReply(
+                key="a-key",
+                text="It is on its way!",
+                visibility=posts[0].visibility,
+                to=posts[0].ref,
+                to_external_id=posts[0].external_id,
+                created_at=link.now,
+            )
+            assert await connector.find_sent(link, reply) is None
+            sent = await connector.send(link, reply)
+            found = await connector.find_sent(link, reply)
+            assert found is not None
+            assert found.external_id == sent.external_id
+        async with guarded_client(Settings(allow_hosts="")) as client:
+            with pytest.raises(Blocked, match="CARELINE_ALLOW_HOSTS"):
+                await connector.fetch(replace(link, http=client), {})
 
 
 async def test_the_running_network_keeps_its_port_token_and_posts_over_a_restart(tmp_path: Path) -> None:
