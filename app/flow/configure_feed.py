@@ -1,7 +1,6 @@
 """Configure feeds: which connector, account and settings; on or off; poll now; what to do about quarantined posts."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import Field
@@ -15,9 +14,7 @@ from app.errors import Conflict, Invalid, NotFound
 from app.flow.configured import UPDATE_LOCK, must_be_fresh
 from app.jobs import POLL, defer
 from app.models.account import Account
-from app.models.feed import Feed, Health, Quarantine
-
-NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+from app.models.feed import NEVER, Feed, Health, Quarantine
 
 
 class FeedShape(SettingsModel):

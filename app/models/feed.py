@@ -1,5 +1,6 @@
 """Feeds: configured sources with their cursor, lease and health; quarantined posts; pushed deliveries."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
@@ -7,6 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
 from app.models.columns import Big, Created, Id, Jsonb, Str, Time, one_of
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)  # the next poll of a feed that is pushed to
 
 
 class Health(StrEnum):

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.account import Account
 from app.models.agent import Agent, AgentSkill, Skill, Team, TeamMember
-from app.models.feed import Feed, Health, Quarantine
+from app.models.feed import NEVER, Feed, Health, Quarantine
 from app.models.queue import Queue, QueueMember
 from app.models.rule import Rule
 
@@ -77,7 +77,7 @@ async def feeds(session: AsyncSession, feed_id: int | None = None) -> list[FeedL
 
 
 def _feed(row: Any) -> FeedLine:
-    pushed = row.next_poll_at.year == datetime.max.year
+    pushed = row.next_poll_at == NEVER
     return FeedLine(
         id=row.id,
         name=row.name,

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.flow.visibility import visible_queues
 from app.models.agent import Agent, PresenceState, Role, TeamMember
 from app.models.item import State
 from app.models.queue import Queue
@@ -168,15 +167,14 @@ class Board:
         return min((queue.oldest for queue in self.queues if queue.oldest), default=None)
 
 
-async def board_queues(session: AsyncSession, reader: Agent) -> list[int]:
-    """The active queues that the reader watches."""
-    mine = select(Queue.id).where(Queue.active, Queue.id.in_(visible_queues(reader))).order_by(Queue.id)
+async def watched_queues(session: AsyncSession, visible: Select[Any]) -> list[int]:
+    """The active queues among those that the reader may see (`app.flow.visibility`)."""
+    mine = select(Queue.id).where(Queue.active, Queue.id.in_(visible)).order_by(Queue.id)
     return list(await session.scalars(mine))
 
 
-async def board(session: AsyncSession, reader: Agent) -> Board:
-    """The board of a supervisor (their teams) or an admin (all)."""
-    queues = await board_queues(session, reader)
+async def board(session: AsyncSession, reader: Agent, queues: Sequence[int]) -> Board:
+    """The board of these queues, and of the people whom a supervisor (their teams) or an admin (all) watches."""
     agents = list(await session.scalars(_watched(reader)))
     now = (await session.execute(select(func.now()))).scalar_one()
     numbers = await session.execute(_NUMBERS, {"queues": queues})
