@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import bootstrap, check, lock, migration_sql
+from tools import bootstrap, check, lock, migration_sql, one_setter
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
@@ -104,3 +104,25 @@ def test_a_migration_that_would_stop_a_running_system_is_refused(sql: str, tmp_p
     path.write_text(sql)
     content, said = check.lint_sql(path)
     assert not content, said
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "item.state = State.CLOSED",
+        "row.item.state = State.CLOSED",
+        "session.execute(update(Item).values(note=1))",
+        "text('UPDATE item SET version = 1, state = :to WHERE id = 1')",
+    ],
+)
+def test_a_second_setter_of_an_items_state_is_found(code: str, tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/rogue.py").write_text(code)
+    assert len(one_setter.offences(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("code", ["reply.state = 1", "text('UPDATE item i SET posts = 1 WHERE i.state = 2')"])
+def test_other_states_and_other_columns_are_no_offence(code: str, tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/fine.py").write_text(code)
+    assert one_setter.offences(tmp_path) == []

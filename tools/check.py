@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tools import migration_sql
+from tools import migration_sql, one_setter
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -44,11 +44,18 @@ def squawk() -> tuple[bool, str]:
     return content, said
 
 
+def one_setter_only() -> tuple[bool, str]:
+    """See that an item's state changes in one place."""
+    found = one_setter.offences(ROOT)
+    return not found, "\n".join(found)
+
+
 CHECKS: dict[str, Callable[[], tuple[bool, str]]] = {
     "ruff": lambda: run("ruff", "check", "--output-format=concise", "."),
     "format": lambda: run("ruff", "format", "--check", "."),
     "types": lambda: run("mypy"),
     "imports": lambda: run("lint-imports"),
+    "item state": one_setter_only,
     "templates": lambda: run("djlint", "templates", "--lint", "--quiet"),
     "migrations": squawk,
 }
