@@ -80,8 +80,9 @@ async def _begin(runtime: Runtime, session: AsyncSession, errand: outbox.Errand)
         await outbox.postpone(session, reply, wait)
         return None
     looking = reply.state == ReplyState.UNKNOWN
+    going = outbox.outgoing(errand)  # before `take` stamps the try: the first one has no earlier try to look for
     number = await outbox.look(session, reply) if looking else await outbox.take(session, reply)
-    return Attempt(reply, number, line, outbox.outgoing(errand), looking)
+    return Attempt(reply, number, line, going, looking)
 
 
 async def _call(runtime: Runtime, attempt: Attempt) -> None:
