@@ -103,6 +103,16 @@ class Embedded:
         self._pid = self._process = None
         self._release()
 
+    def running(self) -> str | None:
+        """The URL of the server that somebody else runs on this folder; None when none answers."""
+        if not self.data_dir.exists():
+            return None
+        self._place = embedded_place.find(self.data_dir)
+        socket_dir = self._running_socket_dir()
+        if socket_dir is None or not self._answers(socket_dir, DATABASE):
+            return None
+        return self._url(socket_dir)
+
     def leave(self) -> None:
         """Let go of the server and leave it running: the next that starts on this folder adopts it."""
         if self._process is not None:

@@ -171,6 +171,14 @@ async def _replace(
         await session.execute(insert(table), [row | {"agent_id": agent_id} for row in rows])
 
 
+async def agent_id_of(session: AsyncSession, email: str) -> int:
+    """Find an agent by e-mail address. Raises NotFound."""
+    found: int | None = await session.scalar(select(Agent.id).where(func.lower(Agent.email) == email.strip().lower()))
+    if found is None:
+        raise NotFound(f"There is nobody with the address {email}.")
+    return found
+
+
 async def _agent(session: AsyncSession, agent_id: int) -> Agent:
     agent = await session.get(Agent, agent_id, with_for_update=UPDATE_LOCK, populate_existing=True)
     if agent is None:
