@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.connectors.base import Json, Media
 from app.connectors.feedlinks import advertised
-from app.connectors.text import plain, storable_json
+from app.connectors.text import plain, storable, storable_json
 from app.connectors.wire import is_web
 from app.errors import Malformed
 
@@ -70,9 +70,9 @@ def _read_xml(body: bytes, url: str, content_type: str) -> Document:
         raise _no_feed(body, url, parsed.get("bozo_exception"))
     feed = parsed.feed
     return Document(
-        title=plain(feed.get("title", "")),
-        link=feed.get("link", ""),
-        language=feed.get("language", "") or "",
+        title=plain(_text(feed, "title")),
+        link=_text(feed, "link"),
+        language=_text(feed, "language"),
         entries=tuple(_xml_entry(entry) for entry in parsed.entries),
         notice=_notice(parsed),
     )
@@ -105,19 +105,24 @@ def _xml_entry(entry: Any) -> Entry:
     author = entry.get("author_detail") or {}
     reply = entry.get("thr_in-reply-to") or {}
     return Entry(
-        id=entry.get("id", "") or "",
-        link=entry.get("link", "") or "",
-        title=plain(entry.get("title", "") or ""),
+        id=_text(entry, "id"),
+        link=_text(entry, "link"),
+        title=plain(_text(entry, "title")),
         html=html,
         text=plain(html),
-        author=plain(author.get("name", "") or entry.get("author", "") or ""),
-        author_url=author.get("href", "") or "",
-        language=(entry.get("title_detail") or {}).get("language") or "",
+        author=plain(_text(author, "name") or _text(entry, "author")),
+        author_url=_text(author, "href"),
+        language=_text(entry.get("title_detail") or {}, "language"),
         published=_xml_date(entry),
-        comment_on=(reply.get("ref") or reply.get("href") or "") if isinstance(reply, dict) else "",
+        comment_on=(_text(reply, "ref") or _text(reply, "href")) if isinstance(reply, dict) else "",
         media=_xml_media(entry, plain(rest)),
         payload=_as_json(entry),
     )
+
+
+def _text(part: Any, name: str) -> str:
+    """A value of feedparser's as text that can be stored; broken XML lets NUL through."""
+    return storable(str(part.get(name) or ""))
 
 
 def _xml_date(entry: Any) -> Any:
@@ -128,8 +133,8 @@ def _xml_date(entry: Any) -> Any:
 
 def _longest_body(entry: Any) -> tuple[str, str]:
     """The fullest text of an entry, and what else it has (feedparser puts `media:description` among the contents)."""
-    bodies = [part.get("value", "") or "" for part in entry.get("content", [])]
-    bodies.append(entry.get("summary", "") or "")
+    bodies = [_text(part, "value") for part in entry.get("content", [])]
+    bodies.append(_text(entry, "summary"))
     bodies.sort(key=len, reverse=True)
     return bodies[0], bodies[1] if len(bodies) > 1 else ""
 
@@ -143,9 +148,11 @@ def _xml_media(entry: Any, description: str) -> tuple[Media, ...]:
 
 def _media(found: list[tuple[Any, Any, Any]]) -> tuple[Media, ...]:
     """Each address once, http(s) only: the web shows media through its proxy."""
-    unique = {url: (kind, words) for url, kind, words in reversed(found) if isinstance(url, str) and is_web(url)}
+    unique = {
+        storable(url): (kind, words) for url, kind, words in reversed(found) if isinstance(url, str) and is_web(url)
+    }
     return tuple(
-        Media(kind=_kind(kind), url=url, description=words if isinstance(words, str) else "")
+        Media(kind=_kind(kind), url=url, description=storable(words) if isinstance(words, str) else "")
         for url, (kind, words) in reversed(unique.items())
     )
 

@@ -1,14 +1,18 @@
 """Feeds as they are in the wild: without ids, without dates, half broken, moved, gone, or no feeds at all."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.connectors.base import Batch, Json, Link, PostKind, SettingsModel
+from app.connectors.feeds import read_feed
 from app.connectors.rss import RssConnector, RssSettings
 from app.errors import ChannelDown, ConnectorError, Malformed, RateLimited, Refused, Unauthorized, Unreachable
 from tests.connectors.fakes.rss import FakeRss
@@ -256,6 +260,15 @@ async def test_an_honest_latin_1_feed_is_read_without_a_word() -> None:
     assert (batch.posts[0].title, batch.notice) == ("grün", "")
 
 
+async def test_a_nul_in_broken_xml_reaches_nothing_that_is_stored() -> None:
+    batch = await fetch(
+        rss("<title>a\0b</title><guid>x\0y</guid><description>c\0d &lt;b&gt;e\0&lt;/b&gt;</description>")
+    )
+    assert batch.posts
+    assert "\0" not in repr([(p.external_id, p.text, p.title, p.html, p.payload) for p in batch.posts])
+    assert "\\x00" not in repr(batch.posts)
+
+
 async def test_a_billion_laughs_are_not_funny() -> None:
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
     bomb = f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY l0 "ha">{laughs}]>' + rss("<title>&l11;</title>")
@@ -338,3 +351,22 @@ async def test_the_check_names_the_feed_and_shows_its_newest_entry() -> None:
 def test_a_feed_comes_by_http_only(url: str) -> None:
     with pytest.raises(ValidationError, match="https://"):
         RssSettings(url=url)
+
+
+@given(damage=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 30), st.binary(max_size=12)), max_size=5))
+@settings(max_examples=200, deadline=None)
+def test_a_feed_damaged_anywhere_is_read_or_malformed_and_never_a_crash(
+    damage: list[tuple[float, int, bytes]],
+) -> None:
+    fake = FakeRss()
+    for text in ("Where is my tent?", "مرحبا", "<b>bold</b> &amp; more"):
+        fake.arrive(text, under="https://blog.example/1")
+    body = fake.render(fake.articles).encode()
+    for where, cut, put in damage:
+        at = int(where * len(body))
+        body = body[:at] + put + body[at + cut :]
+    try:
+        document = read_feed(body, URL, "application/xml")
+    except Malformed:
+        return
+    json.dumps([entry.payload for entry in document.entries], allow_nan=False, ensure_ascii=False).encode()
