@@ -54,8 +54,16 @@ def shown(model: SettingsModel) -> dict[str, str | bool]:
 def read(model: type[Model], form: Mapping[str, str], kept: Model | None = None) -> Model:
     """The model that a filled form stands for.
 
+    Raises Invalid, naming the first field that is not acceptable and why.
+    """
+    return check(model, filled(model, form, kept))
+
+
+def filled(model: type[SettingsModel], form: Mapping[str, str], kept: SettingsModel | None = None) -> dict[str, Any]:
+    """The values of a filled form, not validated yet.
+
     A field left empty takes its default; a password left empty keeps the one in `kept`. Unknown names are ignored
-    (a form carries tokens too). Raises Invalid, naming the first field that is not acceptable and why.
+    (a form carries tokens too).
     """
     values: dict[str, Any] = {}
     for one in fields(model):
@@ -68,7 +76,7 @@ def read(model: type[Model], form: Mapping[str, str], kept: Model | None = None)
             values[one.name] = given
         elif one.kind == "password" and kept is not None:
             values[one.name] = getattr(kept, one.name)
-    return check(model, values)
+    return values
 
 
 def check(model: type[Model], values: Mapping[str, Any]) -> Model:

@@ -17,8 +17,8 @@ from app.models.account import Account
 from app.models.feed import NEVER, Feed, Health, Quarantine
 
 
-class FeedShape(SettingsModel):
-    """What an admin sets of a feed, besides its account. Intervals in seconds."""
+class FeedBasics(SettingsModel):
+    """What an admin sets of any feed, whatever its connector. Intervals in seconds."""
 
     name: str = Field(title="Name", min_length=1, max_length=120, examples=["Mentions of @northwind"])
     enabled: bool = Field(True, title="On", description="Off: nothing is fetched; what came stays.")
@@ -29,6 +29,11 @@ class FeedShape(SettingsModel):
     )
     min_interval: int = Field(15, title="Poll at most every", description="Seconds.", ge=5, le=86_400)
     max_interval: int = Field(300, title="Poll at least every", description="Seconds.", ge=5, le=86_400)
+
+
+class FeedShape(FeedBasics):
+    """The basics and the settings of the connector."""
+
     settings: Mapping[str, Any] = Field(default_factory=dict, title="Settings of the connector")
 
 

@@ -1,7 +1,7 @@
 """Configure rules: ordered, the last one catches all. One change of the order at a time."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from sqlalchemy import func, select, text, update
@@ -22,17 +22,22 @@ Step = Literal["up", "down"]
 _TAKE_TURNS = text("LOCK TABLE rule IN SHARE ROW EXCLUSIVE MODE")
 
 
-class RuleSettings(SettingsModel):
-    """What an admin sets of a rule. `requirements` maps a skill's id to the lowest level."""
+class RuleBasics(SettingsModel):
+    """What a rule is called, and whether it is on."""
 
     name: str = Field(title="Name", min_length=1, max_length=120, examples=["German billing"])
     enabled: bool = Field(True, title="On")
-    conditions: Conditions = Field(default_factory=Conditions, title="When")
     discard: bool = Field(False, title="Discard", description="Nobody will be asked to answer such posts.")
-    queue_id: int | None = Field(None, title="Queue")
     priority: int = Field(3, title="Priority", description="1 is the highest, 5 the lowest.", ge=1, le=5)
+
+
+class RuleSettings(RuleBasics):
+    """What an admin sets of a rule. `requirements` maps a skill's id to the lowest level."""
+
+    conditions: Conditions = Field(default_factory=Conditions, title="When")
+    queue_id: int | None = Field(None, title="Queue")
     requirements: Mapping[int, int] = Field(default_factory=dict, title="Needs skills")
-    tags: tuple[str, ...] = Field((), title="Tags", max_length=20)
+    tags: tuple[Annotated[str, Field(min_length=1, max_length=60)], ...] = Field((), title="Tags", max_length=20)
 
 
 def rule_settings(rule: Rule) -> RuleSettings:
