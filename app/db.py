@@ -49,6 +49,7 @@ def create_engine(url: str, pool_size: int = 10, application: str = "careline") 
         max_overflow=0,
         pool_pre_ping=False,
         pool_timeout=10,
+        hide_parameters=True,  # they hold what people wrote
         connect_args={
             "application_name": application,
             "options": "-c idle_in_transaction_session_timeout=60000 -c timezone=UTC",

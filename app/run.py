@@ -13,13 +13,15 @@ from typing import Any
 import httpx
 import uvicorn
 
+from app import embedded_place
 from app.db import create_engine, sessionmaker
-from app.demo import colleagues, company, server
+from app.demo import server
 from app.embedded import Embedded
 from app.errors import ConfigurationError
 from app.flow.first_run import first_run_code, is_first_run
 from app.main import create_app
 from app.migrate import migrate
+from app.northwind import colleagues, company
 from app.settings import Settings
 from app.vault import Vault
 from app.workers.router import route
@@ -195,10 +197,11 @@ def _welcome(network: str) -> str:
 
 
 def forget(folder: Path) -> None:
-    """Delete the demo's data. Raises ConfigurationError when it cannot."""
+    """Delete the demo's data. Raises ConfigurationError when it cannot, or the demo is running."""
+    if Embedded(folder / "postgres").running() is not None:
+        raise ConfigurationError("The demo is running: stop it in its terminal (Ctrl-C) before you start it over.")
     try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
+        embedded_place.remove(folder / "postgres")
+        shutil.rmtree(folder, ignore_errors=not folder.exists())
     except OSError as error:
         raise ConfigurationError(f"The demo's data in {folder} cannot be deleted: {error.strerror}.") from error

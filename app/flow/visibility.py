@@ -1,24 +1,13 @@
 """Who may see and do what: agents and supervisors the queues of their teams, admins everything."""
 
-from typing import Any
-
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Conflict, Forbidden, NotFound
-from app.models.agent import Agent, Role, TeamMember
+from app.models.agent import Agent, Role
 from app.models.item import Item, State
-from app.models.queue import Queue
 from app.models.reply import Reply
-
-
-def visible_queues(agent: Agent) -> Select[Any]:
-    """The ids of the queues whose items the agent may see, as a subquery."""
-    queues = select(Queue.id)
-    if agent.is_at_least(Role.ADMIN):
-        return queues
-    teams = select(TeamMember.team_id).where(TeamMember.agent_id == agent.id)
-    return queues.where(Queue.team_id.in_(teams))
+from app.models.sight import visible_queues
 
 
 async def visible_item(session: AsyncSession, agent: Agent, item_id: int) -> Item:

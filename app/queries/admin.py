@@ -296,6 +296,7 @@ class Counts:
     """The numbers beside the admin pages' names."""
 
     feeds: int
+    accounts: int
     rules: int
     queues: int
     skills: int
@@ -305,7 +306,7 @@ class Counts:
 
 async def counts(session: AsyncSession) -> Counts:
     """How many of each there are."""
-    tables = (Feed, Rule, Queue, Skill, Agent, Team)
+    tables = (Feed, Account, Rule, Queue, Skill, Agent, Team)
     row = (
         await session.execute(select(*[select(func.count()).select_from(t).scalar_subquery() for t in tables]))
     ).one()

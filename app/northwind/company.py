@@ -35,7 +35,7 @@ async def settle(sessions: async_sessionmaker[AsyncSession], vault: Vault, netwo
 
 
 async def _found(session: AsyncSession, vault: Vault, network: Running) -> None:
-    planned = await config_file.plan(session, (Path(__file__).parent / "northwind.yaml").read_text(encoding="utf-8"))
+    planned = await config_file.plan(session, (Path(__file__).parent / "company.yaml").read_text(encoding="utf-8"))
     await config_file.apply(session, planned)
     for email in (*SIGN_INS.values(), *COLLEAGUES):
         agent = (await session.scalars(select(Agent).where(Agent.email == email))).one()

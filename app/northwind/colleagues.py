@@ -12,7 +12,6 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.demo.company import colleagues
 from app.errors import Misuse
 from app.flow.close import close
 from app.flow.offer import accept
@@ -21,6 +20,7 @@ from app.flow.reply import answerable, reply
 from app.models.agent import Agent, Presence, PresenceState
 from app.models.assignment import Assignment, Offer
 from app.models.item import Disposition, Item, State
+from app.northwind.company import colleagues
 
 log = structlog.get_logger(__name__)
 
