@@ -4,7 +4,7 @@ Locks are taken in one order everywhere: the items, then the presences of their 
 an offer and an expiry that meet each other wait, and never deadlock or overfill.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -129,15 +129,22 @@ async def _expire(session: AsyncSession, offer: Offer) -> None:
     if missed is not None and missed >= queue.misses_limit:
         away = {"state": PresenceState.NOT_READY, "reason": NotReadyReason.MISSED, "since": func.now()}
         await session.execute(_touch(offer.agent_id, **away).where(Presence.state == PresenceState.READY))
-        await revoke_all(session, offer.agent_id, ROUTER, because="too many offers were missed")
+        # Presences are locked by now: an item that somebody holds is being answered, and must not be waited for.
+        await revoke_all(session, offer.agent_id, ROUTER, because="too many offers were missed", waiting=False)
 
 
-async def revoke_all(session: AsyncSession, agent_id: int, actor: Actor, because: str) -> None:
-    """Take back every open offer of an agent."""
-    offered = select(Item).where(Item.agent_id == agent_id, Item.state == State.OFFERED).order_by(Item.id)
-    for item in (await session.scalars(offered.execution_options(populate_existing=True))).all():
+async def revoke_all(session: AsyncSession, agent_id: int, actor: Actor, because: str, *, waiting: bool = True) -> None:
+    """Take back every open offer of an agent. Who has locked a presence already says `waiting=False`."""
+    for item in await in_hands(session, agent_id, State.OFFERED, waiting=waiting):
         await _end(session, item, agent_id, Outcome.REVOKED, because)
         await move(session, item, Verb.REVOKE, State.QUEUED, actor, why={"because": because}, agent_id=None)
+
+
+async def in_hands(session: AsyncSession, agent_id: int, *states: State, waiting: bool = True) -> Sequence[Item]:
+    """An agent's items in these states, locked before anything else is; `waiting=False` leaves out those in use."""
+    held = select(Item).where(Item.agent_id == agent_id, Item.state.in_(states)).order_by(Item.id)
+    locked = held.with_for_update(skip_locked=not waiting).execution_options(populate_existing=True)
+    return (await session.scalars(locked)).all()
 
 
 async def _end(session: AsyncSession, item: Item, agent_id: int, outcome: Outcome, reason: str | None = None) -> None:

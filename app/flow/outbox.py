@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import Connector, Link, OutgoingReply, Sent, Visibility
@@ -20,7 +21,7 @@ from app.db import announce
 from app.errors import CarelineError, ConnectorError, RateLimited
 from app.flow.reopen import requeue
 from app.models.feed import Feed
-from app.models.item import SYSTEM, Item, State, Verb, alter
+from app.models.item import OPEN_STATES, SYSTEM, Item, State, Verb, alter
 from app.models.post import Conversation, Post
 from app.models.reply import Reply, ReplyState
 
@@ -28,6 +29,9 @@ LEASE = timedelta(seconds=60)  # longer than the transport lets any call last
 LOOK_AFTER = timedelta(seconds=20)  # what was sent may take a while to be seen
 MOST_TRIES = 8  # without delivery, then a person decides
 MOST_LOOKS = 5
+TAKEN = (
+    "The channel named the place of another reply of ours, so nobody can tell whether this one stands there as well."
+)
 DUE = (ReplyState.HELD, ReplyState.QUEUED, ReplyState.SENDING, ReplyState.UNKNOWN)
 
 
@@ -111,7 +115,13 @@ async def doubt(session: AsyncSession, reply: Reply) -> None:
 
 
 async def give_up(session: AsyncSession, reply: Reply, error: CarelineError) -> None:
-    """It cannot even be tried (credentials gone, the connector refuses the text): failed, with the cause."""
+    """It cannot even be tried (credentials gone, the connector refuses the text): failed, with the cause.
+
+    One whose fate is unknown stays so, for a person: an earlier try may stand there.
+    """
+    if reply.state == ReplyState.UNKNOWN:
+        await leave_to_person(session, reply.id, reply.attempt, error.message)
+        return
     reply.state = ReplyState.FAILED
     reply.due_at = None
     reply.trouble = error.message
@@ -127,18 +137,14 @@ async def postpone(session: AsyncSession, reply: Reply, wait: timedelta) -> None
 
 
 async def succeed(session: AsyncSession, reply_id: int, attempt: int, sent: Sent) -> bool:
-    """The reply stands on the channel. False when a later attempt has taken over."""
-    stands = await _settle(
-        session,
-        reply_id,
-        attempt,
-        state=ReplyState.SENT,
-        external_id=sent.external_id,
-        url=sent.url,
-        sent_at=func.coalesce(sent.posted_at, func.now()),
-        due_at=None,
-        trouble="",
-    )
+    """The reply stands on the channel. False when a later attempt has taken over, or the place is another reply's."""
+    place = {"external_id": sent.external_id, "url": sent.url, "sent_at": func.coalesce(sent.posted_at, func.now())}
+    try:
+        async with session.begin_nested():
+            stands = await _settle(session, reply_id, attempt, state=ReplyState.SENT, due_at=None, trouble="", **place)
+    except IntegrityError:
+        await leave_to_person(session, reply_id, attempt, TAKEN)
+        return False
     if stands is None:
         return False
     item = await session.get_one(Item, stands.item_id, with_for_update=True, populate_existing=True)
@@ -193,13 +199,12 @@ async def look_later(session: AsyncSession, reply_id: int, attempt: int, error: 
 
 async def bring_back(session: AsyncSession, item_id: int) -> None:
     """An item that was closed although its reply did not arrive goes back to its queue, unless another is open."""
-    item = await session.get_one(Item, item_id, populate_existing=True)
-    if item.state != State.CLOSED:
-        return
-    lock = select(Conversation.id).where(Conversation.id == item.conversation_id).with_for_update()
-    await session.execute(lock)
-    newer = select(Item.id).where(Item.conversation_id == item.conversation_id, Item.id > item.id)
-    if await session.scalar(newer.limit(1)) is None:
+    conversation_id = (await session.get_one(Item, item_id)).conversation_id
+    # Locked in the order of ingest: the conversation, then the item.
+    await session.execute(select(Conversation.id).where(Conversation.id == conversation_id).with_for_update())
+    item = await session.get_one(Item, item_id, populate_existing=True, with_for_update=True)
+    other = select(Item.id).where(Item.conversation_id == conversation_id, Item.state.in_(OPEN_STATES))
+    if item.state == State.CLOSED and await session.scalar(other.limit(1)) is None:
         await requeue(session, item, SYSTEM, because="its reply did not arrive")
 
 

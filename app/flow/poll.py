@@ -1,5 +1,7 @@
 """A poll of one feed: its lease, what it brought, and when it is tried again. No feed waits for another."""
 
+import hashlib
+import json
 import random
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import Batch, IncomingPost, Rejected
@@ -15,11 +17,15 @@ from app.db import announce
 from app.errors import CarelineError, ConfigurationError, RateLimited, Unauthorized
 from app.flow.ingest import Ingested, ingest
 from app.flow.wording import in_words
+from app.listening.clean import storable, storable_json
 from app.models.account import Account
 from app.models.feed import Feed, Health, Quarantine
 
 LEASE = timedelta(seconds=120)  # a poll that takes longer is thought dead; its fence keeps it from writing
 LONGEST_PAUSE = timedelta(minutes=30)
+LONGEST_NAME = 500  # characters of an entry's id that fit into an index
+OUR_TROUBLE = ("08", "25", "40", "53", "55", "57", "58")  # classes of SQLSTATE that are no fault of a post
+POLLED = or_(Feed.health != Health.STOPPED, Feed.failures == 0)  # stopped, until a person acted: that forgets failures
 JITTER = 0.1  # of every wait, so that feeds do not march in step
 
 
@@ -39,6 +45,7 @@ async def take_feed(session: AsyncSession, feed_id: int) -> Feed | None:
         .where(
             Feed.id == feed_id,
             Feed.enabled,
+            POLLED,
             Feed.next_poll_at <= func.now(),
             or_(Feed.leased_until.is_(None), Feed.leased_until <= func.now()),
         )
@@ -124,7 +131,7 @@ async def _ingest_apart(
         async with session.begin_nested():
             return await ingest(session, feed, posts, quiet=quiet), []
     except DBAPIError as refusal:
-        if refusal.connection_invalidated or not posts:
+        if not _is_posts_fault(refusal):
             raise
     total, poison = Ingested(), []
     for post in posts:
@@ -132,27 +139,39 @@ async def _ingest_apart(
             async with session.begin_nested():
                 total += await ingest(session, feed, (post,), quiet=quiet)
         except DBAPIError as refusal:
-            if refusal.connection_invalidated:
+            if not _is_posts_fault(refusal):
                 raise
             poison.append(Rejected(post.external_id, in_words(refusal), post.payload))
     return total, poison
 
 
+def _is_posts_fault(refusal: DBAPIError) -> bool:
+    """Whether the database refuses what was to be stored; not so when it is away, full, or broke a deadlock."""
+    state = getattr(refusal.orig, "sqlstate", None)
+    return isinstance(refusal, DataError) or (state is not None and not state.startswith(OUR_TROUBLE))
+
+
 async def quarantine(session: AsyncSession, feed_id: int, rejected: tuple[Rejected, ...]) -> None:
     """Keep entries that could not be read or stored, with their payload, for a person to retry or drop."""
     for entry in rejected:
+        reason, payload = storable(entry.reason), json.loads(storable_json(entry.payload))
         statement = insert(Quarantine).values(
-            feed_id=feed_id, external_id=entry.external_id, reason=entry.reason, payload=entry.payload
+            feed_id=feed_id, external_id=_indexable(entry.external_id), reason=reason, payload=payload
         )
         again = {
-            "reason": entry.reason,
-            "payload": entry.payload,
+            "reason": reason,
+            "payload": payload,
             "tries": Quarantine.tries + 1,
             "last_at": func.now(),
         }
         await session.execute(
             statement.on_conflict_do_update(index_elements=[Quarantine.feed_id, Quarantine.external_id], set_=again)
         )
+
+
+def _indexable(name: str) -> str:
+    whole = storable(name, len(name))
+    return whole if len(whole) <= LONGEST_NAME else f"sha256:{hashlib.sha256(whole.encode()).hexdigest()}"
 
 
 def next_wait(feed: Feed, ingested: Ingested) -> int:
@@ -175,7 +194,7 @@ async def due_feeds(session: AsyncSession, most: int = 200) -> list[int]:
     """Feeds whose next poll is due and that nobody has."""
     due = (
         select(Feed.id)
-        .where(Feed.enabled, Feed.next_poll_at <= func.now())
+        .where(Feed.enabled, POLLED, Feed.next_poll_at <= func.now())
         .where(or_(Feed.leased_until.is_(None), Feed.leased_until <= func.now()))
         .order_by(Feed.next_poll_at)
         .limit(most)

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import announce
 from app.errors import Invalid
-from app.flow.offer import revoke_all
+from app.flow.offer import in_hands, revoke_all
 from app.flow.release import give_back
 from app.models.agent import Agent, NotReadyReason, Presence, PresenceState
-from app.models.item import Actor, Item, State, agent_actor
+from app.models.item import Actor, State, agent_actor
 
 
 async def set_presence(
@@ -23,8 +23,9 @@ async def set_presence(
     """
     if state == PresenceState.NOT_READY and reason is None:
         raise Invalid("Say why you are not ready: choose a reason.", field="reason")
+    actor, because = agent_actor(agent.id), f"{agent.name} went {state}"
     if state != PresenceState.READY:
-        await revoke_all(session, agent.id, agent_actor(agent.id), because=f"{agent.name} went {state}")
+        await revoke_all(session, agent.id, actor, because)
     kept = reason if state == PresenceState.NOT_READY else None
     values: dict[str, Any] = {"state": state, "reason": kept, "since": func.now()}
     if state == PresenceState.READY:
@@ -37,14 +38,17 @@ async def set_presence(
         .execution_options(synchronize_session=False, populate_existing=True)
     )
     announce(session, "agents", [agent.id])
-    return (await session.scalars(statement)).one()
+    presence = (await session.scalars(statement)).one()
+    if state != PresenceState.READY:  # an offer made while we waited for the presence; from now on there is none
+        await revoke_all(session, agent.id, actor, because, waiting=False)
+    return presence
 
 
 async def hand_back(session: AsyncSession, agent_id: int, actor: Actor, because: str) -> int:
     """Give everything that an agent carries back to its queues (they end their shift or have left); returns how much."""
+    carried = await in_hands(session, agent_id, State.OFFERED, State.ACTIVE)
+    active = [item for item in carried if item.state == State.ACTIVE]
     await revoke_all(session, agent_id, actor, because)
-    active = select(Item).where(Item.agent_id == agent_id, Item.state == State.ACTIVE).order_by(Item.id)
-    items = (await session.scalars(active.execution_options(populate_existing=True))).all()
-    for item in items:
+    for item in active:
         await give_back(session, item, actor, because)
-    return len(items)
+    return len(active)

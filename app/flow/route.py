@@ -67,7 +67,13 @@ def _live(holder: str) -> ColumnElement[bool]:
 
 
 async def leads(session: AsyncSession, holder: str, epoch: int) -> bool:
-    """Whether the lease is still ours; it stays so until this transaction ends."""
+    """Whether the lease is still ours; it stays so until this transaction ends.
+
+    The server ends a transaction that falls silent for as long as the lease lasts: a router that froze inside one
+    would else keep every standby waiting.
+    """
+    silent = f"{LEASE // timedelta(milliseconds=1)}"
+    await session.execute(select(func.set_config("idle_in_transaction_session_timeout", silent, True)))
     still = select(RouterLease.id).where(RouterLease.id == 1, RouterLease.epoch == epoch, _live(holder))
     return await session.scalar(still.with_for_update(read=True)) is not None
 

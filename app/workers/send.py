@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import OutgoingReply, Sent
@@ -12,6 +13,7 @@ from app.errors import CarelineError, ConnectorError, MaybeSent, RateLimited, Re
 from app.flow import outbox
 from app.flow.budget import keep_told, keep_wait, wait_for
 from app.flow.link import Wire, wire
+from app.models.feed import Feed
 from app.models.reply import Reply, ReplyState
 from app.telemetry import replies
 from app.workers.runtime import Runtime
@@ -66,14 +68,19 @@ async def _begin(runtime: Runtime, session: AsyncSession, errand: outbox.Errand)
         await outbox.doubt(session, reply)
         return None
     try:
-        if errand.feed is None:
-            raise Refused(GONE)
-        line = await wire(session, errand.feed, runtime.vault, runtime.http, runtime.sessions)
+        line = await wire(session, _way_back(errand), runtime.vault, runtime.http, runtime.sessions)
         if reply.state == ReplyState.HELD:
             await outbox.enqueue(session, errand, line.connector, line.link)
             return None
     except CarelineError as error:
         await outbox.give_up(session, reply, error)
+        return None
+    except DBAPIError:
+        raise
+    except Exception as error:
+        # A bug in the connector before anything left: failed with words, instead of being tried every second for ever.
+        log.exception("prepare_broke", reply=reply.id)
+        await outbox.give_up(session, reply, ConnectorError(BROKEN.format(error=type(error).__name__)))
         return None
     wait = await wait_for(session, line.budget, replying=True)
     if wait is not None:
@@ -83,6 +90,12 @@ async def _begin(runtime: Runtime, session: AsyncSession, errand: outbox.Errand)
     going = outbox.outgoing(errand)  # before `take` stamps the try: the first one has no earlier try to look for
     number = await outbox.look(session, reply) if looking else await outbox.take(session, reply)
     return Attempt(reply, number, line, going, looking)
+
+
+def _way_back(errand: outbox.Errand) -> Feed:
+    if errand.feed is None:
+        raise Refused(GONE)
+    return errand.feed
 
 
 async def _call(runtime: Runtime, attempt: Attempt) -> None:
