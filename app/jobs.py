@@ -20,13 +20,14 @@ _DEFER = text(
     SELECT 'default', CAST(:task AS text), :priority, NULL, CAST(:task AS text) || ':' || id, jsonb_build_object(CAST(:argument AS text), id),
            now() + make_interval(secs => :delay)
     FROM unnest(CAST(:ids AS bigint[])) AS id
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE SET scheduled_at = excluded.scheduled_at
+    WHERE procrastinate_jobs.scheduled_at > excluded.scheduled_at
     """
 )
 
 
 async def defer(session: AsyncSession, task: str, argument: str, ids: Sequence[int], delay: float = 0) -> None:
-    """Enqueue one job an id, `delay` seconds from now; an id that already waits in the queue is not doubled."""
+    """Enqueue one job an id, `delay` seconds from now; an id that already waits in the queue is not doubled, only sooner."""
     if ids:
         bound: dict[str, Any] = {"task": task, "priority": PRIORITY[task], "argument": argument, "delay": delay}
         await session.execute(_DEFER, {**bound, "ids": list(ids)})
