@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import IncomingPost
@@ -249,15 +250,18 @@ def _any_ended(latest: Iterable[tuple[Item, bool]]) -> bool:
 
 
 async def _latest(session: AsyncSession, conversations: list[int]) -> dict[int, tuple[Item, bool]]:
-    """The newest item of each conversation, locked, and whether a new post may reopen it."""
-    newest = (
-        select(func.max(Item.id)).where(Item.conversation_id.in_(conversations)).group_by(Item.conversation_id)
+    """The open item of each conversation, else the newest, locked, and whether a new post may reopen it."""
+    first = (
+        select(Item.id)
+        .where(Item.conversation_id.in_(conversations))
+        .ext(distinct_on(Item.conversation_id))
+        .order_by(Item.conversation_id, Item.state.in_(OPEN_STATES).desc(), Item.id.desc())
     ).scalar_subquery()
     within = Item.ended_at > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, Queue.reopen_within)
     rows = await session.execute(
         select(Item, (Item.state == State.CLOSED) & within)
         .join(Queue, Queue.id == Item.queue_id)
-        .where(Item.id.in_(newest))
+        .where(Item.id.in_(first))
         .order_by(Item.id)
         .with_for_update(of=Item)
         .execution_options(populate_existing=True)
