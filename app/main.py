@@ -1,5 +1,7 @@
 """The web app: routers, middleware, error pages, and what lives as long as the process."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,29 +11,42 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from app.db import create_engine, sessionmaker
 from app.settings import Settings, get_settings
-from app.web import failures, health, login
+from app.web import desk, failures, health, item, live, login, media, outgoing
 from app.web.assets import STATIC, Assets
+from app.web.live import Hub, ends_with_the_server
 from app.web.security import BodyLimit, MethodOverride, Security, same_origin
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     login.router,
+    desk.router,
+    item.router,
+    outgoing.router,
+    media.router,
+    live.router,
 )
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open the database's pool, unless the caller brought sessions of its own."""
-    if app.state.sessions is not None:
-        yield
-        return
+    """Open the database's pool, unless the caller brought sessions of its own, and listen for what changes."""
     settings: Settings = app.state.settings
-    engine = create_engine(settings.database_url, settings.pool_size, "careline web")
-    app.state.sessions = sessionmaker(engine)
+    engine = None
+    if app.state.sessions is None:
+        engine = create_engine(settings.database_url, settings.pool_size, "careline web")
+        app.state.sessions = sessionmaker(engine)
+    hub = app.state.hub = Hub(app.state.sessions)
+    listener = asyncio.create_task(hub.run(app.state.sessions.kw["bind"].url.render_as_string(hide_password=False)))
     try:
-        yield
+        with ends_with_the_server(hub):
+            yield
     finally:
-        await engine.dispose()
+        hub.stop()
+        listener.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await listener
+        if engine is not None:
+            await engine.dispose()
 
 
 def create_app(settings: Settings | None = None, sessions: async_sessionmaker[AsyncSession] | None = None) -> FastAPI:

@@ -1,3 +1,10 @@
 // The page's own behaviour: each module minds one thing and works on whatever part is on the page.
 import "./clock.js";
 import "./toasts.js";
+import "./page.js";
+import "./countdown.js";
+import "./composer.js";
+import "./keys.js";
+import "./live.js";
+
+document.documentElement.dataset.js = "on";

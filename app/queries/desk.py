@@ -1,0 +1,248 @@
+"""The desk's lists: what I hold, what is offered to me, what waits in my queues.
+
+Every function takes `queues`, the subquery of queue ids that the reader may see; nothing else is ever returned, but
+what the reader holds. Rows are values: equal rows draw equal HTML, which is what the row cache lives on.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models.agent import Agent, Skill
+from app.models.assignment import Assignment, Offer
+from app.models.item import Item, State
+from app.models.post import Author, Post
+from app.models.queue import Queue
+
+PAGE = 50  # rows of a queue's page
+MOST = 200  # rows of one's own lists
+COUNTED = 1000  # a queue's waiting items are counted up to this
+NEXT = 10  # what is next in all queues together
+SNIPPET = 240  # characters of a post in a row
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One item in a list. Times are aware, `needs` are skills with their lowest level ("Billing 3")."""
+
+    item_id: int
+    version: int
+    state: str
+    channel: str
+    language: str | None
+    priority: int
+    needs: tuple[str, ...]
+    queue_id: int
+    queue: str
+    ready_at: datetime
+    due_at: datetime
+    rank: datetime
+    posts: int
+    answered: bool  # our answer is newer than the customer's newest post
+    parked_until: datetime | None
+    parked_for: str | None
+    holder_id: int | None
+    holder: str | None
+    author_id: int
+    name: str
+    handle: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One queue in the rail: how many wait (up to COUNTED), since when, and until when the first must be answered."""
+
+    queue_id: int
+    name: str
+    waiting: int
+    oldest: datetime | None
+    due: datetime | None
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rail:
+    """The numbers beside the lists."""
+
+    active: int
+    parked: int
+    offers: int
+    lines: tuple[Line, ...]
+
+    @property
+    def waiting(self) -> int:
+        """How many wait in all visible queues."""
+        return sum(line.waiting for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows, and where the next page begins (`rank`, `id`), when there is one."""
+
+    rows: tuple[Row, ...]
+    after: tuple[datetime, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOffer:
+    """An offer that waits for an answer, with its item and why it went to this agent."""
+
+    row: Row
+    made_at: datetime
+    expires_at: datetime
+    why: Mapping[str, Any]
+
+
+async def rail(session: AsyncSession, agent_id: int, queues: Select[Any]) -> Rail:
+    """Counts and oldest waits."""
+    held = select(Item.state, func.count()).where(Item.agent_id == agent_id).group_by(Item.state)
+    counts = {row[0]: row[1] for row in await session.execute(held)}
+    waiting = (
+        select(Item.ready_at, Item.due_at)
+        .where(Item.queue_id == Queue.id, Item.state == State.QUEUED)
+        .order_by(Item.rank, Item.id)
+        .limit(COUNTED)
+        .lateral()
+    )
+    numbers = (
+        select(
+            func.count().label("waiting"),
+            func.min(waiting.c.ready_at).label("oldest"),
+            func.min(waiting.c.due_at).label("due"),
+        )
+        .select_from(waiting)
+        .lateral()
+    )
+    lines = await session.execute(
+        select(Queue.id, Queue.name, numbers.c.waiting, numbers.c.oldest, numbers.c.due, Queue.target)
+        .join(numbers, text("true"))
+        .where(Queue.id.in_(queues), Queue.active)
+        .order_by(func.lower(Queue.name))
+    )
+    return Rail(
+        active=counts.get(State.ACTIVE, 0),
+        parked=counts.get(State.PARKED, 0),
+        offers=counts.get(State.OFFERED, 0),
+        lines=tuple(Line(*line) for line in lines),
+    )
+
+
+async def mine(session: AsyncSession, agent_id: int, state: State) -> tuple[Row, ...]:
+    """What an agent holds in a state, the most urgent first."""
+    order = Item.parked_until if state == State.PARKED else Item.due_at
+    return await _rows(session, Item.agent_id == agent_id, Item.state == state, order=(order, Item.id), most=MOST)
+
+
+async def queue_page(
+    session: AsyncSession, queue_id: int, queues: Select[Any], after: tuple[datetime, int] | None = None
+) -> Page:
+    """One page of what waits in a queue, in the order in which it is served."""
+    where = [Item.queue_id == queue_id, Item.queue_id.in_(queues), Item.state == State.QUEUED]
+    if after is not None:
+        where.append(tuple_(Item.rank, Item.id) > tuple_(*after))
+    rows = await _rows(session, *where, order=(Item.rank, Item.id), most=PAGE + 1)
+    more = len(rows) > PAGE
+    shown = rows[:PAGE]
+    return Page(shown, (shown[-1].rank, shown[-1].item_id) if more else None)
+
+
+async def next_up(session: AsyncSession, queues: Select[Any]) -> tuple[Row, ...]:
+    """The first few of all queues together."""
+    head = (
+        select(Item.id)
+        .where(Item.queue_id == Queue.id, Item.state == State.QUEUED)
+        .order_by(Item.rank, Item.id)
+        .limit(NEXT)
+        .lateral()
+    )
+    heads = select(head.c.id).select_from(Queue).join(head, text("true")).where(Queue.id.in_(queues), Queue.active)
+    return await _rows(session, Item.id.in_(heads), order=(Item.rank, Item.id), most=NEXT)
+
+
+async def offers(session: AsyncSession, agent_id: int) -> tuple[OpenOffer, ...]:
+    """What is offered to an agent now, the first to expire first."""
+    found = select(Offer).where(Offer.agent_id == agent_id, Offer.outcome.is_(None)).order_by(Offer.expires_at)
+    held = {offer.item_id: offer for offer in await session.scalars(found)}
+    rows = await _rows(session, Item.id.in_(held), order=(Item.due_at, Item.id), most=MOST)
+    asked = ((row, held[row.item_id]) for row in rows)
+    open_ones = (OpenOffer(row, offer.made_at, offer.expires_at, offer.why) for row, offer in asked)
+    return tuple(sorted(open_ones, key=lambda offer: offer.expires_at))
+
+
+async def row_of(session: AsyncSession, item_id: int) -> Row | None:
+    """One item as a list shows it; the caller has checked that it may be seen."""
+    rows = await _rows(session, Item.id == item_id, order=(Item.id,), most=1)
+    return rows[0] if rows else None
+
+
+async def holding(session: AsyncSession, item_id: int) -> tuple[str, datetime] | None:
+    """Who holds an item, and since when; None when nobody does."""
+    live = (
+        select(Agent.name, Assignment.since)
+        .join(Agent, Agent.id == Assignment.agent_id)
+        .where(Assignment.item_id == item_id, Assignment.until.is_(None))
+    )
+    found = (await session.execute(live)).one_or_none()
+    return (found[0], found[1]) if found else None
+
+
+async def skill_names(session: AsyncSession, ids: Iterable[int]) -> dict[int, str]:
+    """Names of skills."""
+    wanted = set(ids)
+    if not wanted:
+        return {}
+    return {row[0]: row[1] for row in await session.execute(select(Skill.id, Skill.name).where(Skill.id.in_(wanted)))}
+
+
+async def _rows(
+    session: AsyncSession, *where: ColumnElement[bool], order: tuple[Any, ...], most: int
+) -> tuple[Row, ...]:
+    statement = (
+        select(
+            Item.id,
+            Item.version,
+            Item.state,
+            Item.channel,
+            func.coalesce(Post.language, Item.language),
+            Item.priority,
+            Item.requirements,
+            Item.queue_id,
+            Queue.name,
+            Item.ready_at,
+            Item.due_at,
+            Item.rank,
+            Item.posts,
+            Item.answered_at.is_not(None) & (Item.answered_at >= Post.received_at),
+            Item.parked_until,
+            Item.parked_for,
+            Item.agent_id,
+            Agent.name,
+            Author.id,
+            Author.name,
+            Author.handle,
+            func.left(func.concat_ws(". ", func.nullif(Post.title, ""), Post.text), SNIPPET),
+        )
+        .join(Queue, Queue.id == Item.queue_id)
+        .join(Post, Post.id == Item.post_id)
+        .join(Author, Author.id == Post.author_id)
+        .outerjoin(Agent, Agent.id == Item.agent_id)
+        .where(*where)
+        .order_by(*order)
+        .limit(most)
+    )
+    found = (await session.execute(statement)).all()
+    names = await skill_names(session, {int(skill) for row in found for skill in row.requirements})
+    return tuple(_row(tuple(row), _needs(row.requirements, names)) for row in found)
+
+
+def _row(values: tuple[Any, ...], needs: tuple[str, ...]) -> Row:
+    return Row(*(*values[:6], needs, *values[7:]))
+
+
+def _needs(requirements: Mapping[str, int], names: Mapping[int, str]) -> tuple[str, ...]:
+    return tuple(sorted(f"{names.get(int(skill), skill)} {level}" for skill, level in requirements.items()))

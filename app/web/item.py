@@ -1,0 +1,228 @@
+"""An item's page and its verbs, each a resource: POST /items/7/assignment claims, DELETE gives back."""
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.connectors import registry
+from app.connectors.length import left
+from app.errors import Conflict, Invalid
+from app.flow.claim import claim
+from app.flow.close import close
+from app.flow.draft import load_draft, save_draft
+from app.flow.note import note
+from app.flow.offer import accept, decline
+from app.flow.park import park
+from app.flow.release import release
+from app.flow.reopen import reopen
+from app.flow.reply import reply
+from app.flow.wake import wake_by_hand
+from app.models.agent import Agent
+from app.models.item import Disposition, ParkReason, State
+from app.models.post import Post
+from app.queries.desk import holding, mine
+from app.web import i18n, words
+from app.web.edge import Db, Me
+from app.web.i18n import _
+from app.web.templating import render
+from app.web.views import desk_context, seen_item, shown_of
+
+router = APIRouter(prefix="/items/{item_id}")
+Listed = Annotated[str, Form(alias="list")]
+Text = Annotated[str, Form()]
+CUSTOMER_WAIT = timedelta(days=7)  # an item that waits for its customer comes back after so long
+
+
+def _to(item_id: int, listed: str = "") -> Response:
+    shown = shown_of(listed)
+    return RedirectResponse(f"/items/{item_id}{shown.query}", HTTPStatus.SEE_OTHER)
+
+
+async def _next(db: AsyncSession, me: Agent, listed: str) -> Response:
+    active = await mine(db, me.id, State.ACTIVE)
+    return _to(active[0].item_id, listed) if active else RedirectResponse(shown_of(listed).path, HTTPStatus.SEE_OTHER)
+
+
+async def _page(request: Request, db: AsyncSession, me: Agent, item_id: int, pane: str) -> Response:
+    item = await seen_item(db, me, item_id)
+    shown = shown_of(request.query_params.get("list", ""))
+    context = await desk_context(request, db, me, shown, item)
+    template = "desk/parts.html" if context["parts"] else "desk/page.html"
+    return render(request, template, **context, pane=pane, live="desk")
+
+
+@router.get("")
+async def page(request: Request, db: Db, me: Me, item_id: int) -> Response:
+    """The conversation, with the list beside it and its customer."""
+    return await _page(request, db, me, item_id, "conversation")
+
+
+@router.get("/customer")
+async def customer(request: Request, db: Db, me: Me, item_id: int) -> Response:
+    """The customer's pane as a page of its own, where there is no room for it beside the conversation."""
+    return await _page(request, db, me, item_id, "context")
+
+
+@router.post("/assignment")
+async def take(db: Db, me: Me, item_id: int, listed: Listed = "") -> Response:
+    """Claim. Raises Conflict, naming who was first."""
+    try:
+        await claim(db, me, item_id)
+    except Conflict as error:
+        holder = await holding(db, item_id)
+        if holder is None or holder[0] == me.name:
+            raise
+        told = {"who": holder[0], "ago": i18n.ago(holder[1], datetime.now(UTC))}
+        raise Conflict(_("%(who)s took it %(ago)s. Choose another item.") % told) from error
+    return _to(item_id, listed)
+
+
+@router.delete("/assignment")
+async def give_back(db: Db, me: Me, item_id: int, listed: Listed = "") -> Response:
+    """Give the item back to its queue."""
+    await release(db, me, item_id)
+    return await _next(db, me, listed)
+
+
+@router.post("/acceptance")
+async def accept_offer(db: Db, me: Me, item_id: int, listed: Listed = "") -> Response:
+    """Accept the offer and open the item."""
+    await accept(db, me, item_id)
+    return _to(item_id, listed)
+
+
+@router.post("/refusal")
+async def decline_offer(
+    *, db: Db, me: Me, item_id: int, reason: Text = "other", here: Text = "", listed: Listed = ""
+) -> Response:
+    """Decline the offer with a reason, and stay `here`. Raises Invalid for a reason that does not exist."""
+    if reason not in words.decline_reasons():
+        raise Invalid(_("There is no such reason. Choose one from the menu."), "reason")
+    await decline(db, me, item_id, reason)
+    if here.isdigit():
+        return _to(int(here), listed)
+    return RedirectResponse(shown_of(listed).path, HTTPStatus.SEE_OTHER)
+
+
+@router.post("/replies")
+async def answer(
+    *,
+    request: Request,
+    db: Db,
+    me: Me,
+    item_id: int,
+    key: Annotated[UUID, Form()],
+    text: Text = "",
+    visibility: Text = "",
+    then_close: Text = "",
+    listed: Listed = "",
+) -> Response:
+    """Send a reply (after the undo window), and close the item with it when asked."""
+    request.state.kept_text = text
+    if visibility == "note":
+        return await jot(request=request, db=db, me=me, item_id=item_id, text=text, listed=listed)
+    ending = _disposition(then_close) if then_close else None
+    await reply(db, me, item_id, _lines(text), visibility, key=key, then_close=ending)
+    return await _next(db, me, listed) if ending else _to(item_id, listed)
+
+
+@router.post("/notes")
+async def jot(*, request: Request, db: Db, me: Me, item_id: int, text: Text = "", listed: Listed = "") -> Response:
+    """Write a note, and clear the draft that it was."""
+    request.state.kept_text = text
+    await note(db, me, item_id, _lines(text))
+    draft = await load_draft(db, me, item_id)
+    if draft is not None and draft.visibility == "note":
+        await save_draft(db, me, item_id, "", "note")
+    return _to(item_id, listed)
+
+
+@router.put("/draft")
+async def keep(
+    *,
+    db: Db,
+    me: Me,
+    item_id: int,
+    key: Annotated[UUID, Form()],
+    text: Text = "",
+    visibility: Text = "",
+    seen: Annotated[int | None, Form()] = None,
+) -> JSONResponse:
+    """Save what is written so far; answers with the version, and how much may still be written."""
+    item = await seen_item(db, me, item_id)
+    saved = await save_draft(db, me, item_id, _lines(text), visibility, seen=seen, key=key)
+    connector = registry.get(item.channel)
+    post = await db.get_one(Post, item.post_id)
+    room = left(_lines(text).strip(), connector.capabilities, connector.lead(post.ref))
+    return JSONResponse({"version": saved.version, "left": room})
+
+
+@router.post("/parking")
+async def put_aside(db: Db, me: Me, item_id: int, until: Text = "1h", listed: Listed = "") -> Response:
+    """Park until a time, or until the customer writes."""
+    reason = ParkReason.CUSTOMER if until == "customer" else ParkReason.SNOOZE
+    await park(db, me, item_id, parking_time(until), reason)
+    return await _next(db, me, listed)
+
+
+@router.delete("/parking")
+async def go_on(db: Db, me: Me, item_id: int, listed: Listed = "") -> Response:
+    """Go on with a parked item."""
+    await wake_by_hand(db, me, item_id)
+    return _to(item_id, listed)
+
+
+@router.post("/closure")
+async def end(
+    *,
+    db: Db,
+    me: Me,
+    item_id: int,
+    disposition: Text,
+    seen: Annotated[int | None, Form()] = None,
+    listed: Listed = "",
+) -> Response:
+    """Close with a disposition, and go to the next item in hand."""
+    await close(db, me, item_id, _disposition(disposition), seen)
+    return await _next(db, me, listed)
+
+
+@router.delete("/closure")
+async def again(db: Db, me: Me, item_id: int, listed: Listed = "") -> Response:
+    """Reopen."""
+    await reopen(db, me, item_id)
+    return _to(item_id, listed)
+
+
+def _disposition(code: str) -> Disposition:
+    if code not in words.dispositions():
+        raise Invalid(_("Say how it ended: choose one from the menu."), "disposition")
+    return Disposition(code)
+
+
+def _lines(text: str) -> str:
+    """A form sends line ends as CR LF (HTML, 4.10.21.4); a channel would count them twice."""
+    return text.replace("\r\n", "\n")
+
+
+def parking_time(until: str) -> datetime:
+    """When an item comes back: `1h`, `3h`, `customer`, or a local time of the reader (`2026-11-23T09:00`).
+
+    Raises:
+        Invalid: it is none of these.
+    """
+    now = datetime.now(UTC)
+    if until == "customer":
+        return now + CUSTOMER_WAIT
+    if until in {"1h", "3h"}:
+        return now + timedelta(hours=int(until[0]))
+    try:
+        chosen = datetime.fromisoformat(until)
+    except ValueError:
+        raise Invalid(_("Choose a day and a time to park the item until."), "until") from None
+    return chosen if chosen.tzinfo else chosen.replace(tzinfo=i18n.reader.get().zone)

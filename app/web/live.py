@@ -1,0 +1,259 @@
+"""What changed, told to the browsers: one LISTEN connection a process, a bounded queue a browser, SSE.
+
+A message says only *that* something changed, as ids, and only about what this agent may see; the browser then asks for
+the parts of its page. Hints are gathered for a moment, so that a burst is one message. A stream holds no session and
+no connection of the pool; who may see what is read again every few seconds.
+"""
+
+import asyncio
+import contextlib
+import json
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.hints import Hint, hints
+from app.models.agent import Agent, Role, SignIn
+from app.models.item import Item
+from app.models.sight import visible_queues
+from app.web.edge import signed_in
+
+router = APIRouter()
+log = structlog.get_logger(__name__)
+GATHER = 0.15  # seconds in which hints become one message
+HEARTBEAT = 10.0  # seconds; the browser calls the stream stale after 20
+SEEN_FOR = 3.0  # seconds for which "who may see what" is believed
+MOST_WAITING = 64  # messages for a slow browser; beyond them it is told to look at everything
+KINDS = ("items", "queues", "agents", "feeds")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What an agent may be told about; None when they are signed out."""
+
+    agent_id: int
+    role: Role
+    queues: frozenset[int]
+    read_at: float
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One browser that listens."""
+
+    sign_in_id: int
+    agent_id: int
+    waiting: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+
+    def tell(self, message: str) -> None:
+        """Queue a message; one who reads too slowly gets a single "everything" instead."""
+        if self.waiting.full():
+            while not self.waiting.empty():
+                self.waiting.get_nowait()
+            message = '{"all":true}'
+        self.waiting.put_nowait(message)
+
+    def end(self) -> None:
+        """Let the stream finish now."""
+        while self.waiting.full():
+            self.waiting.get_nowait()
+        self.waiting.put_nowait(None)
+
+
+class Hub:
+    """Listens once and tells many."""
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        """`sessions` are used for moments only, between messages."""
+        self.sessions = sessions
+        self.streams: set[Stream] = set()
+        self.stopping = False
+        self.boot = f"{time.time_ns():x}"
+        self.number = 0
+        self._sights: dict[int, Sight | None] = {}
+        self._gathered: dict[str, set[int] | None] = {}
+        self._everything = False
+        self._due = asyncio.Event()
+
+    async def run(self, url: str) -> None:
+        """Listen until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(url))
+            group.create_task(self._deliver())
+
+    async def _listen(self, url: str) -> None:
+        async for hint in hints(url):
+            self.gather(hint)
+
+    def gather(self, hint: Hint | None) -> None:
+        """Add a hint to the next message; None stands for everything."""
+        if hint is None:
+            self._everything = True
+        for kind, ids in (hint or {}).items():
+            known = self._gathered.get(kind, set())
+            self._gathered[kind] = None if ids is None or known is None else known | set(ids)
+        self._due.set()
+
+    async def _deliver(self) -> None:
+        while True:
+            await self._due.wait()
+            await asyncio.sleep(GATHER)
+            self._due.clear()
+            changes, everything = self._gathered, self._everything
+            self._gathered, self._everything = {}, False
+            if not self.streams:
+                continue
+            try:
+                await self._tell_all(changes, everything)
+            except (DBAPIError, PoolTimeout, OSError) as error:
+                log.warning("live_updates_delayed", cause=type(error).__name__)
+                self._everything = True  # told with the next hint; the browsers look by themselves meanwhile
+
+    async def _tell_all(self, changes: dict[str, set[int] | None], everything: bool) -> None:
+        async with self.sessions() as session:
+            places = await _places(session, changes.get("items") or set())
+            sights = {stream: await self._sight(session, stream) for stream in self.streams}
+        self.number += 1
+        for stream, sight in sights.items():
+            if sight is None:
+                stream.end()
+            elif everything:
+                stream.tell('{"all":true}')
+            elif told := permitted(changes, sight, places):
+                stream.tell(json.dumps(told, separators=(",", ":")))
+
+    async def _sight(self, session: AsyncSession, stream: Stream) -> Sight | None:
+        known = self._sights.get(stream.sign_in_id)
+        if known is not None and time.monotonic() - known.read_at < SEEN_FOR:
+            return known
+        seen = await _read_sight(session, stream)
+        self._sights[stream.sign_in_id] = seen
+        return seen
+
+    @contextlib.contextmanager
+    def listening(self, stream: Stream) -> Iterator[Stream]:
+        """Keep a stream among those that are told."""
+        self.streams.add(stream)
+        try:
+            yield stream
+        finally:
+            self.streams.discard(stream)
+            self._sights.pop(stream.sign_in_id, None)
+
+    def stop(self) -> None:
+        """End all streams, so that the server can stop at once."""
+        self.stopping = True
+        for stream in self.streams:
+            stream.end()
+
+
+async def _places(session: AsyncSession, items: set[int]) -> dict[int, tuple[int, int | None]]:
+    if not items:
+        return {}
+    found = await session.execute(select(Item.id, Item.queue_id, Item.agent_id).where(Item.id.in_(items)))
+    return {row[0]: (row[1], row[2]) for row in found}
+
+
+async def _read_sight(session: AsyncSession, stream: Stream) -> Sight | None:
+    agent = await session.scalar(
+        select(Agent)
+        .join(SignIn, SignIn.agent_id == Agent.id)
+        .where(SignIn.id == stream.sign_in_id, SignIn.expires_at > func.now(), Agent.active)
+    )
+    if agent is None:
+        return None
+    queues = frozenset(await session.scalars(visible_queues(agent)))
+    return Sight(agent.id, Role(agent.role), queues, time.monotonic())
+
+
+def permitted(
+    changes: dict[str, set[int] | None], sight: Sight, places: dict[int, tuple[int, int | None]]
+) -> dict[str, Any]:
+    """What of the changes this agent may hear of. None (too many to name) stays None: it names nothing."""
+
+    def may(kind: str, one: int) -> bool:
+        if kind == "items":
+            queue, holder = places.get(one, (None, None))
+            return queue in sight.queues or holder == sight.agent_id
+        if kind == "queues":
+            return one in sight.queues
+        if kind == "agents":
+            return one == sight.agent_id or sight.role != Role.AGENT
+        return sight.role == Role.ADMIN
+
+    told: dict[str, Any] = {}
+    for kind in KINDS:
+        if kind not in changes:
+            continue
+        ids = changes[kind]
+        seen = None if ids is None else sorted(one for one in ids if may(kind, one))
+        if seen is None or seen:
+            told[kind] = seen
+    return told
+
+
+@router.get("/live")
+async def live(request: Request) -> StreamingResponse:
+    """The stream of one browser. A reconnection (`Last-Event-ID`) is told to look at everything once."""
+    hub: Hub = request.app.state.hub
+    async with request.app.state.sessions.begin() as session:
+        agent = await signed_in(request, session)
+    stream = Stream(request.state.visitor.sign_in_id, agent.id)
+    again = request.headers.get("last-event-id") is not None
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_messages(hub, stream, again), media_type="text/event-stream", headers=headers)
+
+
+async def _messages(hub: Hub, stream: Stream, again: bool) -> AsyncIterator[str]:
+    if hub.stopping:
+        return
+    with hub.listening(stream):
+        yield f'retry: 2000\nid: {hub.boot}-{hub.number}\nevent: hello\ndata: {{"all":{json.dumps(again)}}}\n\n'
+        while not hub.stopping:
+            try:
+                message = await asyncio.wait_for(stream.waiting.get(), HEARTBEAT)
+            except TimeoutError:
+                yield "event: beat\ndata: 1\n\n"
+                continue
+            if message is None:
+                return
+            yield f"id: {hub.boot}-{hub.number}\nevent: change\ndata: {message}\n\n"
+
+
+@contextlib.contextmanager
+def ends_with_the_server(hub: Hub) -> Iterator[None]:
+    """End the streams when the process is asked to stop: a server waits for its open answers, and these never end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before: dict[int, Any] = {}
+
+    def chained(number: int, then: Any) -> Callable[[int, FrameType | None], None]:
+        def handle(given: int, frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(hub.stop)
+            if callable(then):
+                then(given, frame)
+
+        before[number] = then
+        return handle
+
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, chained(stop, signal.getsignal(stop)))
+    try:
+        yield
+    finally:
+        for number, then in before.items():
+            signal.signal(number, then)

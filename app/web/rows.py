@@ -1,0 +1,72 @@
+"""Rows of a list: drawn once for each state of an item and language, then only the clocks are filled in.
+
+A row's HTML depends on nothing but its values (`queries.desk.Row`, which is the key of the cache) and the reader's
+language; what depends on the moment or the reader stands in it as a mark that no text can contain.
+"""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from html import escape
+
+from markupsafe import Markup
+
+from app.models.item import State
+from app.queries.desk import Row
+from app.web import i18n, words
+from app.web.i18n import _
+from app.web.templating import JINJA
+
+_SECRET = secrets.token_hex(12)
+MARKS = {name: f"{_SECRET}:{name}:" for name in ("current", "waited", "state", "due", "share", "csrf", "list")}
+
+
+@lru_cache(maxsize=20_000)
+def _drawn(row: Row, language: str) -> str:  # noqa: ARG001 - the language is part of the key; the catalogue knows it
+    return JINJA.get_template("desk/row.html").render(row=row, mark=MARKS, title=words.channel_title(row.channel))
+
+
+def due_words(row: Row, now: datetime) -> tuple[str, str, int]:
+    """An item's clock: its state (ok, risk, over, hold), its words, and the share of the time used in per cent."""
+    if row.state == State.PARKED:
+        until = i18n.moment(row.parked_until, now) if row.parked_until else ""
+        return "hold", _("until %s") % until, 0
+    if row.answered:
+        return "hold", _("Answered"), 0
+    state, share = words.due_state(row.ready_at, row.due_at, now)
+    left = i18n.clock(abs(row.due_at - now))
+    return state, (_("%s late") if state == "over" else _("%s left")) % left, share
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a row shows beside its own values: the time, the reader's token, the open item, the list it stands in."""
+
+    now: datetime
+    csrf: str
+    current: int | None = None
+    listed: str = ""  # "?list=q3", so that the item's page shows the same list
+
+
+def draw(rows: Iterable[Row], around: Around) -> Markup:
+    """The rows of a list as HTML."""
+    language = i18n.reader.get().language
+    return Markup("").join(_filled(row, _drawn(row, language), around) for row in rows)
+
+
+def _filled(row: Row, html: str, around: Around) -> Markup:
+    state, due, share = due_words(row, around.now)
+    fills = {
+        "current": ' aria-current="true"' if row.item_id == around.current else "",
+        "waited": i18n.clock(around.now - row.ready_at),
+        "state": state,
+        "due": escape(due),
+        "share": str(share),
+        "csrf": escape(around.csrf),
+        "list": escape(around.listed),
+    }
+    for name, value in fills.items():
+        html = html.replace(MARKS[name], value)
+    return Markup(html)  # noqa: S704 - drawn by the autoescaping environment; the fills are our own or escaped

@@ -1,0 +1,237 @@
+"""What a desk page shows: which list, which item beside it, and all that its parts are drawn from.
+
+The page and its live parts are drawn from the same context by the same templates; a request for some parts loads
+only what these need.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.connectors import registry
+from app.errors import Conflict, NotFound
+from app.flow.draft import load_draft
+from app.flow.reply import answerable
+from app.flow.visibility import visible_item, visible_queues
+from app.models.agent import Agent
+from app.models.item import Item, State
+from app.queries import conversation, desk
+from app.web import i18n, rows, words
+from app.web.i18n import _
+
+PARTS = {  # the parts that a live page may ask for, and the id that each replaces
+    "me": "me-state",
+    "rail": "rail",
+    "list": "list",
+    "offer": "offer-slot",
+    "head": "conv-head",
+    "thread": "thread",
+    "dock": "dock",
+    "context": "context",
+    "tabs": "tabbar",
+}
+
+
+FORMATTED = frozenset({"rss", "discourse", "email"})  # channels whose posts are shown with their own formatting
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which list is shown: mine, parked, offers, or a queue's page."""
+
+    kind: str = "mine"
+    queue_id: int | None = None
+    after: str = ""
+
+    @property
+    def code(self) -> str:
+        """How the list is named in `?list=`."""
+        return f"q{self.queue_id}" if self.kind == "queue" else self.kind
+
+    @property
+    def path(self) -> str:
+        """The list's own address."""
+        return f"/desk/queue/{self.queue_id}" if self.kind == "queue" else f"/desk/{self.kind}"
+
+    @property
+    def query(self) -> str:
+        """What an item's address carries to keep this list beside it."""
+        return "" if self.kind == "mine" else f"?list={self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A heading and its rows."""
+
+    title: str
+    count: str
+    hint: str
+    rows: tuple[desk.Row, ...]
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Composer:
+    """What may be written to an item now. Without `visibilities` only a note; `reason` says why."""
+
+    key: str
+    text: str
+    version: int | None
+    mode: str
+    visibilities: tuple[str, ...]
+    reason: str
+    limit: int | None
+    rule: str
+    bytes: int | None
+    lead: str
+    language: str | None
+
+
+def shown_of(code: str) -> Shown:
+    """The list that `?list=` names; one's own for anything that makes no sense."""
+    if code.startswith("q") and code[1:].isdigit():
+        return Shown("queue", int(code[1:]))
+    return Shown(code) if code in {"mine", "parked", "offers"} else Shown()
+
+
+def asked_parts(request: Request) -> tuple[str, ...]:
+    """The parts that the request names in `?parts=`; none means the whole page."""
+    return tuple(part for part in request.query_params.get("parts", "").split(",") if part in PARTS)
+
+
+async def desk_context(
+    request: Request, db: AsyncSession, me: Agent, shown: Shown, item: Item | None = None
+) -> dict[str, Any]:
+    """Load what the page, or the asked parts of it, are drawn from."""
+    parts = asked_parts(request)
+    queues = visible_queues(me)
+    wanted = frozenset(parts or PARTS)
+    context: dict[str, Any] = {
+        "shown": shown,
+        "item": item,
+        "words": words,
+        "why_lines": words.why_lines,
+        "parts": parts,
+        "part_ids": PARTS,
+    }
+    context |= {"formatted": FORMATTED, "local_now": datetime.now(i18n.reader.get().zone)}
+    context["held"] = await conversation.held_replies(db, me.id) if wanted & {"dock"} else []
+    if wanted & {"rail", "list", "tabs"}:
+        context["rail"] = await desk.rail(db, me.id, queues)
+    if "list" in wanted:
+        now, csrf = datetime.now(UTC), request.state.visitor.csrf
+        around = rows.Around(now, csrf, item.id if item else None, shown.query)
+        context |= await _list(db, me, shown, context["rail"], around)
+    context["offers"] = await desk.offers(db, me.id) if "offer" in wanted else ()
+    if item is not None and wanted & {"head", "thread", "dock", "context"}:
+        context["thread"] = await conversation.thread(db, me, item, queues)
+        context["composer"] = await composer(db, me, item, request.query_params.get("key", ""))
+    else:
+        context |= {"thread": None, "composer": None}
+    return context
+
+
+async def _list(db: AsyncSession, me: Agent, shown: Shown, rail: desk.Rail, around: rows.Around) -> dict[str, Any]:
+    groups, after = await _groups(db, me, shown, rail)
+    return {
+        "list_title": _title(shown, rail),
+        "groups": [(group, rows.draw(group.rows, around)) for group in groups],
+        "next_page": f"{shown.path}?after={after[0].isoformat()}~{after[1]}".replace("+", "%2B") if after else "",
+    }
+
+
+def _title(shown: Shown, rail: desk.Rail) -> str:
+    if shown.kind == "queue":
+        named = {line.queue_id: line.name for line in rail.lines}
+        if shown.queue_id not in named:
+            raise NotFound(_("There is no such queue, or it is not one of your teams'. Choose another on the left."))
+        return named[shown.queue_id]
+    return {"mine": _("My work"), "parked": _("Parked"), "offers": _("Offers")}[shown.kind]
+
+
+async def _groups(
+    db: AsyncSession, me: Agent, shown: Shown, rail: desk.Rail
+) -> tuple[list[Group], tuple[datetime, int] | None]:
+    queues = visible_queues(me)
+    if shown.kind == "queue" and shown.queue_id is not None:
+        page = await desk.queue_page(db, shown.queue_id, queues, _place(shown.after))
+        return [Group(_("Waiting"), "", _("Claim with C"), page.rows, "waiting")], page.after
+    if shown.kind == "offers":
+        offered = await desk.mine(db, me.id, State.OFFERED)
+        return [Group(_("Offered to you"), str(len(offered)), "", offered, "offered")], None
+    parked = Group(_("Parked"), str(rail.parked), _("Uses no capacity"), (), "parked")
+    if rail.parked:
+        parked = Group(*_group_head(parked), await desk.mine(db, me.id, State.PARKED), parked.id)
+    if shown.kind == "parked":
+        return [parked], None
+    active = await desk.mine(db, me.id, State.ACTIVE) if rail.active else ()
+    coming = await desk.next_up(db, queues) if rail.waiting else ()
+    return [
+        Group(_("In progress"), str(len(active)), _("Reply needed"), active, "active"),
+        parked,
+        Group(_("Next in your queues"), i18n.number(rail.waiting), _("Claim with C"), coming, "next"),
+    ], None
+
+
+def _group_head(group: Group) -> tuple[str, str, str]:
+    return group.title, group.count, group.hint
+
+
+def _place(after: str) -> tuple[datetime, int] | None:
+    moment, _separator, item_id = after.partition("~")
+    try:
+        return (datetime.fromisoformat(moment), int(item_id)) if after else None
+    except ValueError:
+        raise NotFound(_("That page of the queue does not exist. Open the queue from its beginning.")) from None
+
+
+async def seen_item(db: AsyncSession, me: Agent, item_id: int) -> Item:
+    """The item, if the reader may see it. Raises NotFound."""
+    return await visible_item(db, me, item_id)
+
+
+async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Composer:
+    """What the reader may write to the item, with their draft in it. `key` is that of the composer on the page."""
+    draft = await load_draft(db, me, item.id)
+    capabilities = registry.get(item.channel).capabilities
+    visibilities: tuple[str, ...] = ()
+    lead, reason = "", _reason(me, item)
+    if not reason:
+        try:
+            way = await answerable(db, item)
+            visibilities = tuple(reversed(way.visibilities)) if len(way.visibilities) > 1 else way.visibilities
+            lead = registry.get(item.channel).lead(way.post.ref)
+        except (Conflict, NotFound) as error:
+            reason = error.message
+    modes = (*visibilities, "note")
+    return Composer(
+        key=str(draft.key) if draft else key or str(uuid4()),
+        text=draft.text if draft else "",
+        version=draft.version if draft else None,
+        mode=draft.visibility if draft and draft.visibility in modes else _usual(visibilities),
+        visibilities=visibilities,
+        reason=reason,
+        limit=capabilities.length_limit,
+        rule=capabilities.length_counts,
+        bytes=capabilities.byte_limit,
+        lead=lead,
+        language=item.language,
+    )
+
+
+def _usual(visibilities: tuple[str, ...]) -> str:
+    return visibilities[0] if visibilities else "note"
+
+
+def _reason(me: Agent, item: Item) -> str:
+    if item.state in {State.CLOSED, State.DISCARDED}:
+        return _("This item is closed. Reopen it to answer.")
+    if item.state == State.PARKED and item.agent_id == me.id:
+        return _("This item is parked. Go on with it to answer.")
+    if item.state != State.ACTIVE:
+        return _("Claim this item to answer it.")
+    return "" if item.agent_id == me.id else _("A colleague answers this item. You can leave a note.")

@@ -1,0 +1,170 @@
+"""The words for what the database calls by a code: states, dispositions, reasons, events."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.connectors import registry
+from app.connectors.base import Visibility
+from app.errors import NotFound
+from app.models.event import Event
+from app.models.item import Disposition, ParkReason, State, Verb
+from app.web.i18n import _, moment, ngettext
+
+RISK = 0.75  # of the reply time used: from here on an item is at risk
+
+
+def dispositions() -> dict[str, str]:
+    """How an item can be closed by hand, in the order of the menu."""
+    return {
+        Disposition.ANSWERED: _("Answered"),
+        Disposition.ELSEWHERE: _("Resolved elsewhere"),
+        Disposition.NO_REPLY: _("No reply needed"),
+        Disposition.NOT_FOR_US: _("Not for us"),
+        Disposition.SPAM: _("Spam"),
+    }
+
+
+def disposition(code: str | None) -> str:
+    """How an item ended."""
+    return {**dispositions(), Disposition.BACKLOG: _("Imported with the backlog")}.get(code or "", code or "")
+
+
+def decline_reasons() -> dict[str, str]:
+    """Why an offer is declined."""
+    return {
+        "skill": _("It needs another skill"),
+        "limit": _("I am at my limit"),
+        "conflict": _("I know this person"),
+        "other": _("Something else"),
+    }
+
+
+def park_reason(code: str | None) -> str:
+    """What a parked item waits for."""
+    words = {
+        ParkReason.SNOOZE: _("Parked"),
+        ParkReason.CUSTOMER: _("Waits for the customer"),
+        ParkReason.EXPERT: _("Waits for an expert"),
+    }
+    return words.get(ParkReason(code), "") if code else ""
+
+
+def visibility(code: str) -> str:
+    """Who can read it."""
+    words = {
+        Visibility.PUBLIC: _("Public"),
+        Visibility.UNLISTED: _("Unlisted"),
+        Visibility.FOLLOWERS: _("Followers"),
+        Visibility.DIRECT: _("Direct"),
+    }
+    return words[Visibility(code)] if code else ""
+
+
+def state(code: str) -> str:
+    """Where an item is."""
+    words = {
+        State.QUEUED: _("Waiting"),
+        State.OFFERED: _("Offered"),
+        State.ACTIVE: _("In progress"),
+        State.PARKED: _("Parked"),
+        State.CLOSED: _("Closed"),
+        State.DISCARDED: _("Discarded"),
+    }
+    return words[State(code)]
+
+
+def channel_title(name: str) -> str:
+    """A channel's name for people."""
+    try:
+        return registry.get(name).title
+    except NotFound:
+        return name.capitalize()
+
+
+def due_state(ready: datetime, due: datetime, now: datetime) -> tuple[str, int]:
+    """ok, risk or over, and the share of the time used in per cent, at most 100."""
+    whole = max((due - ready).total_seconds(), 1)
+    used = (now - ready).total_seconds() / whole
+    name = "over" if used >= 1 else "risk" if used >= RISK else "ok"
+    return name, max(0, min(100, round(used * 100)))
+
+
+def event(one: Event, names: Mapping[int, str], reader_id: int, now: datetime) -> str:
+    """What happened, as a sentence."""
+    actor = _who(one.agent_id, names, reader_id)
+    target = _who(one.changes.get("agent_id"), names, reader_id)
+    why: Mapping[str, Any] = one.why
+    because = str(why.get("because") or why.get("reason") or "")
+    if one.verb == Verb.OPEN:
+        rule = why.get("rule")
+        return _("Rule “%s” sent it to its queue") % rule if rule else _("It came in")
+    if one.verb == Verb.PARK and one.changes.get("parked_until"):
+        until = moment(datetime.fromisoformat(one.changes["parked_until"]), now)
+        return _("%(who)s parked it until %(until)s") % {"who": actor, "until": until}
+    if one.verb == Verb.CLOSE:
+        return _("%(who)s closed it: %(how)s") % {"who": actor, "how": disposition(one.changes.get("disposition"))}
+    told = _plain(actor, target).get(Verb(one.verb)) or one.verb
+    return f"{told} ({because})" if because and one.verb in {Verb.DECLINE, Verb.REVOKE, Verb.RELEASE} else told
+
+
+def _plain(actor: str, target: str) -> dict[Verb, str]:
+    return {
+        Verb.JOIN: _("A new post came"),
+        Verb.OFFER: _("Offered to %s") % target,
+        Verb.ACCEPT: _("%s accepted the offer") % actor,
+        Verb.DECLINE: _("%s declined the offer") % actor,
+        Verb.EXPIRE: _("The offer ran out unanswered"),
+        Verb.REVOKE: _("The offer was taken back"),
+        Verb.CLAIM: _("%s claimed it") % actor,
+        Verb.RELEASE: _("%s gave it back to the queue") % actor,
+        Verb.WAKE: _("It came back from parking"),
+        Verb.DISCARD: _("%s discarded it") % actor,
+        Verb.REOPEN: _("It was reopened"),
+    }
+
+
+def _who(agent_id: int | None, names: Mapping[int, str], reader_id: int) -> str:
+    if agent_id is None:
+        return _("Careline")
+    return _("You") if agent_id == reader_id else names.get(agent_id, _("A colleague"))
+
+
+def parking_times(now: datetime) -> list[tuple[str, str]]:
+    """Times to park until: a code for the form and its words; `now` is in the reader's zone."""
+    tomorrow = (now + timedelta(days=1)).replace(hour=9, minute=0)
+    monday = (now + timedelta(days=7 - now.weekday())).replace(hour=9, minute=0)
+    return [
+        ("1h", _("In one hour")),
+        ("3h", _("In three hours")),
+        (tomorrow.isoformat(timespec="minutes"), _("Tomorrow morning")),
+        (monday.isoformat(timespec="minutes"), _("Next Monday")),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """One line of why an item went to somebody; `soft` lines are not in favour."""
+
+    text: str
+    soft: bool = False
+    right: str = ""
+
+
+def why_lines(why: Mapping[str, Any]) -> list[Why]:
+    """A router's decision in plain words; unknown keys are left out."""
+    able = int(why.get("candidates_total") or 0)
+    lines = []
+    if able > 1:
+        lines.append(Why(_("You were free the longest of %d who could take it") % able))
+    elif able == 1:
+        lines.append(Why(_("You were the only one ready who could take it")))
+    counts = Counter(str(reason) for reason in (why.get("rejected") or {}).values())
+    told = {
+        "skill": ngettext("%d colleague lacks a skill for it", "%d colleagues lack a skill for it", counts["skill"]),
+        "no_room": ngettext("%d colleague has no room", "%d colleagues have no room", counts["no_room"]),
+        "refused": ngettext("%d colleague passed on it", "%d colleagues passed on it", counts["refused"]),
+    }
+    return lines + [Why(text % counts[reason], soft=True) for reason, text in told.items() if counts[reason]]

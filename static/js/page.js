@@ -1,0 +1,38 @@
+// Around each swap: open layers close when the page changes, the thread stays at its end, focus is never lost.
+const thread = () => document.getElementById("thread");
+const opened = () => document.getElementById("desk")?.dataset.item;
+const NEAR = 48;
+
+let before = { item: opened(), atEnd: true, inComposer: false };
+
+function remember() {
+  const box = thread();
+  before = {
+    item: opened(),
+    atEnd: !box || box.scrollHeight - box.scrollTop - box.clientHeight < NEAR,
+    inComposer: Boolean(document.activeElement?.closest?.("[data-composer]")),
+  };
+}
+
+function settle() {
+  const box = thread();
+  if (box && (before.atEnd || before.item !== opened())) box.scrollTop = box.scrollHeight;
+  if (document.activeElement && document.activeElement !== document.body) return;
+  if (before.inComposer) (document.getElementById("draft") ?? document.querySelector(".item[aria-current] a"))?.focus();
+  else if (before.item !== opened()) document.querySelector(".item[aria-current] a")?.focus({ preventScroll: true });
+}
+
+document.addEventListener("htmx:before:swap", (event) => {
+  remember();
+  if (event.detail.ctx?.sourceElement?._htmx?.boosted && event.detail.ctx.response?.status < 400)
+    for (const layer of document.querySelectorAll(":popover-open")) layer.hidePopover();
+});
+document.addEventListener("htmx:after:swap", () => {
+  settle();
+  document.dispatchEvent(new CustomEvent("careline:swapped"));
+});
+document.addEventListener("htmx:response:error", (event) => {
+  if (event.detail.ctx?.response?.status === 409) document.dispatchEvent(new CustomEvent("careline:refresh"));
+});
+
+if (thread()) thread().scrollTop = thread().scrollHeight;
