@@ -4,7 +4,10 @@ import json
 import unicodedata
 from typing import Any
 
+import regex
+
 LONGEST_TEXT = 50_000  # characters of a post that are kept; no channel we know allows as many
+_INVISIBLE = regex.compile(r"\p{Cf}+")
 
 
 def storable(text: str, longest: int = LONGEST_TEXT) -> str:
@@ -14,11 +17,19 @@ def storable(text: str, longest: int = LONGEST_TEXT) -> str:
 
 
 def storable_json(value: Any) -> str:
-    """JSON as Postgres can keep it. NUL and lone surrogates, which it refuses, are looked for only when they are there."""
-    text = json.dumps(value, separators=(",", ":"))
-    if "\\u0000" in text or "\\ud" in text:
-        text = json.dumps(_storable_parts(value), separators=(",", ":"))
+    """JSON as Postgres can keep it. NUL and lone surrogates, which it refuses, are taken out only when they are there."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    if "\\u0000" in text or not _is_unicode(text):
+        text = json.dumps(_storable_parts(value), separators=(",", ":"), ensure_ascii=False)
     return text
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _storable_parts(value: Any) -> Any:
@@ -36,5 +47,6 @@ def matchable(text: str) -> str:
 
     A word is found although somebody hid a zero-width space in it.
     """
-    folded = unicodedata.normalize("NFKC", text)
-    return "".join(c for c in folded if unicodedata.category(c) != "Cf")
+    if text.isascii():
+        return text  # nothing to fold, nothing invisible
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))

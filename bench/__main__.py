@@ -1,0 +1,30 @@
+"""Run the benchmarks: `python -m bench` (all) or `python -m bench ingest claim`. Each ends with one line of JSON."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from bench import ingest
+from bench.harness import Result, server
+
+BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {"ingest": ingest.measure}
+
+
+def main(names: Sequence[str]) -> int:
+    """Run the named benchmarks, or all; 0 when every goal is met, 1 when not, 2 for an unknown name."""
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"There is no benchmark '{unknown[0]}'. There are: {', '.join(BENCHMARKS)}.", file=sys.stderr)
+        return 2
+    met = True
+    for name in names or BENCHMARKS:
+        with server() as url:
+            result = asyncio.run(BENCHMARKS[name](url))
+        print(result.line(), flush=True)
+        met = met and result.met
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
