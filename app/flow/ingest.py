@@ -14,7 +14,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.connectors.base import IncomingPost
+from app.connectors.base import IncomingAuthor, IncomingPost
 from app.flow.triage import Decision, Rules
 from app.flow.wake import wake
 from app.listening.clean import LONGEST_TEXT, storable_json
@@ -32,26 +32,24 @@ _KNOWN = text(
     """
 )
 
+# `known` is looked up by a list of ids: joined with `given` instead, the planner would read all authors of the channel.
 _AUTHORS = text(
     """
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS g(
             external_id text, handle text, name text, url text, avatar_url text, followers int)
-    ), fresh AS MATERIALIZED (
-        SELECT g.external_id, coalesce(nullif(g.name, ''), g.handle) AS name,
-               nextval(pg_get_serial_sequence('customer', 'id')) AS customer_id
-        FROM given g LEFT JOIN author a ON a.channel = :channel AND a.external_id = g.external_id
-        WHERE a.id IS NULL
+    ), known AS MATERIALIZED (
+        SELECT external_id, customer_id FROM author WHERE channel = :channel AND external_id = ANY(:ids)
+    ), people AS MATERIALIZED (
+        SELECT g.*, k.customer_id IS NULL AS fresh,
+               coalesce(k.customer_id, nextval(pg_get_serial_sequence('customer', 'id'))) AS customer_id
+        FROM given g LEFT JOIN known k USING (external_id)
     ), made AS (
-        INSERT INTO customer (id, name) SELECT customer_id, name FROM fresh
+        INSERT INTO customer (id, name) SELECT customer_id, coalesce(nullif(name, ''), handle) FROM people WHERE fresh
     )
     INSERT INTO author AS a (channel, external_id, customer_id, handle, name, url, avatar_url, followers)
-    SELECT :channel, g.external_id, coalesce(known.customer_id, fresh.customer_id), g.handle, g.name, g.url,
-           g.avatar_url, g.followers
-    FROM given g
-    LEFT JOIN author known ON known.channel = :channel AND known.external_id = g.external_id
-    LEFT JOIN fresh ON fresh.external_id = g.external_id
-    ORDER BY g.external_id
+    SELECT :channel, external_id, customer_id, handle, name, url, avatar_url, followers FROM people
+    ORDER BY external_id
     ON CONFLICT (channel, external_id) DO UPDATE
     SET handle = excluded.handle, name = excluded.name, url = coalesce(excluded.url, a.url),
         avatar_url = coalesce(excluded.avatar_url, a.avatar_url), followers = coalesce(excluded.followers, a.followers)
@@ -154,8 +152,9 @@ async def _store(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost
 
 async def _authors(session: AsyncSession, feed: Feed, posts: Iterable[IncomingPost]) -> dict[str, tuple[int, int]]:
     """Find or make the authors and their customers: external_id -> (author id, customer id)."""
-    newest = {post.author.external_id: asdict(post.author) for post in posts}
-    rows = await session.execute(_AUTHORS, {"channel": feed.channel, "rows": storable_json(list(newest.values()))})
+    newest = {post.author.external_id: _person(post.author) for post in posts}
+    given = {"channel": feed.channel, "ids": list(newest), "rows": storable_json(list(newest.values()))}
+    rows = await session.execute(_AUTHORS, given)
     return {row.external_id: (row.id, row.customer_id) for row in rows}
 
 
@@ -196,6 +195,17 @@ async def _conversations(
         )
         made = {row.external_id: row.id for row in result}
     return settled | {external_id: made[thread] for external_id, thread in threads.items()}
+
+
+def _person(author: IncomingAuthor) -> dict[str, Any]:
+    return {
+        "external_id": author.external_id,
+        "handle": author.handle,
+        "name": author.name,
+        "url": author.url,
+        "avatar_url": author.avatar_url,
+        "followers": author.followers,
+    }
 
 
 def _row(position: int, post: IncomingPost, conversation_id: int, author_id: int) -> dict[str, Any]:
@@ -240,8 +250,9 @@ async def _serve(session: AsyncSession, feed: Feed, arrivals: Sequence[Arrival],
             reopened += 1
         else:
             opens.append(_opening(group, rules.decide(group[0].post, feed.channel, feed.id), quiet))
-    await join_items(session, joins)
-    await _wake_parked(session, [join["item_id"] for join in joins])
+    if joins:
+        await join_items(session, joins)
+        await _wake_parked(session, [join["item_id"] for join in joins])
     return len(await open_items(session, feed.channel, await _housed(session, opens))), len(joins), reopened
 
 
