@@ -30,6 +30,6 @@ async def test_every_skill_that_a_rule_asks_for_is_had_at_that_level_by_somebody
     await settle(sessions, VAULT, Running("http://127.0.0.1:4001", "token"))
     async with sessions() as session:
         levels = select(AgentSkill.skill_id, func.max(AgentSkill.level)).group_by(AgentSkill.skill_id)
-        best = {skill: level for skill, level in await session.execute(levels)}
+        best = dict((await session.execute(levels)).all())
         needs = [rule.requirements for rule in await session.scalars(select(Rule))]
     assert all(best.get(int(skill), 0) >= level for need in needs for skill, level in need.items())
