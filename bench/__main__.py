@@ -5,10 +5,10 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from bench import ingest
+from bench import claim, ingest
 from bench.harness import Result, server
 
-BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {"ingest": ingest.measure}
+BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {"ingest": ingest.measure, "claim": claim.measure}
 
 
 def main(names: Sequence[str]) -> int:

@@ -130,9 +130,6 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
 
 async def settle(url: str) -> None:
     """Leave no work of the seeding behind: statistics and visibility are up to date and dirty pages written."""
-    connection = await connect(url)
-    try:
+    async with await connect(url) as connection:
         await connection.execute("VACUUM ANALYZE")
         await connection.execute("CHECKPOINT")
-    finally:
-        await connection.close()
