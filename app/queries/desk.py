@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.models.agent import Agent, Skill
 from app.models.assignment import Assignment, Offer
@@ -109,19 +110,18 @@ async def rail(session: AsyncSession, agent_id: int, queues: Select[Any]) -> Rai
         .limit(COUNTED)
         .lateral()
     )
-    numbers = (
-        select(
-            func.count().label("waiting"),
-            func.min(waiting.c.ready_at).label("oldest"),
-            func.min(waiting.c.due_at).label("due"),
-        )
-        .select_from(waiting)
-        .lateral()
-    )
     lines = await session.execute(
-        select(Queue.id, Queue.name, numbers.c.waiting, numbers.c.oldest, numbers.c.due, Queue.target)
-        .join(numbers, text("true"))
+        select(
+            Queue.id,
+            Queue.name,
+            func.count(waiting.c.ready_at),
+            func.min(waiting.c.ready_at),
+            func.min(waiting.c.due_at),
+            Queue.target,
+        )
+        .outerjoin(waiting, text("true"))
         .where(Queue.id.in_(queues), Queue.active)
+        .group_by(Queue.id)
         .order_by(func.lower(Queue.name))
     )
     return Rail(
@@ -153,14 +153,15 @@ async def queue_page(
 
 async def next_up(session: AsyncSession, queues: Select[Any]) -> tuple[Row, ...]:
     """The first few of all queues together."""
+    line, first = aliased(Queue), aliased(Item)
     head = (
-        select(Item.id)
-        .where(Item.queue_id == Queue.id, Item.state == State.QUEUED)
-        .order_by(Item.rank, Item.id)
+        select(first.id)
+        .where(first.queue_id == line.id, first.state == State.QUEUED)
+        .order_by(first.rank, first.id)
         .limit(NEXT)
         .lateral()
     )
-    heads = select(head.c.id).select_from(Queue).join(head, text("true")).where(Queue.id.in_(queues), Queue.active)
+    heads = select(head.c.id).select_from(line).join(head, text("true")).where(line.id.in_(queues), line.active)
     return await _rows(session, Item.id.in_(heads), order=(Item.rank, Item.id), most=NEXT)
 
 

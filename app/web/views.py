@@ -13,6 +13,7 @@ from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import registry
+from app.connectors.base import Visibility
 from app.errors import Conflict, NotFound
 from app.flow.draft import load_draft
 from app.flow.reply import answerable
@@ -200,10 +201,12 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
     capabilities = registry.get(item.channel).capabilities
     visibilities: tuple[str, ...] = ()
     lead, reason = "", _reason(me, item)
+    usual = Visibility.PUBLIC
     if not reason:
         try:
             way = await answerable(db, item)
-            visibilities = tuple(reversed(way.visibilities)) if len(way.visibilities) > 1 else way.visibilities
+            visibilities = tuple(v for v in Visibility if v in way.visibilities)  # from wide to narrow
+            usual = Visibility(way.post.visibility)
             lead = registry.get(item.channel).lead(way.post.ref)
         except (Conflict, NotFound) as error:
             reason = error.message
@@ -212,7 +215,7 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
         key=str(draft.key) if draft else key or str(uuid4()),
         text=draft.text if draft else "",
         version=draft.version if draft else None,
-        mode=draft.visibility if draft and draft.visibility in modes else _usual(visibilities),
+        mode=draft.visibility if draft and draft.visibility in modes else _usual(visibilities, usual),
         visibilities=visibilities,
         reason=reason,
         limit=capabilities.length_limit,
@@ -223,8 +226,11 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
     )
 
 
-def _usual(visibilities: tuple[str, ...]) -> str:
-    return visibilities[0] if visibilities else "note"
+def _usual(visibilities: tuple[str, ...], post: Visibility) -> str:
+    """Answer as one was addressed, where the channel allows it."""
+    if not visibilities:
+        return "note"
+    return post if post in visibilities else visibilities[0]
 
 
 def _reason(me: Agent, item: Item) -> str:

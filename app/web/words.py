@@ -123,6 +123,7 @@ def _plain(actor: str, target: str) -> dict[Verb, str]:
         Verb.WAKE: _("It came back from parking"),
         Verb.DISCARD: _("%s discarded it") % actor,
         Verb.REOPEN: _("It was reopened"),
+        Verb.ANSWER: _("Our answer reached the channel"),
     }
 
 

@@ -38,20 +38,20 @@ function show(form, left = room(form)) {
   const used = limit ? Math.min(100, Math.max(0, ((limit - left) / limit) * 100)) : 0;
   ring.querySelector(".val").setAttribute("stroke-dasharray", `${used} 100`);
   counter.querySelector("[data-count]").textContent = over
-    ? form.dataset.wordsOver.replace("%s", String(-left))
+    ? form.dataset.wordsOver.replace("{n}", String(-left))
     : limit && left !== null
-      ? form.dataset.wordsOf.replace("%(n)s", String(limit - left)).replace("%(limit)s", String(limit))
+      ? form.dataset.wordsOf.replace("{n}", String(limit - left)).replace("{limit}", String(limit))
       : "";
   const empty = !field(form).value.trim();
-  for (const button of form.querySelectorAll("#send, #send-close")) {
+  for (const button of form.querySelectorAll("[data-send], [data-send-close]")) {
     button.disabled = over || empty;
-    if (button.id === "send-close") button.hidden = note;
+    if ("sendClose" in button.dataset) button.hidden = note;
   }
-  form.querySelector("#send-more")?.toggleAttribute("hidden", note);
+  form.querySelector("[data-send-more]")?.toggleAttribute("hidden", note);
   const word = form.querySelector("[data-send-word]");
   if (word) {
-    word.dataset.send ??= word.textContent;
-    word.textContent = note ? word.dataset.note : word.dataset.send;
+    word.dataset.usual ??= word.textContent;
+    word.textContent = note ? word.dataset.note : word.dataset.usual;
   }
 }
 

@@ -18,7 +18,7 @@ function settle() {
   const box = thread();
   if (box && (before.atEnd || before.item !== opened())) box.scrollTop = box.scrollHeight;
   if (document.activeElement && document.activeElement !== document.body) return;
-  if (before.inComposer) (document.getElementById("draft") ?? document.querySelector(".item[aria-current] a"))?.focus();
+  if (before.inComposer) (document.querySelector("[data-draft]") ?? document.querySelector(".item[aria-current] a"))?.focus();
   else if (before.item !== opened()) document.querySelector(".item[aria-current] a")?.focus({ preventScroll: true });
 }
 
