@@ -11,7 +11,8 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from app.db import create_engine, sessionmaker
 from app.settings import Settings, get_settings
-from app.web import desk, failures, health, item, live, login, media, outgoing
+from app.web import board, desk, failures, first_run, health, item, live, login, media, outgoing
+from app.web.admin import router as admin
 from app.web.assets import STATIC, Assets
 from app.web.live import Hub, ends_with_the_server
 from app.web.security import BodyLimit, MethodOverride, Security, same_origin
@@ -24,6 +25,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     outgoing.router,
     media.router,
     live.router,
+    board.router,
+    admin.router,
+    first_run.router,
 )
 
 

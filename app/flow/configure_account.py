@@ -1,5 +1,6 @@
 """Configure accounts: our identities on channels. Credentials are checked, sealed for their row, and never shown again."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import forms, registry
 from app.connectors.base import Check, Connector, SettingsModel
-from app.errors import Conflict, Invalid, NotFound
+from app.errors import Conflict, Invalid, NotFound, Unauthorized
 from app.flow.configure_feed import wake_feed
 from app.flow.configured import UPDATE_LOCK
 from app.flow.link import revealed, sealed_for
@@ -125,3 +126,11 @@ def credentials_of(connector: Connector, values: Mapping[str, Any]) -> SettingsM
     if connector.Credentials is None:
         raise Invalid(f"{connector.title} needs no account.", "channel")
     return forms.check(connector.Credentials, values)
+
+
+def open_credentials(vault: Vault, account: Account) -> SettingsModel:
+    """The credentials of an account, to be used at once. Raises SealError, Unauthorized when there are none."""
+    model = registry.get(account.channel).Credentials
+    if model is None or account.sealed is None:
+        raise Unauthorized(f"{account.name} has no credentials. Enter them on its page.")
+    return forms.check(model, json.loads(vault.open(account.sealed, sealed_for(account.id))))

@@ -1,0 +1,21 @@
+"""All admin pages behind one door: whoever comes in here is an admin."""
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response
+
+from app.models.agent import Role
+from app.web.admin import accounts, agents, feeds, named, queues, rules
+from app.web.admin.pages import to
+from app.web.edge import at_least
+
+router = APIRouter(dependencies=[Depends(at_least(Role.ADMIN))])
+
+
+@router.get("/admin")
+async def front() -> Response:
+    """Set-up begins with the feeds."""
+    return to("/admin/feeds")
+
+
+for part in (feeds, accounts, rules, queues, named, agents):
+    router.include_router(part.router)
