@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ColumnElement, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import announce
@@ -26,7 +26,9 @@ MOST_EXPIRED = 200  # offers taken back in one transaction
 _LOCK_READY = text(
     """
     SELECT p.load, a.capacity FROM presence p JOIN agent a ON a.id = p.agent_id
-    WHERE p.agent_id = :agent AND p.state = 'ready' AND a.active FOR UPDATE OF p
+    WHERE p.agent_id = :agent AND p.state = 'ready' AND a.active
+      AND NOT EXISTS (SELECT 1 FROM item i WHERE i.agent_id = p.agent_id AND i.state = 'offered')
+    FOR UPDATE OF p
     """
 )
 
@@ -41,8 +43,13 @@ class Proposal:
     why: Mapping[str, Any]
 
 
+def asked() -> ColumnElement[bool]:
+    """Whether the agent of the presence at hand has an open offer: nobody is asked two things at once."""
+    return exists().where(Item.agent_id == Presence.agent_id, Item.state == State.OFFERED)
+
+
 async def make_offer(session: AsyncSession, proposal: Proposal) -> Offer | None:
-    """Reserve an item for an agent. None when the item moved on, or the agent is not ready or has no room any more."""
+    """Reserve an item for an agent. None when the item moved on, or the agent is not ready, asked, or full by now."""
     item = await session.scalar(
         select(Item)
         .where(Item.id == proposal.item_id, Item.version == proposal.version, Item.state == State.QUEUED)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.flow.offer import Proposal, make_offer
+from app.flow.offer import Proposal, asked, make_offer
 from app.models.agent import Agent, AgentSkill, Presence, PresenceState
 from app.models.assignment import RouterLease
 from app.models.queue import QueueMember
@@ -98,11 +98,11 @@ async def decide(session: AsyncSession) -> list[Match]:
 
 
 async def ready_agents(session: AsyncSession) -> list[ReadyAgent]:
-    """The agents who are ready and have room, with their queues and skills."""
+    """The agents who are ready, have room and are not deciding about an offer, with their queues and skills."""
     rows = await session.execute(
         select(Presence.agent_id, Presence.available_since, Agent.capacity - Presence.load)
         .join(Agent, Agent.id == Presence.agent_id)
-        .where(Presence.state == PresenceState.READY, Agent.active, Presence.load < Agent.capacity)
+        .where(Presence.state == PresenceState.READY, Agent.active, Presence.load < Agent.capacity, ~asked())
     )
     found = {agent_id: (since, room) for agent_id, since, room in rows}
     queues: dict[int, set[int]] = {agent_id: set() for agent_id in found}
@@ -113,7 +113,7 @@ async def ready_agents(session: AsyncSession) -> list[ReadyAgent]:
     levels = select(AgentSkill.agent_id, AgentSkill.skill_id, AgentSkill.level).where(AgentSkill.agent_id.in_(found))
     for agent_id, skill_id, level in await session.execute(levels):
         skills[agent_id][skill_id] = level
-    return [ReadyAgent(i, frozenset(queues[i]), skills[i], since, room) for i, (since, room) in found.items()]
+    return [ReadyAgent(i, frozenset(queues[i]), skills[i], since, room, asks=1) for i, (since, room) in found.items()]
 
 
 async def waiting_heads(session: AsyncSession, most: int) -> list[WaitingItem]:

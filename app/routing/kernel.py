@@ -17,6 +17,7 @@ class Rejection(StrEnum):
     NOT_MEMBER = "not_member"
     SKILL = "skill"  # lacks one, or its level is too low
     NO_ROOM = "no_room"
+    ASKED = "asked"  # is deciding about another offer
     REFUSED = "refused"  # declined or missed it a short while ago
 
 
@@ -35,13 +36,14 @@ class WaitingItem:
 
 @dataclass(frozen=True, slots=True)
 class ReadyAgent:
-    """An agent as the kernel sees them. `room` is what they may still carry."""
+    """An agent as the kernel sees them. `room` is the weight they may still carry."""
 
     id: int
     queues: frozenset[int]
     skills: Mapping[int, int]  # skill id -> level
     available_since: datetime
     room: int
+    asks: int | None = None  # how many offers they may be made now; None: as many as they have room for
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +58,54 @@ class Match:
 
 def match(items: Iterable[WaitingItem], agents: Sequence[ReadyAgent]) -> list[Match]:
     """Decide who is offered what. Agents' rooms shrink as they are given items; nobody is filled over."""
-    room = {agent.id: agent.room for agent in agents}
-    order = {agent.id: (agent.available_since, agent.id) for agent in agents}
+    hands = {agent.id: _Hand(agent) for agent in agents}
     turns = 0  # who was just given an item comes after everybody who was not
-    turn: dict[int, int] = dict.fromkeys(room, 0)
     matches = []
     for item in sorted(items, key=lambda item: (item.rank, item.id)):
-        if not any(left > 0 for left in room.values()):
+        if not any(hand.open for hand in hands.values()):
             break
-        rejected = {agent.id: no for agent in agents if (no := rejection(item, agent, room[agent.id])) is not None}
-        able = sorted((a.id for a in agents if a.id not in rejected), key=lambda i: (turn[i], order[i]))
+        rejected = {i: no for i, hand in hands.items() if (no := _rejection(item, hand)) is not None}
+        able = sorted((i for i in hands if i not in rejected), key=lambda i: hands[i].order)
         if not able:
             continue
-        chosen = able[0]
         turns += 1
-        turn[chosen] = turns
-        room[chosen] -= item.weight
-        matches.append(Match(item, chosen, tuple(able), rejected))
+        hands[able[0]].give(item, turns)
+        matches.append(Match(item, able[0], tuple(able), rejected))
     return matches
 
 
-def rejection(item: WaitingItem, agent: ReadyAgent, room: int) -> Rejection | None:
+class _Hand:
+    """An agent during a match: what they can still take, and when it is their turn."""
+
+    def __init__(self, agent: ReadyAgent) -> None:
+        self.agent = agent
+        self.room = agent.room
+        self.asks = agent.asks
+        self.turn = 0
+
+    @property
+    def open(self) -> bool:
+        return self.room > 0 and self.asks != 0
+
+    @property
+    def order(self) -> tuple[int, datetime, int]:
+        return self.turn, self.agent.available_since, self.agent.id
+
+    def give(self, item: WaitingItem, turn: int) -> None:
+        self.room -= item.weight
+        self.asks = None if self.asks is None else self.asks - 1
+        self.turn = turn
+
+
+def _rejection(item: WaitingItem, hand: _Hand) -> Rejection | None:
     """Why the agent cannot take the item now; None if they can."""
+    agent = hand.agent
     if item.queue_id not in agent.queues:
         return Rejection.NOT_MEMBER
     if any(agent.skills.get(skill, 0) < level for skill, level in item.requirements.items()):
         return Rejection.SKILL
-    if room < item.weight:
+    if hand.room < item.weight:
         return Rejection.NO_ROOM
     if agent.id in item.refused_by:
         return Rejection.REFUSED
-    return None
+    return Rejection.ASKED if hand.asks == 0 else None
