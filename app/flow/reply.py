@@ -174,8 +174,11 @@ async def undo(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
     newer = delete(Reply).where(
         Reply.item_id == found.item_id, Reply.agent_id == found.agent_id, Reply.state == ReplyState.DRAFT
     )
-    await session.execute(newer.execution_options(synchronize_session=False))
-    back = await _step(session, reply_id, ReplyState.HELD, state=ReplyState.DRAFT, then_close=None, due_at=None)
+    typed = await session.scalar(newer.returning(Reply.text).execution_options(synchronize_session=False))
+    text = f"{found.text}\n\n{typed}" if typed and typed.strip() else found.text  # nothing that was typed is lost
+    back = await _step(
+        session, reply_id, ReplyState.HELD, state=ReplyState.DRAFT, text=text, then_close=None, due_at=None
+    )
     if back is None:
         raise Conflict("It is too late to undo: the reply has left. Write another one if something is wrong.")
     item = await visible_item(session, agent, found.item_id)
