@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, SmallInt
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
-from app.models.columns import Big, Created, Id, Str, Time, one_of
+from app.models.columns import Big, Created, Id, Jsonb, Str, Time, one_of
 
 
 class Role(StrEnum):
@@ -52,6 +52,7 @@ class Agent(Base):
     role: Mapped[Str] = mapped_column(server_default=Role.AGENT)
     password_hash: Mapped[Str]  # argon2id
     capacity: Mapped[int] = mapped_column(SmallInteger, server_default="5")  # sum of item weights carried at once
+    channel_caps: Mapped[Jsonb]  # channel -> how many of its items at once, where fewer than the capacity allows
     language: Mapped[Str] = mapped_column(server_default="en")
     timezone: Mapped[Str] = mapped_column(server_default="UTC")
     theme: Mapped[Str] = mapped_column(server_default="system")  # system | light | dark
@@ -89,6 +90,9 @@ class Presence(Base):
     since: Mapped[Created]  # in this state
     available_since: Mapped[Created]  # without a new offer; the longest available comes first
     load: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # weights of active + offered items
+    seen_at: Mapped[Created]  # the last sign of life of an open desk
+    wrap_until: Mapped[Time | None]  # end of the wrap-up; ready again then
+    wrap_since: Mapped[Time | None]
     misses: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # offers in a row that went unanswered
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, Text, case, insert, text, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -49,6 +49,9 @@ class Verb(StrEnum):
     PARK = "park"
     WAKE = "wake"
     TRANSFER = "transfer"
+    OVERFLOW = "overflow"  # waited too long, or for nobody: to another queue
+    RAISE = "raise"  # a signal raised its rank
+    ASSIGN = "assign"  # a supervisor put it into an agent's hands
     CLOSE = "close"
     DISCARD = "discard"
     REOPEN = "reopen"
@@ -77,6 +80,8 @@ TRANSITIONS: Mapping[State, Mapping[Verb, frozenset[State]]] = {
     State.QUEUED: {
         Verb.OFFER: frozenset({State.OFFERED}),
         Verb.CLAIM: frozenset({State.ACTIVE}),
+        Verb.ASSIGN: frozenset({State.ACTIVE}),
+        Verb.OVERFLOW: frozenset({State.QUEUED}),
         Verb.TRANSFER: frozenset({State.QUEUED}),
         Verb.CLOSE: frozenset({State.CLOSED}),
         Verb.DISCARD: frozenset({State.DISCARDED}),
@@ -107,7 +112,7 @@ CARRIED = frozenset({State.OFFERED, State.ACTIVE})  # states in which an item co
 
 TRACKED = (
     "state", "version", "queue_id", "agent_id", "priority", "requirements", "lane", "weight", "rank", "ready_at",
-    "due_at", "tags", "posts", "post_id", "parked_until", "parked_for", "disposition", "ended_at", "answered_at",
+    "due_at", "steps", "emergency", "preferred_agent_id", "raised", "tags", "posts", "post_id", "parked_until", "parked_for", "disposition", "ended_at", "answered_at",
 )  # fmt: skip
 
 
@@ -170,6 +175,10 @@ class Item(Base):
     rank: Mapped[Time]  # served in ascending order; set once
     ready_at: Mapped[Time]
     due_at: Mapped[Time]
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")  # how requirements relax in time
+    emergency: Mapped[bool] = mapped_column(server_default=text("false"))
+    preferred_agent_id: Mapped[Big | None] = mapped_column(ForeignKey("agent.id"))  # who knows this customer
+    raised: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")  # signals that raised its rank
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     posts: Mapped[int] = mapped_column(server_default="1")
     post_id: Mapped[Big] = mapped_column(ForeignKey("post.id"))  # the customer's newest post

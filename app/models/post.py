@@ -18,6 +18,7 @@ class Customer(Base):
 
     id: Mapped[Id]
     name: Mapped[Str]
+    tier: Mapped[Str] = mapped_column(server_default="")  # of their contract; empty: none
     created_at: Mapped[Created]
 
 
@@ -51,6 +52,7 @@ class Conversation(Base):
     customer_id: Mapped[Big | None] = mapped_column(ForeignKey("customer.id"), index=True)
     feed_id: Mapped[Big | None] = mapped_column(ForeignKey("feed.id", ondelete="SET NULL"))
     title: Mapped[Str] = mapped_column(server_default="")
+    closed_reply_at: Mapped[Time | None]  # when it was told that we are closed: once is enough
     created_at: Mapped[Created]
 
 

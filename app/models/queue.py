@@ -5,11 +5,11 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
-from app.models.columns import Big, Created, Id, Str, one_of
+from app.models.columns import Big, Created, Id, Jsonb, Str, one_of
 
 
 class Order(StrEnum):
@@ -19,12 +19,22 @@ class Order(StrEnum):
     DUE = "due"  # the time by which it should be answered
 
 
+class Policy(StrEnum):
+    """Who of the eligible gets an item; ties go to the longest available."""
+
+    LONGEST = "longest"  # longest available
+    SPARE = "spare"  # most spare capacity
+    SKILLED = "skilled"  # best skilled
+
+
 class Queue(Base):
     """A named waiting line. All times are in seconds, but `boosts`, which are minutes as the admin sees them."""
 
     __tablename__ = "queue"
     __table_args__ = (
         one_of("served_by", Order),
+        one_of("policy", Policy),
+        CheckConstraint("overflow_queue_id IS NULL OR overflow_queue_id <> id", name="overflow"),
         CheckConstraint("cardinality(boosts) = 5", name="boosts"),
         CheckConstraint("target > 0 AND offer_seconds > 0 AND weight > 0", name="positive"),
         Index("uq_queue_name", text("lower(name)"), unique=True),
@@ -44,6 +54,24 @@ class Queue(Base):
     misses_limit: Mapped[int] = mapped_column(SmallInteger, server_default="2")  # misses in a row: not ready
     undo_seconds: Mapped[int] = mapped_column(server_default="10")  # a reply is held for so long
     reopen_within: Mapped[int] = mapped_column(server_default="604800")  # a new post reopens a closed item
+    policy: Mapped[Str] = mapped_column(server_default=Policy.LONGEST)
+    channel_weights: Mapped[Jsonb]  # channel -> weight of its items, where it is not `weight`
+    auto_accept: Mapped[bool] = mapped_column(server_default=text("false"))  # an offer is accepted as it is made
+    emergency_over: Mapped[bool] = mapped_column(server_default=text("false"))  # emergencies may exceed capacity by one
+    prefer_seconds: Mapped[int] = mapped_column(server_default="0")  # wait so long for the agent who knows the customer
+    overflow_queue_id: Mapped[Big | None] = mapped_column(ForeignKey("queue.id"))
+    overflow_after: Mapped[int | None]  # waiting so long sends an item there
+    overflow_when_nobody: Mapped[bool] = mapped_column(server_default=text("false"))  # so does: nobody who could is in
+    wrap_up: Mapped[int] = mapped_column(server_default="0")  # time for the after-work of a closed item
+    wrap_up_most: Mapped[int] = mapped_column(server_default="600")  # with its extensions
+    return_after: Mapped[int] = mapped_column(server_default="900")  # active items of an agent whose desk is gone
+    timezone: Mapped[Str] = mapped_column(server_default="UTC")
+    hours: Mapped[Jsonb]  # weekday (mon ... sun) -> [["09:00", "17:30"], ...]; empty: always open
+    holidays: Mapped[list[str]] = mapped_column(ARRAY(TEXT), server_default="{}")  # dates on which it is closed
+    closed_reply: Mapped[Str] = mapped_column(server_default="")  # sent once a conversation outside the hours
+    park_close_after: Mapped[int | None]  # a parked item that waits for the customer closes by itself
+    park_close_reply: Mapped[Str] = mapped_column(server_default="")  # its last message; empty: none
+    raises: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")  # signals that raise the rank
     created_at: Mapped[Created]
 
     def rank_from(self, ready_at: Any, priority: int) -> Any:

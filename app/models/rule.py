@@ -1,7 +1,9 @@
 """Rules: ordered conditions on a post that decide its queue, skills, priority and tags, or discard it."""
 
+from typing import Any
+
 from sqlalchemy import CheckConstraint, ForeignKey, SmallInteger, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
@@ -27,5 +29,7 @@ class Rule(Base):
     queue_id: Mapped[Big | None] = mapped_column(ForeignKey("queue.id"), index=True)
     priority: Mapped[int] = mapped_column(SmallInteger, server_default="3")
     requirements: Mapped[Jsonb]  # skill id -> lowest level
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")  # how requirements relax in time
+    emergency: Mapped[bool] = mapped_column(server_default=text("false"))
     tags: Mapped[list[str]] = mapped_column(ARRAY(TEXT), server_default="{}")
     updated_at: Mapped[Created]
