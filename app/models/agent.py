@@ -93,6 +93,7 @@ class Presence(Base):
     seen_at: Mapped[Created]  # the last sign of life of an open desk
     wrap_until: Mapped[Time | None]  # end of the wrap-up; ready again then
     wrap_since: Mapped[Time | None]
+    wrap_latest: Mapped[Time | None]  # its extensions end here
     misses: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # offers in a row that went unanswered
 
 

@@ -71,6 +71,7 @@ class Disposition(StrEnum):
     ANSWERED = "answered"
     ELSEWHERE = "elsewhere"  # resolved elsewhere
     NO_REPLY = "no_reply"  # no reply needed
+    NO_ANSWER = "no_answer"  # the customer did not answer any more
     NOT_FOR_US = "not_for_us"
     SPAM = "spam"
     BACKLOG = "backlog"  # imported by a first sync
@@ -112,7 +113,7 @@ CARRIED = frozenset({State.OFFERED, State.ACTIVE})  # states in which an item co
 
 TRACKED = (
     "state", "version", "queue_id", "agent_id", "priority", "requirements", "lane", "weight", "rank", "ready_at",
-    "due_at", "steps", "emergency", "preferred_agent_id", "raised", "tags", "posts", "post_id", "parked_until", "parked_for", "disposition", "ended_at", "answered_at",
+    "due_at", "steps", "emergency", "preferred_agent_id", "raised", "tags", "posts", "post_id", "parked_until", "parked_for", "closes_at", "disposition", "ended_at", "answered_at",
 )  # fmt: skip
 
 
@@ -184,6 +185,7 @@ class Item(Base):
     post_id: Mapped[Big] = mapped_column(ForeignKey("post.id"))  # the customer's newest post
     parked_until: Mapped[Time | None]
     parked_for: Mapped[Str | None]
+    closes_at: Mapped[Time | None]  # parked for the customer: closes by itself when `parked_until` has come and this too
     disposition: Mapped[Str | None]
     ended_at: Mapped[Time | None]
     answered_at: Mapped[Time | None]  # when our first reply stood on the channel

@@ -46,7 +46,7 @@ class Reply(Base):
     item_id: Mapped[Big] = mapped_column(ForeignKey("item.id"))
     conversation_id: Mapped[Big] = mapped_column(ForeignKey("conversation.id"))
     post_id: Mapped[Big] = mapped_column(ForeignKey("post.id"))  # the post it answers
-    agent_id: Mapped[Big] = mapped_column(ForeignKey("agent.id"))
+    agent_id: Mapped[Big | None] = mapped_column(ForeignKey("agent.id"))  # none: Careline itself, as its queue is set
     channel: Mapped[Str]
     account_id: Mapped[Big | None] = mapped_column(ForeignKey("account.id"))
     state: Mapped[Str] = mapped_column(server_default=ReplyState.DRAFT)
