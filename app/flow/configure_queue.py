@@ -1,8 +1,9 @@
 """Configure queues: waiting lines with their target, order and members."""
 
 from collections.abc import Iterable
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,8 +15,42 @@ from app.models.agent import Agent
 from app.models.item import OPEN_STATES, Item
 from app.models.queue import Order, Queue, QueueMember
 from app.models.rule import Rule
+from app.routing.hours import read_date, read_zone
+from app.routing.hours_text import EXAMPLE, parse_hours, show_hours
 
 _DAY = 86_400
+
+
+def checked_hours(text: str) -> str:
+    """The hours in the one way they are shown. Raises ValueError, naming the part that makes no sense."""
+    try:
+        return show_hours(parse_hours(text))
+    except Invalid as error:
+        raise ValueError(error.message) from None
+
+
+def checked_zone(name: str) -> str:
+    """The name, if there is such a time zone. Raises ValueError."""
+    try:
+        return read_zone(name).key
+    except Invalid as error:
+        raise ValueError(error.message) from None
+
+
+def checked_dates(days: tuple[str, ...]) -> tuple[str, ...]:
+    """The dates in order, each once. Raises ValueError for what is none."""
+    try:
+        return tuple(sorted({str(read_date(day)) for day in days}))
+    except Invalid as error:
+        raise ValueError(error.message) from None
+
+
+def unix_lines(text: str) -> str:
+    """Line ends as LF: a form sends CR LF, which a channel would count twice."""
+    return text.replace("\r\n", "\n")
+
+
+Message = Annotated[str, AfterValidator(unix_lines), Field(max_length=2000)]
 
 
 class QueueShape(SettingsModel):
@@ -44,6 +79,43 @@ class QueueShape(SettingsModel):
     reopen_within: int = Field(
         7 * _DAY, title="Reopen within", description="Seconds in which a new post reopens a closed item.", ge=0
     )
+    hours: Annotated[str, AfterValidator(checked_hours)] = Field(
+        "", title="Open hours", description="Time outside does not count. Empty: always open.", examples=[EXAMPLE]
+    )
+    timezone: Annotated[str, AfterValidator(checked_zone)] = Field(
+        "UTC", title="Time zone", description="Of the open hours.", examples=["Europe/Berlin"]
+    )
+    holidays: Annotated[tuple[str, ...], AfterValidator(checked_dates)] = Field(
+        (), title="Holidays", description="Dates on which it is closed, one a line.", examples=["2027-01-01"]
+    )
+    closed_reply: Message = Field(
+        "",
+        title="Reply when closed",
+        description="Sent once a conversation that begins outside the open hours. Empty: none.",
+    )
+    wrap_up: int = Field(
+        0, title="Wrap-up", description="Seconds for the after-work of a closed item. 0: none.", ge=0, le=3600
+    )
+    wrap_up_most: int = Field(
+        600, title="Longest wrap-up", description="Seconds, with all extensions.", ge=0, le=4 * 3600
+    )
+    return_after: int = Field(
+        900,
+        title="Take back after",
+        description="Seconds after which the items of an agent whose desk is gone go back to the queue.",
+        ge=60,
+        le=7 * _DAY,
+    )
+    park_close_after: int | None = Field(
+        None,
+        title="Close parked items after",
+        description="Seconds without an answer of the customer that an item is parked for. Empty: never.",
+        ge=60,
+        le=90 * _DAY,
+    )
+    park_close_reply: Message = Field(
+        "", title="Last message", description="Sent before such an item closes. Empty: none."
+    )
     active: bool = Field(True, title="Active", description="Rules may send items here.")
 
 
@@ -56,12 +128,15 @@ class QueueSettings(QueueShape):
 def queue_settings(queue: Queue) -> QueueSettings:
     """The settings of a stored queue."""
     values = {name: getattr(queue, name) for name in QueueSettings.model_fields}
-    return QueueSettings.model_validate(values | {"boosts": tuple(queue.boosts)})
+    return QueueSettings.model_validate(
+        values | {"boosts": tuple(queue.boosts), "hours": show_hours(queue.hours), "holidays": tuple(queue.holidays)}
+    )
 
 
 async def create_queue(session: AsyncSession, settings: QueueSettings, members: Iterable[int] = ()) -> Queue:
     """Make a queue. Raises Invalid (the name is taken, no such team, no such member)."""
     _check_order(settings)
+    _check_times(settings)
     queue = Queue(**_columns(settings))
     async with naming(session, _refusals(settings)):
         session.add(queue)
@@ -88,6 +163,7 @@ async def change_queue(
         raise NotFound("There is no such queue.")
     must_be_fresh(queue_settings(queue), seen, f"the queue {queue.name}")
     _check_order(settings)
+    _check_times(settings)
     if queue.active and not settings.active:
         await _check_idle(session, queue)
     async with naming(session, _refusals(settings)):
@@ -131,8 +207,22 @@ def _check_order(settings: QueueSettings) -> None:
         raise Invalid("A priority is worth a year of waiting at most.", "boosts")
 
 
+def _check_times(settings: QueueSettings) -> None:
+    if settings.wrap_up_most < settings.wrap_up:
+        raise Invalid("The longest wrap-up cannot be shorter than the wrap-up itself.", "wrap_up_most")
+    if settings.closed_reply and not (settings.hours or settings.holidays):
+        raise Invalid("This queue never closes. Give open hours or holidays, or take the reply out.", "closed_reply")
+    if settings.park_close_reply and settings.park_close_after is None:
+        raise Invalid("Say after how long a parked item closes, or take the last message out.", "park_close_after")
+
+
 def _columns(settings: QueueSettings) -> dict[str, object]:
-    return settings.model_dump() | {"boosts": list(settings.boosts), "served_by": settings.served_by.value}
+    return settings.model_dump() | {
+        "boosts": list(settings.boosts),
+        "served_by": settings.served_by.value,
+        "hours": parse_hours(settings.hours),
+        "holidays": list(settings.holidays),
+    }
 
 
 def _refusals(settings: QueueSettings) -> dict[str, tuple[str, str]]:

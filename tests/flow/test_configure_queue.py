@@ -117,3 +117,58 @@ async def test_a_skill_that_a_rule_asks_for_is_not_removed(session: AsyncSession
 def test_a_name_of_spaces_is_no_name() -> None:
     with pytest.raises(ValidationError):
         SkillSettings(name="   ")
+
+
+async def test_hours_are_typed_as_people_say_them_and_shown_back(session: AsyncSession, team: Team) -> None:
+    settings = QueueSettings(
+        name="Billing",
+        team_id=team.id,
+        hours="monday - friday 9-17:30; Sat 10-14",
+        timezone="Europe/Berlin",
+        holidays=("2027-01-01", "2026-12-25", "2027-01-01"),
+        closed_reply="We are closed.\r\nWe write on Monday.",
+    )
+
+    queue = await create_queue(session, settings)
+    await session.refresh(queue)
+
+    assert queue.hours["sat"] == [["10:00", "14:00"]]
+    assert queue_settings(queue) == settings
+    assert queue_settings(queue).hours == "Mon-Fri 09:00-17:30; Sat 10:00-14:00"
+    assert queue_settings(queue).holidays == ("2026-12-25", "2027-01-01")
+    assert queue_settings(queue).closed_reply == "We are closed.\nWe write on Monday."
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("hours", "Mon-Fri 9-17; Foo 9-17", "Hours, 'Foo 9-17': 'Foo' is not a day of the week"),
+        ("timezone", "Mars/Base", "There is no time zone 'Mars/Base'"),
+        ("holidays", ("2027-01-01", "1.5.2027"), "'1.5.2027' is not a date"),
+        ("return_after", 1, "greater than or equal to 60"),
+    ],
+)
+def test_hours_that_make_no_sense_are_refused_by_field_and_part(field: str, value: object, says: str) -> None:
+    with pytest.raises(ValidationError, match=says) as refusal:
+        QueueSettings.model_validate({"name": "Billing", "team_id": 1, field: value})
+
+    assert refusal.value.errors()[0]["loc"] == (field,)
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"wrap_up": 300, "wrap_up_most": 200}, "wrap_up_most"),
+        ({"closed_reply": "We are closed."}, "closed_reply"),
+        ({"park_close_reply": "Bye."}, "park_close_after"),
+    ],
+)
+async def test_settings_that_contradict_each_other_are_refused(
+    session: AsyncSession, team: Team, values: dict[str, object], field: str
+) -> None:
+    settings = QueueSettings.model_validate({"name": "Billing", "team_id": team.id, **values})
+
+    with pytest.raises(Invalid) as refusal:
+        await create_queue(session, settings)
+
+    assert refusal.value.field == field
