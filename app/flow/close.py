@@ -4,16 +4,19 @@ from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Conflict, Forbidden
-from app.flow import hold
+from app.flow import hold, wrap_up
 from app.flow.visibility import visible_item
 from app.models.agent import Agent, Presence, Role
 from app.models.item import Disposition, Item, State, Verb, agent_actor, move
+from app.models.queue import Queue
 
 
 async def close(
     session: AsyncSession, agent: Agent, item_id: int, disposition: Disposition, seen: int | None = None
 ) -> Item:
-    """End an item. `seen` is the newest post (Item.post_id) that the agent had before them.
+    """End an item; where its queue has a wrap-up, the agent who held it goes into it.
+
+    `seen` is the newest post (Item.post_id) that the agent had before them.
 
     Raises:
         NotFound: not for their eyes.
@@ -25,7 +28,12 @@ async def close(
         raise Forbidden(f"A colleague holds item {item_id}, so only they can close it.")
     if seen is not None and seen != item.post_id:
         raise Conflict("The customer wrote again meanwhile. Read the new post, then close.")
-    return await finish(session, item, agent, Verb.CLOSE, to=State.CLOSED, disposition=disposition)
+    worked = item.agent_id == agent.id and item.state == State.ACTIVE
+    ended = await finish(session, item, agent, Verb.CLOSE, to=State.CLOSED, disposition=disposition)
+    queue = await session.get_one(Queue, item.queue_id)
+    if worked and queue.wrap_up:
+        await wrap_up.begin(session, agent.id, wrap_up.Span(queue.wrap_up, queue.wrap_up_most), agent_actor(agent.id))
+    return ended
 
 
 async def finish(
@@ -44,6 +52,7 @@ async def finish(
         ended_at=func.now(),
         parked_until=None,
         parked_for=None,
+        closes_at=None,
     )
     await hold.end(session, moved, verb)
     if held:

@@ -18,6 +18,8 @@ async def set_presence(
 ) -> Presence:
     """Change what an agent is doing. Who is not ready gets no offers: those that are open go back at once.
 
+    Wrap-up has its own verbs, since it ends by itself: `app.flow.wrap_up`.
+
     Raises:
         Invalid: not ready without a reason.
     """
@@ -27,7 +29,8 @@ async def set_presence(
     if state != PresenceState.READY:
         await revoke_all(session, agent.id, actor, because)
     kept = reason if state == PresenceState.NOT_READY else None
-    values: dict[str, Any] = {"state": state, "reason": kept, "since": func.now()}
+    values: dict[str, Any] = {"state": state, "reason": kept, "since": func.now(), "seen_at": func.now()}
+    values |= {"wrap_until": None, "wrap_since": None, "wrap_latest": None}
     if state == PresenceState.READY:
         values |= {"available_since": func.now(), "misses": 0}
     statement = (
