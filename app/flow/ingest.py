@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import IncomingAuthor, IncomingPost
+from app.flow.closed_reply import tell_closed
 from app.flow.triage import Decision, Rules
 from app.flow.wake import wake
 from app.listening.clean import LONGEST_TEXT, storable_json
@@ -253,7 +254,10 @@ async def _serve(session: AsyncSession, feed: Feed, arrivals: Sequence[Arrival],
     if joins:
         await join_items(session, joins)
         await _wake_parked(session, [join["item_id"] for join in joins])
-    return len(await open_items(session, feed.channel, await _housed(session, opens))), len(joins), reopened
+    opened = await open_items(session, feed.channel, await _housed(session, opens))
+    if feed.synced_at is not None:  # a first sync brings what is old: nobody waits for an answer to it now
+        await tell_closed(session, opened)
+    return len(opened), len(joins), reopened
 
 
 def _any_ended(latest: Iterable[tuple[Item, bool]]) -> bool:

@@ -148,7 +148,7 @@ async def succeed(session: AsyncSession, reply_id: int, attempt: int, sent: Sent
     if stands is None:
         return False
     item = await session.get_one(Item, stands.item_id, with_for_update=True, populate_existing=True)
-    if item.answered_at is None:
+    if item.answered_at is None and stands.agent_id is not None:  # what Careline says by itself answers nothing
         await alter(session, item, Verb.ANSWER, SYSTEM, answered_at=func.now(), why={"reply_id": reply_id})
     return True
 

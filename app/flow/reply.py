@@ -167,9 +167,11 @@ async def undo(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
 
     Raises:
         NotFound, Forbidden: not theirs.
-        Conflict: it has left.
+        Conflict: it has left, or nobody wrote it.
     """
     found = await own_reply(session, agent, reply_id)
+    if found.agent_id is None:
+        raise Conflict("Careline said this by itself, so there is no draft to go back to.")
     closed_with = found.then_close
     newer = delete(Reply).where(
         Reply.item_id == found.item_id, Reply.agent_id == found.agent_id, Reply.state == ReplyState.DRAFT

@@ -44,7 +44,7 @@ async def held_item(session: AsyncSession, agent: Agent, item_id: int) -> Item:
 
 
 async def own_reply(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
-    """A reply that the agent wrote, or may look after as a supervisor of its queue.
+    """A reply that the agent wrote, or may look after as a supervisor of its queue. Careline's own are everybody's.
 
     Raises:
         NotFound: not for their eyes.
@@ -54,6 +54,6 @@ async def own_reply(session: AsyncSession, agent: Agent, reply_id: int) -> Reply
     if reply is None:
         raise NotFound(f"There is no reply {reply_id}.")
     await visible_item(session, agent, reply.item_id)
-    if reply.agent_id != agent.id and not agent.is_at_least(Role.SUPERVISOR):
+    if reply.agent_id not in {None, agent.id} and not agent.is_at_least(Role.SUPERVISOR):
         raise Forbidden("This reply is a colleague's. Ask them, or a supervisor.")
     return reply

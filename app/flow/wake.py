@@ -13,7 +13,7 @@ MOST_WOKEN = 100  # items woken in one transaction
 
 async def wake(session: AsyncSession, item: Item, actor: Actor, because: str) -> Item:
     """Bring a parked item back. It keeps its rank, so in the queue it stands among the oldest."""
-    clear = {"parked_until": None, "parked_for": None}
+    clear = {"parked_until": None, "parked_for": None, "closes_at": None}
     if await _can_take(session, item):
         return await move(session, item, Verb.WAKE, State.ACTIVE, actor, why={"because": because}, **clear)
     moved = await move(session, item, Verb.WAKE, State.QUEUED, actor, why={"because": because}, agent_id=None, **clear)
@@ -28,15 +28,16 @@ async def wake_by_hand(session: AsyncSession, agent: Agent, item_id: int) -> Ite
         NotFound, Conflict: see `held_item`, and when it is not parked.
     """
     item = await held_item(session, agent, item_id)
-    clear = {"parked_until": None, "parked_for": None}
+    clear = {"parked_until": None, "parked_for": None, "closes_at": None}
     return await move(session, item, Verb.WAKE, State.ACTIVE, agent_actor(agent.id), **clear)
 
 
 async def wake_due(session: AsyncSession) -> int:
-    """Wake the items whose time has come; returns how many."""
+    """Wake the items whose time has come, but those that close then (`app.flow.close_parked`); returns how many."""
     due = (
         select(Item)
         .where(Item.state == State.PARKED, Item.parked_until <= func.now())
+        .where(Item.closes_at.is_(None) | (Item.closes_at > Item.parked_until))
         .order_by(Item.agent_id, Item.id)
         .limit(MOST_WOKEN)
         .with_for_update(skip_locked=True)

@@ -185,7 +185,7 @@ class Item(Base):
     post_id: Mapped[Big] = mapped_column(ForeignKey("post.id"))  # the customer's newest post
     parked_until: Mapped[Time | None]
     parked_for: Mapped[Str | None]
-    closes_at: Mapped[Time | None]  # parked for the customer: closes by itself when `parked_until` has come and this too
+    closes_at: Mapped[Time | None]  # parked for the customer: when it closes by itself, unless it wakes before
     disposition: Mapped[Str | None]
     ended_at: Mapped[Time | None]
     answered_at: Mapped[Time | None]  # when our first reply stood on the channel

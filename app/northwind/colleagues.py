@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.errors import Misuse
 from app.flow.close import close
+from app.flow.gone import seen
 from app.flow.offer import accept
 from app.flow.presence import set_presence
 from app.flow.reply import answerable, reply
@@ -61,6 +62,8 @@ async def work(sessions: async_sessionmaker[AsyncSession], stop: asyncio.Event) 
 async def _turn(sessions: async_sessionmaker[AsyncSession], agent: Agent) -> None:
     try:
         async with sessions.begin() as session:
+            await seen(session, agent.id)
+        async with sessions.begin() as session:
             await _look_at_offers(session, agent)
         async with sessions.begin() as session:
             await _answer(session, agent)
@@ -71,7 +74,7 @@ async def _turn(sessions: async_sessionmaker[AsyncSession], agent: Agent) -> Non
 
 async def _look_at_offers(session: AsyncSession, agent: Agent) -> None:
     presence = await session.get_one(Presence, agent.id, populate_existing=True)
-    if presence.state != PresenceState.READY:
+    if presence.state not in {PresenceState.READY, PresenceState.WRAP_UP}:
         await set_presence(session, agent, PresenceState.READY)
     read = select(Offer.item_id).where(
         Offer.agent_id == agent.id, Offer.outcome.is_(None), Offer.made_at < func.now() - READS_FOR

@@ -199,7 +199,7 @@ async def _author(session: AsyncSession, author_id: int) -> Who:
 async def _replies(session: AsyncSession, item: Item, reader_id: int) -> tuple[list[Said], set[str]]:
     ours = (
         select(Reply, Agent.name)
-        .join(Agent, Agent.id == Reply.agent_id)
+        .outerjoin(Agent, Agent.id == Reply.agent_id)
         .where(Reply.conversation_id == item.conversation_id, Reply.state != ReplyState.DRAFT)
         .order_by(Reply.id)
     )
@@ -210,7 +210,7 @@ async def _replies(session: AsyncSession, item: Item, reader_id: int) -> tuple[l
             id=reply.id,
             at=reply.sent_at or reply.enqueued_at or reply.created_at,
             who_id=reply.agent_id,
-            who=name,
+            who=name or "Careline",
             handle="",
             text=reply.text,
             visibility=reply.visibility,

@@ -4,9 +4,12 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import jobs
+from app.flow.close_parked import close_parked
+from app.flow.gone import gone_agents, return_items, take_offline
 from app.flow.outbox import DUE
 from app.flow.poll import due_feeds
 from app.flow.wake import wake_due
+from app.flow.wrap_up import end_due
 from app.models.reply import Reply
 from app.workers.runtime import Runtime
 
@@ -14,12 +17,23 @@ MOST_SENDS = 200  # replies nudged in one look
 
 
 async def sweep(runtime: Runtime) -> None:
-    """Enqueue the polls and sends that are due, and wake parked items. Any number of workers may do it at once."""
+    """Enqueue the polls and sends that are due, and end every wait whose time is over. Many workers may do it at once."""
     async with runtime.sessions.begin() as session:
         await jobs.defer(session, jobs.SEND, "reply_id", await _due_replies(session))
         await jobs.defer(session, jobs.POLL, "feed_id", await due_feeds(session))
+    for end in (wake_due, close_parked, end_due, return_items):
+        async with runtime.sessions.begin() as session:
+            await end(session)
+    await _take_offline(runtime)
+
+
+async def _take_offline(runtime: Runtime) -> None:
+    """Each agent in a transaction of their own: their items and presence are locked for a moment only."""
     async with runtime.sessions.begin() as session:
-        await wake_due(session)
+        gone = await gone_agents(session)
+    for agent_id in gone:
+        async with runtime.sessions.begin() as session:
+            await take_offline(session, agent_id)
 
 
 async def _due_replies(session: AsyncSession) -> list[int]:
