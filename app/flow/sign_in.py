@@ -20,6 +20,7 @@ from app.flow.passwords import hashed, matches
 from app.models.agent import Agent, SignIn, Throttle
 
 WINDOW = timedelta(minutes=15)  # failures older than this are forgotten
+JUST_NOW = timedelta(minutes=3)  # an open desk is seen more often than this
 TRIES = {"login": 5, "login-from": 30}  # by e-mail; by address, behind which a whole office may sit
 _hasher = PasswordHasher()
 
@@ -125,3 +126,14 @@ async def _new_row(session: AsyncSession, agent: Agent, address: str, browser: s
 async def sign_out(session: AsyncSession, sign_in_id: int) -> None:
     """End one sign-in; its cookie is worth nothing from the commit on."""
     await session.execute(delete(SignIn).where(SignIn.id == sign_in_id))
+
+
+async def elsewhere(session: AsyncSession, agent_id: int, sign_in_id: int) -> bool:
+    """Whether the agent has been at work in another browser just now."""
+    others = select(SignIn.id).where(
+        SignIn.agent_id == agent_id,
+        SignIn.id != sign_in_id,
+        SignIn.expires_at > func.now(),
+        SignIn.seen_at > func.now() - JUST_NOW,
+    )
+    return await session.scalar(others.limit(1)) is not None

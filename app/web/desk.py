@@ -1,20 +1,11 @@
-"""The desk's lists: /desk, /desk/mine, /desk/parked, /desk/offers, /desk/queue/3, /desk/queues; and one's presence."""
+"""The desk's lists: /desk, /desk/mine, /desk/parked, /desk/offers, /desk/queue/3, /desk/queues."""
 
-from http import HTTPStatus
-from typing import Annotated
-from urllib.parse import urlsplit
-
-from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.errors import Invalid
-from app.flow.presence import hand_back, set_presence
-from app.models.agent import Agent, NotReadyReason, PresenceState
-from app.models.item import agent_actor
+from app.models.agent import Agent
 from app.web.edge import Db, Me
-from app.web.i18n import _
-from app.web.login import own_path
 from app.web.templating import render
 from app.web.views import Shown, desk_context
 
@@ -56,23 +47,3 @@ async def queue(request: Request, db: Db, me: Me, queue_id: int, after: str = ""
 async def queues(request: Request, db: Db, me: Me) -> Response:
     """The rail as a page of its own, for phones."""
     return await _page(request, db, me, Shown(), pane="rail")
-
-
-@router.post("/presence")
-async def presence(request: Request, db: Db, me: Me, state: Annotated[str, Form()]) -> Response:
-    """Ready, not ready with a reason (`not_ready:lunch`), or offline, which hands everything back.
-
-    Raises:
-        Invalid: there is no such state or reason.
-    """
-    name, _colon, reason = state.partition(":")
-    try:
-        wanted = PresenceState(name)
-        why = NotReadyReason(reason) if reason else None
-    except ValueError:
-        raise Invalid(_("There is no such state. Choose one from the menu."), "state") from None
-    await set_presence(db, me, wanted, why)
-    if wanted == PresenceState.OFFLINE:
-        await hand_back(db, me.id, agent_actor(me.id), because=_("%s ended the shift") % me.name)
-    back = urlsplit(request.headers.get("referer", "/desk"))
-    return RedirectResponse(own_path(back.path + (f"?{back.query}" if back.query else "")), HTTPStatus.SEE_OTHER)

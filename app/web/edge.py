@@ -10,13 +10,16 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import CarelineError, Forbidden
+from app.flow import gone, wrap_up
 from app.models.agent import Agent, Presence, PresenceState, Role, SignIn
 from app.settings import Settings
 from app.web import i18n
@@ -40,6 +43,9 @@ class Face:
     reason: str | None
     since: datetime | None
     load: int
+    wrap_since: datetime | None = None
+    wrap_until: datetime | None = None
+    wrap_latest: datetime | None = None
 
     def is_at_least(self, role: str) -> bool:
         """Whether this person's role includes `role`."""
@@ -60,6 +66,9 @@ def face(agent: Agent, presence: Presence | None) -> Face:
         reason=presence.reason if presence else None,
         since=presence.since if presence else None,
         load=presence.load if presence else 0,
+        wrap_since=presence.wrap_since if presence else None,
+        wrap_until=presence.wrap_until if presence else None,
+        wrap_latest=presence.wrap_latest if presence else None,
     )
 
 
@@ -118,6 +127,10 @@ async def signed_in(request: Request, db: Db) -> Agent:
     if not found:
         raise SignedOut(_("Please sign in first."))
     row, agent, presence, now = found
+    if (
+        presence is not None and request.method in SAFE
+    ):  # what changes things locks items before presences, so not there
+        await _be_seen(db, presence, now)
     i18n.reader.set(i18n.reader_of(agent.language, agent.timezone))
     request.state.visitor = Visitor(face(agent, presence), row.csrf, row.id)
     if request.method not in SAFE and not await token_matches(request, row.csrf):
@@ -128,6 +141,23 @@ async def signed_in(request: Request, db: Db) -> Agent:
         expires = func.now() + timedelta(hours=settings.session_hours)
         await db.execute(update(SignIn).where(SignIn.id == row.id).values(seen_at=func.now(), expires_at=expires))
     return agent
+
+
+async def _be_seen(db: AsyncSession, presence: Presence, now: datetime) -> None:
+    """Every page and part that somebody asks for is a sign of life; and a wrap-up that is over ends before their eyes."""
+    over = presence.wrap_until is not None and presence.wrap_until <= now
+    if over and presence.state == PresenceState.WRAP_UP and await wrap_up.end_due(db, presence.agent_id):
+        await db.refresh(presence)
+    if now - presence.seen_at > gone.TOUCH:
+        await gone.seen(db, presence.agent_id)
+
+
+def forget_cookie(request: Request) -> Response:
+    """To the sign-in page, without the cookie of a sign-in that has ended."""
+    settings: Settings = request.app.state.settings
+    answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER, headers={"Clear-Site-Data": '"cache"'})
+    answer.delete_cookie(cookie_name(settings), path="/", secure=settings.secure, httponly=True, samesite="lax")
+    return answer
 
 
 Me = Annotated[Agent, Depends(signed_in)]

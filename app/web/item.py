@@ -25,6 +25,7 @@ from app.flow.wake import wake_by_hand
 from app.models.agent import Agent
 from app.models.item import Disposition, ParkReason, State
 from app.models.post import Post
+from app.models.queue import Queue
 from app.queries.desk import holding, mine
 from app.web import i18n, words
 from app.web.edge import Db, Me
@@ -163,11 +164,23 @@ async def keep(
 
 
 @router.post("/parking")
-async def put_aside(db: Db, me: Me, item_id: int, until: Text = "1h", listed: Listed = "") -> Response:
-    """Park until a time, or until the customer writes."""
-    reason = ParkReason.CUSTOMER if until == "customer" else ParkReason.SNOOZE
-    await park(db, me, item_id, parking_time(until), reason)
+async def put_aside(
+    *, db: Db, me: Me, item_id: int, until: Text = "1h", reason: Text = ParkReason.SNOOZE, listed: Listed = ""
+) -> Response:
+    """Park until a time, or until the customer writes. Raises Invalid for a reason that does not exist."""
+    if reason not in set(ParkReason):
+        raise Invalid(_("There is no such reason. Choose one from the menu."), "reason")
+    waits_for = ParkReason.CUSTOMER if until == "customer" else ParkReason(reason)
+    await park(db, me, item_id, await _park_time(db, me, item_id, until), waits_for)
     return await _next(db, me, listed)
+
+
+async def _park_time(db: AsyncSession, me: Agent, item_id: int, until: str) -> datetime | None:
+    """None when it waits for its customer in a queue that closes such items by itself."""
+    if until != "customer":
+        return parking_time(until)
+    queue = await db.get_one(Queue, (await seen_item(db, me, item_id)).queue_id)
+    return parking_time(until) if queue.park_close_after is None else None
 
 
 @router.delete("/parking")

@@ -5,13 +5,14 @@ from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from app.errors import Invalid, Throttled
-from app.flow.sign_in import sign_in, sign_out
+from app.flow.sign_in import elsewhere, sign_in, sign_out
+from app.flow.sign_off import Work, in_hand, sign_off
 from app.settings import Settings
-from app.web.edge import Db, Me, cookie_name, signed_in
+from app.web.edge import Db, Me, cookie_name, forget_cookie
 from app.web.i18n import _
 from app.web.templating import render
 
@@ -77,14 +78,15 @@ def _again(request: Request, status: HTTPStatus, *, email: str, to: str, problem
     )
 
 
-@router.post("/logout", dependencies=[Depends(signed_in)])
-async def log_out(request: Request, db: Db) -> Response:
-    """End this browser's sign-in."""
-    settings: Settings = request.app.state.settings
+@router.post("/logout")
+async def log_out(request: Request, db: Db, me: Me) -> Response:
+    """End this browser's sign-in. Who works in no other one ends their shift; with work in hand that asks first."""
+    if not await elsewhere(db, me.id, request.state.visitor.sign_in_id):
+        if await in_hand(db, me.id):
+            return RedirectResponse("/presence/end?then=logout", HTTPStatus.SEE_OTHER)
+        await sign_off(db, me, Work.GIVE_BACK)
     await sign_out(db, request.state.visitor.sign_in_id)
-    answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER, headers={"Clear-Site-Data": '"cache"'})
-    answer.delete_cookie(cookie_name(settings), path="/", secure=settings.secure, httponly=True, samesite="lax")
-    return answer
+    return forget_cookie(request)
 
 
 @router.post("/preferences")

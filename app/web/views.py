@@ -5,7 +5,7 @@ only what these need.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from app.flow.reply import answerable
 from app.flow.visibility import visible_item, visible_queues
 from app.models.agent import Agent
 from app.models.item import Item, State
+from app.models.queue import Queue
 from app.queries import conversation, desk
 from app.web import i18n, rows, words
 from app.web.i18n import _
@@ -130,9 +131,11 @@ async def desk_context(
     context["offers"] = await desk.offers(db, me.id) if "offer" in wanted else ()
     if item is not None and wanted & {"head", "thread", "dock", "context"}:
         context["thread"] = await conversation.thread(db, me, item, queues)
+        queue = await db.get_one(Queue, item.queue_id)
+        context["closes_after"] = queue.park_close_after and timedelta(seconds=queue.park_close_after)
         context["composer"] = await composer(db, me, item, request.query_params.get("key", ""))
     else:
-        context |= {"thread": None, "composer": None}
+        context |= {"thread": None, "composer": None, "closes_after": None}
     return context
 
 

@@ -29,7 +29,12 @@ def dispositions() -> dict[str, str]:
 
 def disposition(code: str | None) -> str:
     """How an item ended."""
-    return {**dispositions(), Disposition.BACKLOG: _("Imported with the backlog")}.get(code or "", code or "")
+    ended: dict[str, str] = {
+        **dispositions(),
+        Disposition.NO_ANSWER: _("The customer did not answer"),
+        Disposition.BACKLOG: _("Imported with the backlog"),
+    }
+    return ended.get(code or "", code or "")
 
 
 def decline_reasons() -> dict[str, str]:
@@ -39,6 +44,15 @@ def decline_reasons() -> dict[str, str]:
         "limit": _("I am at my limit"),
         "conflict": _("I know this person"),
         "other": _("Something else"),
+    }
+
+
+def park_reasons() -> dict[str, str]:
+    """What an item can be parked for, in the order of the menu."""
+    return {
+        ParkReason.SNOOZE: _("Just later"),
+        ParkReason.CUSTOMER: _("Customer"),
+        ParkReason.EXPERT: _("Expert"),
     }
 
 

@@ -3,6 +3,7 @@
 // its key, and the list waits while somebody points at it.
 const STALE = 20_000;
 const SELF = 30_000; // look by ourselves: hints may be lost
+const ALIVE = 15_000; // tell that we are here, at most so often
 const SLOW = 2_000; // counts and lists, at most so often
 const ITEM_PARTS = ["head", "thread", "dock", "context"];
 const SLOW_PARTS = ["rail", "list", "tabs"];
@@ -12,6 +13,7 @@ const channel = new BroadcastChannel("careline-live");
 const wanted = new Set();
 let lastHeard = Date.now();
 let lastSlow = 0;
+let lastAlive = 0;
 let busy = false;
 let timer;
 
@@ -88,10 +90,18 @@ function heard(message) {
   if ("items" in message && item && touched(message.items, item)) want(ITEM_PARTS);
 }
 
+// The server cannot tell an open stream from that of a shut laptop for minutes, so we answer what we hear.
+function alive() {
+  if (Date.now() - lastAlive < ALIVE) return;
+  lastAlive = Date.now();
+  fetch("/presence/alive", { redirect: "manual" }).catch(() => { lastAlive = 0; }); // the next beat tries again
+}
+
 function listen() {
   return new Promise((ended) => {
     const stream = new EventSource("/live");
     const pass = ({ data }, read) => {
+      alive();
       const message = read ? JSON.parse(data) : null;
       heard(message);
       channel.postMessage(message);
