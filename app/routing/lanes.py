@@ -1,92 +1,72 @@
-"""Lanes: waiting items that exactly the same agents may take, each a heap by rank."""
+"""All lanes, in order of their heads, so that an agent finds the first they may serve without looking at each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from datetime import datetime
-from heapq import heapify, heappop, heappush
-from typing import NamedTuple, TypeAlias
 
-Levels: TypeAlias = tuple[tuple[int, int], ...]  # (skill, level), by skill
-Head: TypeAlias = tuple[datetime, int]  # rank, item id
-
-
-class Kind(NamedTuple):
-    """All that decides who may take an item now, and who of them should."""
-
-    queue_id: int
-    wanted: Levels  # as the item arrived: what best skilled measures
-    needs: Levels  # what still holds
-    channel: str
-    weight: int
-    over: bool  # may go above capacity
-    refused: frozenset[int]
-    only: int | None  # kept for this agent
-
-
-class Lane:
-    """The waiting items of one kind. Items that left stay in the heap until they surface: `ranks` is the truth."""
-
-    __slots__ = ("able", "generation", "heap", "kind", "ranks")
-
-    def __init__(self, kind: Kind) -> None:
-        """Start empty. `able` and `generation` are the roster's to fill in."""
-        self.kind = kind
-        self.heap: list[Head] = []
-        self.ranks: dict[int, datetime] = {}
-        self.able = 0
-        self.generation = -1
-
-    def add(self, item_id: int, rank: datetime) -> None:
-        """Add an item that is not in the lane."""
-        self.ranks[item_id] = rank
-        heappush(self.heap, (rank, item_id))
-
-    def remove(self, item_id: int) -> None:
-        """Remove an item that is in the lane."""
-        del self.ranks[item_id]
-        if len(self.heap) > 2 * len(self.ranks) + 64:
-            self.heap = [(rank, item) for item, rank in self.ranks.items()]
-            heapify(self.heap)
-
-    def head(self) -> Head:
-        """Who is next. The lane must not be empty."""
-        while self.ranks.get(self.heap[0][1]) != self.heap[0][0]:
-            heappop(self.heap)
-        return self.heap[0]
+from app.routing.lane import Kind, Lane
+from app.routing.line import Line
+from app.routing.roster import Roster
 
 
 class Lanes:
-    """All lanes that are not empty, found by kind, by queue, or by the agent whom their items are kept for."""
+    """The lanes that are not empty. Their order is brought up to date when it is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, roster: Roster) -> None:
         """Start without any."""
+        self.over: set[Lane] = set()  # those whose items may go above capacity
+        self._roster = roster
         self._by_kind: dict[Kind, Lane] = {}
-        self._of_queue: dict[int, set[Lane]] = {}
-        self._for_agent: dict[int, set[Lane]] = {}
+        self._order = Line()  # of heads, with the agents who are able to serve the lane
+        self._by_head: dict[int, Lane] = {}  # as the order has it
+        self._displaced: set[Lane] = set()  # their place in the order is not right any more
+        self._generation = 0
 
-    def of(self, kind: Kind) -> Lane:
-        """The lane of a kind, made if there is none."""
+    def add(self, kind: Kind, item_id: int, rank: datetime) -> Lane:
+        """Add an item that is in no lane to that of its kind."""
         lane = self._by_kind.get(kind)
         if lane is None:
             lane = self._by_kind[kind] = Lane(kind)
-            self._shelf(kind).add(lane)
+            if kind.over:
+                self.over.add(lane)
+        lane.add(item_id, rank)
+        if lane.place is None or (rank, item_id) < (lane.place[0], lane.place[2]):
+            self._displaced.add(lane)
         return lane
 
     def leave(self, lane: Lane, item_id: int) -> None:
         """Take an item out of its lane; an empty lane goes away."""
         lane.remove(item_id)
+        if lane.place is not None and lane.place[2] == item_id:
+            self._displaced.add(lane)
         if not lane.ranks:
             del self._by_kind[lane.kind]
-            self._shelf(lane.kind).discard(lane)
+            self.over.discard(lane)
 
-    def of_queues(self, queue_ids: Iterable[int]) -> Iterable[Lane]:
-        """The lanes of some queues, without those whose items are kept for somebody."""
-        return (lane for queue_id in queue_ids for lane in self._of_queue.get(queue_id, ()))
+    def open_to(self, agents: int) -> Iterator[Lane]:
+        """The lanes that some of the agents are able to serve, first head first, as they stand now.
 
-    def kept_for(self, agent_id: int) -> Iterable[Lane]:
-        """The lanes whose items are kept for the agent."""
-        return self._for_agent.get(agent_id, ())
+        What leaves its lane meanwhile does not disturb the walk; nothing may be added until it ends.
+        """
+        if not agents:
+            return iter(())
+        self._tidy()
+        return (self._by_head[item_id] for item_id in self._order.walk(agents))
 
-    def _shelf(self, kind: Kind) -> set[Lane]:
-        if kind.only is None:
-            return self._of_queue.setdefault(kind.queue_id, set())
-        return self._for_agent.setdefault(kind.only, set())
+    def _tidy(self) -> None:
+        if self._generation != self._roster.generation:
+            self._generation = self._roster.generation
+            self._order, self._by_head, self._displaced = Line(), {}, set(self._by_kind.values())
+            for lane in self._displaced:
+                lane.place = None
+        for lane in self._displaced:
+            if lane.place is not None:
+                self._order.remove(lane.place)
+                del self._by_head[lane.place[2]]
+                lane.place = None
+        for lane in self._displaced:
+            if lane.ranks:
+                rank, item_id = lane.head()
+                lane.place = (rank, 0, item_id, self._roster.able(lane))
+                self._order.add(lane.place)
+                self._by_head[item_id] = lane
+        self._displaced.clear()

@@ -35,7 +35,10 @@ def margin(wanted: Iterable[tuple[int, int]], skills: Mapping[int, int]) -> int:
 
     A skill they lack counts as level 0, so when requirements have relaxed, who comes nearest to them still comes first.
     """
-    return sum(skills.get(skill, 0) - level for skill, level in wanted)
+    above = 0
+    for skill, level in wanted:  # a loop, since it runs for every candidate that is told
+        above += skills.get(skill, 0) - level
+    return above
 
 
 def goes_over(item: Item, queue: Queue) -> bool:
