@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 POLL = "poll_feed"
 SEND = "send_reply"
-PRIORITY = {SEND: 10, POLL: 0}  # replies come before polls
+REHEARSE = "rehearse"
+PRIORITY = {SEND: 10, POLL: 0, REHEARSE: -10}  # replies come before polls, and both before what is only asked
 
 _DEFER = text(
     """

@@ -1,5 +1,5 @@
 """Nouns: the tables, their invariants, and the one transition table."""
 
-from app.models import account, agent, assignment, event, feed, item, post, queue, reply, rule
+from app.models import account, agent, assignment, event, feed, item, post, queue, rehearsal, reply, rule
 
-__all__ = ["account", "agent", "assignment", "event", "feed", "item", "post", "queue", "reply", "rule"]
+__all__ = ["account", "agent", "assignment", "event", "feed", "item", "post", "queue", "rehearsal", "reply", "rule"]

@@ -14,6 +14,7 @@ from app import jobs
 from app.db import libpq_url
 from app.settings import Settings
 from app.workers.poll import poll_feed
+from app.workers.rehearse import rehearse_job
 from app.workers.runtime import Runtime, runtime
 from app.workers.send import send_reply
 from app.workers.sweep import sweep
@@ -26,7 +27,7 @@ DRAIN = 15.0  # seconds that running jobs get to finish after the signal to stop
 
 
 def job_app(run: Runtime) -> App:
-    """The procrastinate app with our two tasks. Jobs are nudges: none is retried, the sweep makes new ones."""
+    """The procrastinate app with our tasks. Jobs are nudges: none is retried, the sweep makes new ones."""
     url = libpq_url(run.settings.database_url)
     connector = PsycopgConnector(conninfo=url, min_size=1, max_size=max(2, run.settings.worker_concurrency // 2))
     app = App(connector=connector)
@@ -38,6 +39,10 @@ def job_app(run: Runtime) -> App:
     @app.task(name=jobs.SEND)
     async def send(reply_id: int) -> None:
         await send_reply(run, reply_id)
+
+    @app.task(name=jobs.REHEARSE)
+    async def rehearse(rehearsal_id: int) -> None:
+        await rehearse_job(run, rehearsal_id)
 
     return app
 
