@@ -2,17 +2,20 @@
 
 All of them are about the items that arrived since a moment (the reader's midnight, for "today"). Backlog that a first
 sync imported silently and what a rule discarded on arrival never asked for an answer, so they do not count. Figures
-come from events, so that each can be traced to the rows behind it.
+come from events, so that each can be traced to the rows behind it. In a queue that has open hours, only these are time:
+see `app.queries.open_time`.
 """
 
 import inspect
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.queries import open_time
 
 _TODAY = text(
     """
@@ -90,8 +93,9 @@ _SUMS = ("arrived", "answered", "in_time", "overdue", "taken", "wait", "closed")
 def service_level(figures: Figures) -> float | None:
     """Answered in time ÷ (answered + overdue without an answer), of the items that arrived today.
 
-    'In time' compares our first reply on the channel with the time set on arrival. Items that still have time, and
-    those closed without an answer, do not count. In per cent; None while there is nothing to divide by.
+    'In time' compares our first reply on the channel with the time set on arrival, which counts a queue's open hours
+    only. Items that still have time, and those closed without an answer, do not count. In per cent; None while there
+    is nothing to divide by.
     """
     asked = figures.answered + figures.overdue
     return 100 * figures.in_time / asked if asked else None
@@ -100,7 +104,7 @@ def service_level(figures: Figures) -> float | None:
 def average_speed_of_answer(figures: Figures) -> timedelta | None:
     """Mean time from an item's arrival here until an agent first accepted or claimed it, of today's items (ASA).
 
-    Items that nobody took yet do not count. None while nobody took one.
+    Only a queue's open hours are counted. Items that nobody took yet do not count. None while nobody took one.
     """
     return timedelta(seconds=figures.wait / figures.taken) if figures.taken else None
 
@@ -108,7 +112,8 @@ def average_speed_of_answer(figures: Figures) -> timedelta | None:
 def first_response_time(figures: Figures) -> timedelta | None:
     """Median time from the customer's own post until our first reply stood on the channel, of today's items (FRT).
 
-    Counted from the channel's time of the post, so our polling is part of it. None while nothing was answered.
+    Counted from the channel's time of the post, so our polling is part of it; only a queue's open hours are counted.
+    None while nothing was answered.
     """
     return timedelta(seconds=figures.frt) if figures.frt is not None else None
 
@@ -137,9 +142,12 @@ async def figures(session: AsyncSession, queues: Iterable[int], since: datetime)
     bound = {"queues": list(queues), "since": since}
     closed = {row.queue_id: row.closed for row in await session.execute(_CLOSED, bound)}
     found = {row.queue_id: row for row in await session.execute(_TODAY, bound)}
-    return {
+    counted = {
         queue_id: _figures(found.get(queue_id), closed.get(queue_id, 0)) for queue_id in found.keys() | closed.keys()
     }
+    for queue_id, times in (await open_time.times(session, found.keys(), since)).items():
+        counted[queue_id] = replace(counted[queue_id], wait=times.wait, frt=times.median)
+    return counted
 
 
 def _figures(row: Any, closed: int) -> Figures:
@@ -150,5 +158,8 @@ def _figures(row: Any, closed: int) -> Figures:
 
 async def median_response(session: AsyncSession, queues: Iterable[int], since: datetime) -> timedelta | None:
     """FRT over several queues together: a median of all their items, since medians of queues do not add up."""
-    seconds = await session.scalar(_MEDIAN, {"queues": list(queues), "since": since})
+    wanted = list(queues)
+    if await open_time.hours_of(session, wanted):
+        return await open_time.median_response(session, wanted, since)
+    seconds = await session.scalar(_MEDIAN, {"queues": wanted, "since": since})
     return None if seconds is None else timedelta(seconds=seconds)
