@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, any_, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -152,23 +152,29 @@ async def queue_page(
 
 
 async def next_up(session: AsyncSession, queues: Select[Any]) -> tuple[Row, ...]:
-    """The first few of all queues together."""
+    """The first few of all queues together.
+
+    Their ids come as an array that is found first: as a join the planner would read all items to find these few.
+    """
     line, first = aliased(Queue), aliased(Item)
     head = (
-        select(first.id)
+        select(first.id, first.rank)
         .where(first.queue_id == line.id, first.state == State.QUEUED)
         .order_by(first.rank, first.id)
         .limit(NEXT)
         .lateral()
     )
     heads = select(head.c.id).select_from(line).join(head, text("true")).where(line.id.in_(queues), line.active)
-    return await _rows(session, Item.id.in_(heads), order=(Item.rank, Item.id), most=NEXT)
+    ids = func.array(heads.order_by(head.c.rank, head.c.id).limit(NEXT).scalar_subquery())
+    return await _rows(session, Item.id == any_(ids), order=(Item.rank, Item.id), most=NEXT)
 
 
 async def offers(session: AsyncSession, agent_id: int) -> tuple[OpenOffer, ...]:
     """What is offered to an agent now, the first to expire first."""
     found = select(Offer).where(Offer.agent_id == agent_id, Offer.outcome.is_(None)).order_by(Offer.expires_at)
     held = {offer.item_id: offer for offer in await session.scalars(found)}
+    if not held:
+        return ()
     rows = await _rows(session, Item.id.in_(held), order=(Item.due_at, Item.id), most=MOST)
     asked = ((row, held[row.item_id]) for row in rows)
     open_ones = (OpenOffer(row, offer.made_at, offer.expires_at, offer.why) for row, offer in asked)
