@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.errors import CarelineError, SealError
+from app.flow.first_run import first_run_code, is_first_run
 from app.flow.link import sealed_for
 from app.migrate import current, head
 from app.models.account import Account
@@ -81,7 +82,8 @@ async def _behind(session: AsyncSession) -> bool:
 
 
 async def _house(settings: Settings, session: AsyncSession) -> AsyncIterator[Finding]:
-    for check in (_people, _rules, _router, _outbox):
+    yield await _people(settings, session)
+    for check in (_rules, _router, _outbox):
         yield await check(session)
     async for finding in _keys(settings, session):
         yield finding
@@ -89,11 +91,22 @@ async def _house(settings: Settings, session: AsyncSession) -> AsyncIterator[Fin
         yield finding
 
 
-async def _people(session: AsyncSession) -> Finding:
+async def _people(settings: Settings, session: AsyncSession) -> Finding:
+    if await is_first_run(session):
+        return Finding(Verdict.WARN, "There is no admin yet.", _first_page(settings))
     admins = await session.scalar(select(func.count()).where(Agent.role == Role.ADMIN, Agent.active))
     if not admins:
-        return Finding(Verdict.WARN, "There is no admin yet.", "Open the first page, or run `careline user add`.")
+        return Finding(Verdict.WARN, "No admin is active.", "Make one: `careline user add EMAIL --role admin`.")
     return Finding(Verdict.OK, f"{admins} active admin(s).")
+
+
+def _first_page(settings: Settings) -> str:
+    """Where the first admin is made, and the code that the page asks for: who can run this has the keys anyway."""
+    try:
+        code = first_run_code(Vault.load(settings))
+    except CarelineError as error:
+        return error.message
+    return f"Make the first one at {settings.base_url}/first-run with the code {code}."
 
 
 async def _rules(session: AsyncSession) -> Finding:

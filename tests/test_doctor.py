@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db import create_engine, sessionmaker
 from app.doctor import Finding, Verdict, examine
+from app.flow.first_run import first_run_code
 from app.flow.link import sealed_for
 from app.flow.rotate_key import rotate
 from app.models.account import Account
@@ -95,3 +96,8 @@ async def test_a_lost_key_is_a_failure_for_the_account_it_sealed(engine: AsyncEn
         await sealed(session, Vault.load(SETTINGS))
     findings = await told(engine, Settings(key=SecretStr(new_key())))
     assert verdict(findings, "'@northwindhelp' cannot be opened") is Verdict.FAIL
+
+
+async def test_an_empty_house_is_told_the_code_of_its_first_page(engine: AsyncEngine) -> None:
+    [finding] = [f for f in await told(engine) if "no admin yet" in f.what]
+    assert f"/first-run with the code {first_run_code(Vault.load(SETTINGS))}" in finding.remedy
