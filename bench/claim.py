@@ -77,7 +77,11 @@ class Place:
 async def measure(url: str, size: Size | None = None) -> Result:
     """Fill the database at `url` (migrated and empty) and another beside it, and measure."""
     size = size or Size()
-    async with _place(await _beside(url), size, size.few) as few, _place(url, size, size.many) as many:
+    async with (
+        _beside(url) as other,
+        _place(other, size, size.few) as few,
+        _place(url, size, size.many) as many,
+    ):
         for number in range(size.rounds + 1):
             for place in (few, many) if number % 2 else (many, few):
                 await _round(place, size)
@@ -98,15 +102,19 @@ def _p99(rounds: Sequence[Sequence[float]]) -> str:
     return spread([percentile(times, 0.99) * 1000 for times in rounds], 1)
 
 
-async def _beside(url: str) -> str:
+@asynccontextmanager
+async def _beside(url: str) -> AsyncIterator[str]:
     """A second database on the same server."""
     async with await connect(url) as raw:
         name = raw.info.dbname
         few = sql.Identifier(f"{name}_few")
         await raw.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(few))
-    beside = url.replace(f"/{name}?", f"/{name}_few?")
-    await asyncio.to_thread(migrate, beside)
-    return beside
+        try:
+            beside = url.replace(f"/{name}?", f"/{name}_few?")
+            await asyncio.to_thread(migrate, beside)
+            yield beside
+        finally:
+            await raw.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(few))
 
 
 @asynccontextmanager
