@@ -204,6 +204,7 @@ async def skills(session: AsyncSession) -> list[Named]:
     """All skills: how many active agents have it, how many rules ask for it."""
     people = (
         select(func.count())
+        .select_from(AgentSkill)
         .join(Agent, Agent.id == AgentSkill.agent_id)
         .where(AgentSkill.skill_id == Skill.id, Agent.active)
         .scalar_subquery()
@@ -217,6 +218,7 @@ async def teams(session: AsyncSession) -> list[Named]:
     """All teams: how many active members, how many queues."""
     people = (
         select(func.count())
+        .select_from(TeamMember)
         .join(Agent, Agent.id == TeamMember.agent_id)
         .where(TeamMember.team_id == Team.id, Agent.active)
         .scalar_subquery()
