@@ -55,7 +55,8 @@ def answer(request: Request, status: int, message: str, **more: Any) -> Response
     if is_program(request):
         return JSONResponse({"error": {"status": status, "message": message, **more}}, status, headers)
     if wants_fragment(request):
-        return render(request, "toast.html", status=status, headers=headers, message=message)
+        quiet = {"HX-Push-Url": "false", **(headers or {})}  # the address of a form that failed is no page
+        return render(request, "toast.html", status=status, headers=quiet, message=message)
     kept = getattr(request.state, "kept_text", "")
     return render(request, "error.html", status=status, headers=headers, message=message, code=status, kept_text=kept)
 
