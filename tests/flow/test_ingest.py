@@ -151,6 +151,16 @@ async def test_text_of_any_script_is_kept_and_what_postgres_refuses_is_dropped(s
     assert kept.text == HOSTILE.replace("\x00", "").replace("\ud800", "?")
 
 
+async def test_a_pattern_is_looked_for_in_text_that_no_encoding_holds(session: AsyncSession) -> None:
+    company = await make_company(session)
+    pattern = {"matches": "bidi.*日本語"}
+    session.add(Rule(position=1, name="Odd", conditions=pattern, queue_id=company.queue.id, priority=1))
+    await session.flush()
+    await ingest(session, company.feed, [post(1, HOSTILE)])
+    [item] = await items(session)
+    assert item.priority == 1
+
+
 async def test_replaying_an_items_events_gives_its_row(session: AsyncSession) -> None:
     company = await make_company(session)
     await ingest(session, company.feed, [post(1, thread_id="t")])
