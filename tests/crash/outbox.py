@@ -149,8 +149,8 @@ class Scene:
         self.network.calm()
         pid = await self.workers.fork()
         async with asyncio.timeout(SETTLE_SECONDS):
-            while await self._due():
-                await asyncio.sleep(0.2)  # noqa: ASYNC110 - another process does what is waited for
+            while await self._due():  # noqa: ASYNC110 - another process does what is waited for
+                await asyncio.sleep(0.2)
         await self.workers.kill(pid, signal.SIGTERM)
 
     async def _due(self) -> int:
