@@ -94,6 +94,8 @@ async def plain(request: Request, error: Exception) -> Response:
         raise error
     if error.status_code in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
         return Response(status_code=error.status_code, headers=error.headers)
+    if error.status_code == HTTPStatus.BAD_REQUEST and "exceeded" in str(error.detail):  # a form's own bounds
+        error = HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
     message = detail if detail and is_program(request) else words(error.status_code)
     return answer(request, error.status_code, message, headers=error.headers)
