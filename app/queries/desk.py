@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, any_, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from app.models.agent import Agent, Skill
 from app.models.assignment import Assignment, Offer
@@ -156,16 +155,16 @@ async def next_up(session: AsyncSession, queues: Select[Any]) -> tuple[Row, ...]
 
     Their ids come as an array that is found first: as a join the planner would read all items to find these few.
     """
-    line, first = aliased(Queue), aliased(Item)
     head = (
-        select(first.id, first.rank)
-        .where(first.queue_id == line.id, first.state == State.QUEUED)
-        .order_by(first.rank, first.id)
+        select(Item.id, Item.rank)
+        .where(Item.queue_id == Queue.id, Item.state == State.QUEUED)
+        .order_by(Item.rank, Item.id)
         .limit(NEXT)
         .lateral()
     )
-    heads = select(head.c.id).select_from(line).join(head, text("true")).where(line.id.in_(queues), line.active)
-    ids = func.array(heads.order_by(head.c.rank, head.c.id).limit(NEXT).scalar_subquery())
+    heads = select(head.c.id).select_from(Queue).join(head, text("true")).where(Queue.id.in_(queues), Queue.active)
+    first = heads.order_by(head.c.rank, head.c.id).limit(NEXT).correlate(None)
+    ids = func.array(first.scalar_subquery())
     return await _rows(session, Item.id == any_(ids), order=(Item.rank, Item.id), most=NEXT)
 
 
@@ -206,43 +205,43 @@ async def skill_names(session: AsyncSession, ids: Iterable[int]) -> dict[int, st
     return {row[0]: row[1] for row in await session.execute(select(Skill.id, Skill.name).where(Skill.id.in_(wanted)))}
 
 
+# Built once: building it anew for each list costs as much as running it.
+_ROWS = (
+    select(
+        Item.id,
+        Item.version,
+        Item.state,
+        Item.channel,
+        func.coalesce(Post.language, Item.language),
+        Item.priority,
+        Item.requirements,
+        Item.queue_id,
+        Queue.name,
+        Item.ready_at,
+        Item.due_at,
+        Item.rank,
+        Item.posts,
+        Item.answered_at.is_not(None) & (Item.answered_at >= Post.received_at),
+        Item.parked_until,
+        Item.parked_for,
+        Item.agent_id,
+        Agent.name,
+        Author.id,
+        Author.name,
+        Author.handle,
+        func.left(func.concat_ws(". ", func.nullif(Post.title, ""), Post.text), SNIPPET),
+    )
+    .join(Queue, Queue.id == Item.queue_id)
+    .join(Post, Post.id == Item.post_id)
+    .join(Author, Author.id == Post.author_id)
+    .outerjoin(Agent, Agent.id == Item.agent_id)
+)
+
+
 async def _rows(
     session: AsyncSession, *where: ColumnElement[bool], order: tuple[Any, ...], most: int
 ) -> tuple[Row, ...]:
-    statement = (
-        select(
-            Item.id,
-            Item.version,
-            Item.state,
-            Item.channel,
-            func.coalesce(Post.language, Item.language),
-            Item.priority,
-            Item.requirements,
-            Item.queue_id,
-            Queue.name,
-            Item.ready_at,
-            Item.due_at,
-            Item.rank,
-            Item.posts,
-            Item.answered_at.is_not(None) & (Item.answered_at >= Post.received_at),
-            Item.parked_until,
-            Item.parked_for,
-            Item.agent_id,
-            Agent.name,
-            Author.id,
-            Author.name,
-            Author.handle,
-            func.left(func.concat_ws(". ", func.nullif(Post.title, ""), Post.text), SNIPPET),
-        )
-        .join(Queue, Queue.id == Item.queue_id)
-        .join(Post, Post.id == Item.post_id)
-        .join(Author, Author.id == Post.author_id)
-        .outerjoin(Agent, Agent.id == Item.agent_id)
-        .where(*where)
-        .order_by(*order)
-        .limit(most)
-    )
-    found = (await session.execute(statement)).all()
+    found = (await session.execute(_ROWS.where(*where).order_by(*order).limit(most))).all()
     names = await skill_names(session, {int(skill) for row in found for skill in row.requirements})
     return tuple(_row(tuple(row), _needs(row.requirements, names)) for row in found)
 
