@@ -11,11 +11,13 @@ from fastapi.routing import APIRoute
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from app.flow.first_run import first_run_code
 from app.models.account import Account
 from app.models.agent import Agent, Skill
 from app.models.feed import Feed, Quarantine
 from app.models.queue import Queue
 from app.models.rule import Rule
+from app.vault import Vault
 from app.web.admin.router import router
 from tests.web.conftest import Browser, House
 
@@ -33,7 +35,7 @@ def routes() -> list[tuple[str, str]]:
         route = waiting.pop()
         if isinstance(route, APIRoute):
             path = re.sub(r"\{[a-z_]+\}", "1", route.path)
-            found += [(method, path) for method in sorted(route.methods)]
+            found += [(method, path) for method in sorted(route.methods or ())]
         else:
             waiting += route.original_router.routes
     return found
@@ -225,7 +227,7 @@ async def test_a_rule_is_made_moved_switched_off_and_removed(sign_in: SignIn, ho
     assert (await admin.send(f"/admin/rules/{last.id}", method="DELETE")).status_code == 409
     page = await admin.get("/admin/rules")
     assert "French" in page.text
-    seen = re.search(rf'/admin/rules/{first.id}/enabled.*?name="seen" value="(\w+)"', page.text, re.S)
+    seen = re.search(rf'/admin/rules/{first.id}/enabled.*?name="seen" value="(\w+)"', page.text, re.DOTALL)
     assert seen is not None
     off = await admin.send(f"/admin/rules/{first.id}/enabled", {"enabled": "", "seen": seen[1]}, "PUT")
     assert off.status_code == 303
@@ -342,9 +344,6 @@ async def test_the_first_run_page_is_dead_once_there_is_an_admin(sign_in: SignIn
 
 
 async def test_the_first_run_page_asks_for_the_code_makes_the_admin_and_dies(app: FastAPI) -> None:
-    from app.flow.first_run import first_run_code
-    from app.vault import Vault
-
     code = first_run_code(Vault.load(app.state.settings))
     who = {
         "name": "Ruth",
