@@ -111,7 +111,9 @@ def _first_page(settings: Settings) -> str:
 
 async def _rules(session: AsyncSession) -> Finding:
     last = await session.scalar(select(Rule).where(Rule.enabled).order_by(Rule.position.desc()).limit(1))
-    if last is None or last.conditions:
+    if last is None:
+        return Finding(Verdict.WARN, "There are no rules yet.", "The first admin's page makes one that catches all.")
+    if last.conditions:
         return Finding(Verdict.FAIL, "No rule catches all posts.", "Add one without conditions under Setup, Rules.")
     return Finding(Verdict.OK, f"The rule '{last.name}' catches what no other takes.")
 
