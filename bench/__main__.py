@@ -23,6 +23,7 @@ def main(names: Sequence[str]) -> int:
         return 2
     met = True
     for name in names or BENCHMARKS:
+        print(f"{name}: filling a database of its own", flush=True)
         with server() as url:
             result = asyncio.run(BENCHMARKS[name](url))
         print(result.line(), flush=True)
