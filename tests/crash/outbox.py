@@ -148,10 +148,18 @@ class Scene:
         """A worker that nobody kills finishes what is left; what waits for a later try need not wait."""
         self.network.calm()
         pid = await self.workers.fork()
-        async with asyncio.timeout(SETTLE_SECONDS):
-            while await self._due():  # noqa: ASYNC110 - another process does what is waited for
-                await asyncio.sleep(0.2)
+        for _ in range(int(SETTLE_SECONDS / 0.2)):
+            if not await self._due():
+                break
+            await asyncio.sleep(0.2)
+        else:
+            raise TimeoutError(f"Still on their way: {await self._waiting()}. {self.workers.log.read_text()[-3000:]}")
         await self.workers.kill(pid, signal.SIGTERM)
+
+    async def _waiting(self) -> list[str]:
+        columns = (Reply.id, Reply.state, Reply.attempt, Reply.due_at, Reply.trouble, func.clock_timestamp())
+        async with self.sessions() as session:
+            return [str(tuple(row)) for row in await session.execute(select(*columns).where(Reply.due_at.is_not(None)))]
 
     async def _due(self) -> int:
         async with self.sessions.begin() as session:
