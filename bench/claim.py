@@ -2,8 +2,9 @@
 
 Ours is `app.flow.claim.claim` in a transaction of its own with its commit: the visible item, the guarded UPDATE, the
 holder's load, the event, the assignment, the hint. Two databases on one server hold the two sizes, each with so many
-more that no fewer are left at the end, and are measured by turns; the ratio is the 99th percentile with the many over that with the few. The twin is one bare
-`UPDATE ... SKIP LOCKED` of the same items in a copy of the table with the same indexes, also from sixteen connections.
+more that no fewer are left at the end, and are measured by turns. The ratio is the 99th percentile with the many over
+that with the few. The twin is one bare `UPDATE ... SKIP LOCKED` of the same items in a copy of the table with the same
+indexes, also from sixteen connections.
 
 All sixteen share this one process, so a claim's time holds the waiting for each other's Python too.
 """
