@@ -39,8 +39,8 @@ ROOT = Path(__file__).parents[2]
 OWN_POINTS = ("before_call", "before_commit", "during_commit", "any_commit")  # the worker dies by its own hand
 POINTS = (*OWN_POINTS, "arrived", "applied", "random")
 FRESH = 5  # replies written before each round
-PATIENCE = 5.0  # seconds for a worker to come to its point
-SETTLE_SECONDS = 30.0
+PATIENCE = 10.0  # seconds for a worker to come to its point
+SETTLE_SECONDS = 90.0
 
 
 @dataclass

@@ -10,7 +10,7 @@ from app.models.reply import Reply, ReplyState
 from tests import parcels
 from tests.crash.outbox import OWN_POINTS, POINTS, kill_and_compare, scene
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(400)]
 
 KILLS = 28  # for each make of channel
 
@@ -38,7 +38,7 @@ async def test_a_worker_that_is_asked_to_stop_finishes_what_it_sends_and_takes_n
         it.network.at("arrived", 4, arrived.set)
         await it.write(12)
         pid = await it.workers.fork(hurry=False)
-        await asyncio.wait_for(arrived.wait(), 10)
+        await asyncio.wait_for(arrived.wait(), 60)
         began = time.monotonic()
         await it.workers.kill(pid, signal.SIGTERM)
         assert time.monotonic() - began < 15

@@ -29,7 +29,7 @@ from app.settings import Settings
 from app.workers import send, work
 from tests import parcels
 
-LEASE = 1.0  # seconds, and so on: everything that is minutes in the world
+LEASE = 2.0  # seconds, and so on: everything that is minutes in the world
 CALL_SECONDS = 0.5
 LOOK_AFTER = 0.3
 SWEEP_EVERY = 0.05
