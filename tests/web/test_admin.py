@@ -1,7 +1,8 @@
 """The admin pages: who gets in, what was typed is kept, each error stands beside its field."""
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -376,3 +377,67 @@ def _queue(name: str, house: House) -> dict[str, str | list[str]]:
         "served_by": "rank", "boosts": ["240", "60", "0", "-60", "-240"], "weight": "1", "offer_seconds": "30",
         "reoffer_after": "300", "misses_limit": "2", "undo_seconds": "10", "reopen_within": "604800",
     }  # fmt: skip
+
+
+FEED = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>Northwind blog</title>
+<item><guid>urn:one</guid><title>New tents &lt;b&gt;</title><description>They are here.</description></item></channel></rss>"""
+
+
+@pytest.fixture
+async def blog() -> AsyncIterator[str]:
+    """A little web server on loopback with one feed."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1]
+        found = asked == b"/feed.xml"
+        head = b"HTTP/1.1 200 OK" if found else b"HTTP/1.1 404 Not Found"
+        body = FEED if found else b"no"
+        writer.write(head + b"\r\nContent-Type: application/rss+xml\r\nConnection: close\r\n")
+        writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_a_connection_is_tried_with_what_was_typed_and_nothing_is_kept(
+    sign_in: SignIn, sessions: Sessions, blog: str
+) -> None:
+    admin = await sign_in("admin")
+    asked = BLOG | INTERVALS | {"do": "check"}
+
+    works = await admin.send("/admin/feeds", asked | {"s-url": f"{blog}/feed.xml"})
+    fails = await admin.send("/admin/feeds", asked | {"s-url": f"{blog}/gone.xml"})
+
+    assert "Northwind blog has 1 entry." in works.text
+    assert "They are here." in works.text
+    assert "The connection does not work." in fails.text
+    assert "There is no feed at" in fails.text
+    assert f'value="{blog}/gone.xml"' in fails.text
+    async with sessions() as session:
+        assert (await session.scalars(select(Feed))).all() == []
+
+
+async def test_a_stored_feeds_connection_is_tried(sign_in: SignIn, blog: str) -> None:
+    admin = await sign_in("admin")
+    where = (await admin.send("/admin/feeds", BLOG | INTERVALS | {"s-url": f"{blog}/feed.xml"})).headers["location"]
+
+    answer = await admin.send(f"{where}/check")
+
+    assert answer.status_code == 200
+    assert "The connection works" in answer.text
+    assert "New tents" in answer.text
+
+
+async def test_a_private_address_is_not_reached_unless_the_operator_allows_it(
+    sign_in: SignIn, app: FastAPI, blog: str
+) -> None:
+    admin = await sign_in("admin")
+    app.state.settings = app.state.settings.model_copy(update={"allow_hosts": ""})
+
+    answer = await admin.send("/admin/feeds", BLOG | INTERVALS | {"do": "check", "s-url": f"{blog}/feed.xml"})
+
+    assert "CARELINE_ALLOW_HOSTS" in answer.text
+    assert "They are here." not in answer.text
