@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests.parcels import Parcels
 
 APPLY_AFTER = 0.05  # seconds that a slow network takes before it does what it was asked
-ANSWER_AFTER = 0.7  # seconds until a late answer, longer than a worker waits for it
+ANSWER_AFTER = 1.2  # seconds until a late answer, longer than a worker waits for it
 
 
 class Network:

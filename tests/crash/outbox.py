@@ -14,6 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -33,13 +34,14 @@ from app.vault import new_key
 from tests import database, parcels
 from tests.company import Company, make_company, post
 from tests.crash.network import Network
+from tests.crash.worker import LEASE
 from tests.parcels import Parcels
 
 ROOT = Path(__file__).parents[2]
 OWN_POINTS = ("before_call", "before_commit", "during_commit", "any_commit")  # the worker dies by its own hand
 POINTS = (*OWN_POINTS, "arrived", "applied", "random")
-FRESH = 5  # replies written before each round
-PATIENCE = 10.0  # seconds for a worker to come to its point
+FRESH = 7  # replies written before each round
+PATIENCE = 5.0  # seconds for a worker to come to its point
 SETTLE_SECONDS = 90.0
 
 
@@ -163,8 +165,10 @@ class Scene:
 
     async def _due(self) -> int:
         async with self.sessions.begin() as session:
-            later = update(Reply).where(Reply.state == ReplyState.QUEUED, Reply.due_at > func.now())
-            await session.execute(later.values(due_at=func.now()))
+            paused = update(Reply).where(
+                Reply.due_at > func.now() + timedelta(seconds=LEASE + 1)
+            )  # no lease is as long
+            await session.execute(paused.values(due_at=func.now()))
             left = await session.scalar(select(func.count()).where(Reply.due_at.is_not(None)))
         return left or 0
 

@@ -30,7 +30,7 @@ from app.workers import send, work
 from tests import parcels
 
 LEASE = 2.0  # seconds, and so on: everything that is minutes in the world
-CALL_SECONDS = 0.5
+CALL_SECONDS = 0.8
 LOOK_AFTER = 0.3
 SWEEP_EVERY = 0.05
 
