@@ -5,7 +5,7 @@ from datetime import timedelta
 from random import Random
 
 from sqlalchemy import func, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.db import create_engine, sessionmaker
 from app.errors import Misuse
@@ -183,3 +183,37 @@ async def test_two_routers_and_twenty_agents_never_assign_twice_nor_overfill(fre
             assert await untold(session) == []
     finally:
         await engine.dispose()
+
+
+async def test_ending_a_shift_in_one_window_while_closing_in_another_ends_in_no_deadlock(engine: AsyncEngine) -> None:
+    sessions = sessionmaker(engine)
+    async with sessions.begin() as session:
+        company = await make_company(session)
+        await ingest(session, company.feed, [post(1), post(2)])
+        first, second = list(await session.scalars(select(Item.id).order_by(Item.id)))
+        for item_id in (first, second):
+            await claim(session, company.ayumi, item_id)
+
+    async def end_the_shift() -> int:
+        async with sessions.begin() as session:
+            return await hand_back(session, company.ayumi.id, agent_actor(company.ayumi.id), because="the shift ended")
+
+    async with sessions.begin() as session:
+        await session.execute(select(Item.id).where(Item.id == second).with_for_update())
+        ending = asyncio.create_task(end_the_shift())
+        await until_somebody_waits(engine)
+        await close(session, company.ayumi, second, Disposition.ANSWERED)
+    assert await ending == 1
+    async with sessions() as session:
+        assert await broken(session) == []
+
+
+async def until_somebody_waits(engine: AsyncEngine) -> None:
+    """Another connection to this database waits for a lock of ours."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(30), engine.connect() as connection:
+        while not await connection.scalar(waiting):
+            await connection.rollback()
+            await asyncio.sleep(0.01)
