@@ -81,6 +81,7 @@ def serve(
 def work() -> None:
     """Run a worker: polls, sends, background jobs."""
     settings = _production()
+    telemetry.serve(settings)
     run.until_stopped(lambda stop: run_worker(settings, stop))
 
 
@@ -88,6 +89,7 @@ def work() -> None:
 def route() -> None:
     """Run a router: it leads, or stands by."""
     settings = _production()
+    telemetry.serve(settings)
     run.until_stopped(lambda stop: run_router(settings, stop))
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app.errors import CarelineError, SealError
 from app.flow.first_run import first_run_code, is_first_run
 from app.flow.link import sealed_for
-from app.migrate import current, head
+from app.migrate import current, head, is_behind
 from app.models.account import Account
 from app.models.agent import Agent, Role
 from app.models.assignment import RouterLease
@@ -49,10 +49,11 @@ async def examine(settings: Settings, sessions: async_sessionmaker[AsyncSession]
         async with sessions() as session:
             async for finding in _database(session):
                 yield finding
-            if await _behind(session):
-                yield Finding(Verdict.FAIL, "The database's schema is not this version's.", "Run `careline migrate`.")
+            connection = await session.connection()
+            revision = await connection.run_sync(current)
+            yield _schema(revision)
+            if is_behind(revision):
                 return
-            yield Finding(Verdict.OK, f"The schema is at {head()}, as this version wants it.")
             async for finding in _house(settings, session):
                 yield finding
     except (DBAPIError, OSError) as error:
@@ -76,9 +77,13 @@ async def _database(session: AsyncSession) -> AsyncIterator[Finding]:
         yield Finding(Verdict.OK, "The clocks agree.")
 
 
-async def _behind(session: AsyncSession) -> bool:
-    connection = await session.connection()
-    return await connection.run_sync(current) != head()
+def _schema(revision: str | None) -> Finding:
+    if is_behind(revision):
+        return Finding(Verdict.FAIL, "The database's schema is older than this version.", "Run `careline migrate`.")
+    if revision != head():
+        remedy = "Bring this process to the new version, too."
+        return Finding(Verdict.WARN, f"The schema is newer ({revision}) than this version.", remedy)
+    return Finding(Verdict.OK, f"The schema is at {revision}, as this version wants it.")
 
 
 async def _house(settings: Settings, session: AsyncSession) -> AsyncIterator[Finding]:

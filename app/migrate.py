@@ -1,5 +1,6 @@
 """Bringing the schema up to date, and telling whether it is."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -9,6 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 
 from app.db import sqlalchemy_url
+from app.errors import ConfigurationError
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 ONE_AT_A_TIME = 7_215_004_131  # advisory lock of this transaction: two hosts that start together do not collide
@@ -29,28 +31,51 @@ def head() -> str:
     return revision
 
 
+@cache
+def older() -> frozenset[str]:
+    """The revisions before the newest that this code knows."""
+    scripts = ScriptDirectory.from_config(config()).walk_revisions()
+    return frozenset(script.revision for script in scripts) - {head()}
+
+
+def is_behind(revision: str | None) -> bool:
+    """Whether a schema lacks what this code needs. One that this code does not know is newer: the upgrade has begun,
+    and version N-1 of the code runs on schema N.
+    """
+    return revision is None or revision in older()
+
+
 def current(connection: Connection) -> str | None:
     """The revision that the database stands at; None before the first."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def migrate(url: str, revision: str = "head") -> None:
-    """Bring the database at `url` up (or down) to a revision; waits at most 5 s for any lock, then gives up."""
+    """Bring the database at `url` up (or down) to a revision, each migration in a transaction of its own.
+
+    Waits at most 5 s for any lock, then gives up; what was done so far stays, and the next call goes on from there.
+    """
+    settings = config()
     engine = create_engine(sqlalchemy_url(url))
     try:
-        with engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ONE_AT_A_TIME})
-            connection.execute(text("SET LOCAL lock_timeout = '5s'"))
-            settings = config()
-            settings.attributes["connection"] = connection
-            at = current(connection)
-            known = [script.revision for script in ScriptDirectory.from_config(settings).walk_revisions()]
-            backwards = revision == "base" or (at is not None and revision in known and _older(settings, revision, at))
-            (command.downgrade if backwards else command.upgrade)(settings, revision)
+        while True:
+            with engine.begin() as connection:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ONE_AT_A_TIME})
+                connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+                step = _next(settings, current(connection), revision)
+                if step is None:
+                    return
+                settings.attributes["connection"] = connection
+                (command.downgrade if step == "-1" else command.upgrade)(settings, step)
     finally:
         engine.dispose()
 
 
-def _older(settings: Config, revision: str, than: str) -> bool:
-    ancestors = {script.revision for script in ScriptDirectory.from_config(settings).iterate_revisions(than, "base")}
-    return revision in ancestors and revision != than
+def _next(settings: Config, at: str | None, revision: str) -> str | None:
+    """The next step from `at` towards `revision`: +1, -1, or None when it stands there."""
+    order = [script.revision for script in ScriptDirectory.from_config(settings).walk_revisions()][::-1]
+    places = {None: -1, "base": -1, "head": len(order) - 1} | {name: place for place, name in enumerate(order)}
+    if revision not in places or at not in places:
+        raise ConfigurationError(f"This version knows no migration {at if at not in places else revision!r}.")
+    distance = places[revision] - places[at]
+    return None if distance == 0 else "+1" if distance > 0 else "-1"

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app import jobs
 from app.db import libpq_url
+from app.flow.tidy import tidy
 from app.settings import Settings
 from app.workers.poll import poll_feed
 from app.workers.runtime import Runtime, runtime
@@ -45,7 +46,7 @@ def job_app(run: Runtime) -> App:
 async def work(settings: Settings, stop: asyncio.Event) -> None:
     """Run jobs until `stop`; then take no more, and give those that run 15 s."""
     async with runtime(settings, "careline work") as run, job_app(run).open_async() as app:
-        tidier = asyncio.create_task(every(TIDY_EVERY, stop, lambda: _forget_dead_workers(app)))
+        tidier = asyncio.create_task(every(TIDY_EVERY, stop, lambda: _tidy(run, app)))
         sweeper = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: sweep(run)))
         worker = asyncio.create_task(
             app.run_worker_async(
@@ -63,6 +64,12 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await worker
         await asyncio.gather(sweeper, tidier)
+
+
+async def _tidy(run: Runtime, app: procrastinate.App) -> None:
+    async with run.sessions.begin() as session:
+        await tidy(session)
+    await _forget_dead_workers(app)
 
 
 async def _forget_dead_workers(app: procrastinate.App) -> None:
