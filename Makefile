@@ -4,7 +4,7 @@ PY := .venv/bin/python
 BOOTSTRAP := $$(command -v python3 || command -v python3.13 || command -v python3.12 || command -v python3.11 || echo python3) tools/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset up test check bench peers lock format clean runtime dev
+.PHONY: help demo demo-reset up test check bench peers docs screenshots lock format clean runtime dev
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +29,12 @@ bench: dev  ## Run the benchmarks, or one: make bench NAME=ingest
 
 peers: dev  ## Test against real networks on loopback (fetches their packages)
 	$(PY) -m pytest -m peer tests
+
+docs: dev  ## Draw the tables of docs/ anew from the code
+	$(PY) -m tools.docs
+
+screenshots: dev  ## Take the pictures of docs/screenshots/ anew (needs chromium)
+	$(PY) -m tools.screenshots
 
 lock: dev  ## Resolve the dependencies anew (UPGRADE=--upgrade for the newest)
 	$(PY) tools/lock.py $(UPGRADE)

@@ -24,6 +24,8 @@ from app.migrate import migrate as migrate_database
 from app.models.agent import Role
 from app.settings import Settings, get_settings
 from app.vault import Vault, new_key
+from app.workers.router import route as run_router
+from app.workers.work import work as run_worker
 
 T = TypeVar("T")
 
@@ -79,14 +81,16 @@ def serve(
 def work() -> None:
     """Run a worker: polls, sends, background jobs."""
     settings = _production()
-    run.until_stopped(lambda stop: run.work(settings, stop))
+    telemetry.serve(settings)
+    run.until_stopped(lambda stop: run_worker(settings, stop))
 
 
 @cli.command()
 def route() -> None:
     """Run a router: it leads, or stands by."""
     settings = _production()
-    run.until_stopped(lambda stop: run.route(settings, stop))
+    telemetry.serve(settings)
+    run.until_stopped(lambda stop: run_router(settings, stop))
 
 
 @cli.command()

@@ -10,8 +10,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.errors import CarelineError, SealError
+from app.flow.first_run import first_run_code, is_first_run
 from app.flow.link import sealed_for
-from app.migrate import current, head
+from app.migrate import current, head, is_behind
 from app.models.account import Account
 from app.models.agent import Agent, Role
 from app.models.assignment import RouterLease
@@ -48,10 +49,11 @@ async def examine(settings: Settings, sessions: async_sessionmaker[AsyncSession]
         async with sessions() as session:
             async for finding in _database(session):
                 yield finding
-            if await _behind(session):
-                yield Finding(Verdict.FAIL, "The database's schema is not this version's.", "Run `careline migrate`.")
+            connection = await session.connection()
+            revision = await connection.run_sync(current)
+            yield _schema(revision)
+            if is_behind(revision):
                 return
-            yield Finding(Verdict.OK, f"The schema is at {head()}, as this version wants it.")
             async for finding in _house(settings, session):
                 yield finding
     except (DBAPIError, OSError) as error:
@@ -75,13 +77,18 @@ async def _database(session: AsyncSession) -> AsyncIterator[Finding]:
         yield Finding(Verdict.OK, "The clocks agree.")
 
 
-async def _behind(session: AsyncSession) -> bool:
-    connection = await session.connection()
-    return await connection.run_sync(current) != head()
+def _schema(revision: str | None) -> Finding:
+    if is_behind(revision):
+        return Finding(Verdict.FAIL, "The database's schema is older than this version.", "Run `careline migrate`.")
+    if revision != head():
+        remedy = "Bring this process to the new version, too."
+        return Finding(Verdict.WARN, f"The schema is newer ({revision}) than this version.", remedy)
+    return Finding(Verdict.OK, f"The schema is at {revision}, as this version wants it.")
 
 
 async def _house(settings: Settings, session: AsyncSession) -> AsyncIterator[Finding]:
-    for check in (_people, _rules, _router, _outbox):
+    yield await _people(settings, session)
+    for check in (_rules, _router, _outbox):
         yield await check(session)
     async for finding in _keys(settings, session):
         yield finding
@@ -89,16 +96,29 @@ async def _house(settings: Settings, session: AsyncSession) -> AsyncIterator[Fin
         yield finding
 
 
-async def _people(session: AsyncSession) -> Finding:
+async def _people(settings: Settings, session: AsyncSession) -> Finding:
+    if await is_first_run(session):
+        return Finding(Verdict.WARN, "There is no admin yet.", _first_page(settings))
     admins = await session.scalar(select(func.count()).where(Agent.role == Role.ADMIN, Agent.active))
     if not admins:
-        return Finding(Verdict.WARN, "There is no admin yet.", "Open the first page, or run `careline user add`.")
+        return Finding(Verdict.WARN, "No admin is active.", "Make one: `careline user add EMAIL --role admin`.")
     return Finding(Verdict.OK, f"{admins} active admin(s).")
+
+
+def _first_page(settings: Settings) -> str:
+    """Where the first admin is made, and the code that the page asks for: who can run this has the keys anyway."""
+    try:
+        code = first_run_code(Vault.load(settings))
+    except CarelineError as error:
+        return error.message
+    return f"Make the first one at {settings.base_url}/first-run with the code {code}."
 
 
 async def _rules(session: AsyncSession) -> Finding:
     last = await session.scalar(select(Rule).where(Rule.enabled).order_by(Rule.position.desc()).limit(1))
-    if last is None or last.conditions:
+    if last is None:
+        return Finding(Verdict.WARN, "There are no rules yet.", "The first admin's page makes one that catches all.")
+    if last.conditions:
         return Finding(Verdict.FAIL, "No rule catches all posts.", "Add one without conditions under Setup, Rules.")
     return Finding(Verdict.OK, f"The rule '{last.name}' catches what no other takes.")
 

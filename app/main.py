@@ -9,12 +9,15 @@ from fastapi import APIRouter, Depends, FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from starlette.middleware.gzip import GZipMiddleware
 
+from app.api import hooks
+from app.api.program import PREFIX, create_api
 from app.db import create_engine, sessionmaker
 from app.settings import Settings, get_settings
 from app.web import board, desk, failures, first_run, health, item, live, login, media, outgoing, presence
 from app.web.admin import router as admin
 from app.web.assets import STATIC, Assets
 from app.web.live import Hub, ends_with_the_server
+from app.web.measured import Measured
 from app.web.security import BodyLimit, MethodOverride, Security, same_origin
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -29,6 +32,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     board.router,
     admin.router,
     first_run.router,
+    hooks.router,
 )
 
 
@@ -72,8 +76,10 @@ def create_app(settings: Settings | None = None, sessions: async_sessionmaker[As
     app.add_middleware(MethodOverride)
     app.add_middleware(GZipMiddleware, minimum_size=800, compresslevel=1)
     app.add_middleware(Security, secure=settings.secure)
+    app.add_middleware(Measured)
     failures.install(app)
     for router in ROUTERS:
         app.include_router(router, include_in_schema=False)
+    app.mount(PREFIX, create_api(app.state), name="api")
     app.mount("/static", Assets(directory=STATIC), name="static")
     return app

@@ -1,5 +1,6 @@
 """Bringing the schema up to date, and telling whether it is."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -28,6 +29,20 @@ def head() -> str:
     if revision is None:
         raise RuntimeError("There are no migrations in this installation.")
     return revision
+
+
+@cache
+def older() -> frozenset[str]:
+    """The revisions before the newest that this code knows."""
+    scripts = ScriptDirectory.from_config(config()).walk_revisions()
+    return frozenset(script.revision for script in scripts) - {head()}
+
+
+def is_behind(revision: str | None) -> bool:
+    """Whether a schema lacks what this code needs. One that this code does not know is newer: the upgrade has begun,
+    and version N-1 of the code runs on schema N.
+    """
+    return revision is None or revision in older()
 
 
 def current(connection: Connection) -> str | None:

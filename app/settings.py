@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     session_hours: int = Field(default=12, description="A sign-in ends after this time without use.")
     pool_size: int = Field(default=10, description="Database connections of one process.")
     worker_concurrency: int = Field(default=8, description="Jobs that one worker process runs at once.")
+    metrics_port: int = Field(
+        default=0, description="Where `work` and `route` serve /metrics (on HOST); 0: nowhere. `serve` has it anyway."
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_json: bool = Field(default=True, description="One JSON object a line; false for people.")
 

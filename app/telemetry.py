@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from app.settings import Settings
 
@@ -71,6 +71,12 @@ def configure(settings: Settings) -> None:
     root.setLevel(level)
     for name in ("httpx", "httpcore"):  # they log whole addresses, secrets in the query included
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def serve(settings: Settings) -> None:
+    """Serve the metrics of a process without pages, on a port and thread of their own, when the operator wants it."""
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, settings.host)
 
 
 def _rendering(settings: Settings) -> list[structlog.types.Processor]:

@@ -1,14 +1,19 @@
 """Run the benchmarks: `python -m bench` (all) or `python -m bench ingest claim`. Each ends with one line of JSON."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from bench import claim, ingest
+from bench import claim, desk, ingest
 from bench.harness import Result, server
 
-BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {"ingest": ingest.measure, "claim": claim.measure}
+BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {
+    "ingest": ingest.measure,
+    "claim": claim.measure,
+    "desk": desk.measure,
+}
 
 
 def main(names: Sequence[str]) -> int:
@@ -17,8 +22,11 @@ def main(names: Sequence[str]) -> int:
     if unknown:
         print(f"There is no benchmark '{unknown[0]}'. There are: {', '.join(BENCHMARKS)}.", file=sys.stderr)
         return 2
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.default_int_handler)  # either way the database is stopped and removed
     met = True
     for name in names or BENCHMARKS:
+        print(f"{name}: filling a database of its own", flush=True)
         with server() as url:
             result = asyncio.run(BENCHMARKS[name](url))
         print(result.line(), flush=True)

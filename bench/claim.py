@@ -1,9 +1,10 @@
 """Claim: sixteen agents on sixteen connections take items from the head of a queue of 10,000, and of one of 1,000,000.
 
 Ours is `app.flow.claim.claim` in a transaction of its own with its commit: the visible item, the guarded UPDATE, the
-holder's load, the event, the assignment, the hint. Two databases on one server hold the two sizes and are measured by
-turns; the ratio is the 99th percentile with the many over that with the few. The twin is one bare
-`UPDATE ... SKIP LOCKED` of the same items in a copy of the table with the same indexes, also from sixteen connections.
+holder's load, the event, the assignment, the hint. Two databases on one server hold the two sizes, each with so many
+more that no fewer are left at the end, and are measured by turns. The ratio is the 99th percentile with the many over
+that with the few. The twin is one bare `UPDATE ... SKIP LOCKED` of the same items in a copy of the table with the same
+indexes, also from sixteen connections.
 
 All sixteen share this one process, so a claim's time holds the waiting for each other's Python too.
 """
@@ -48,65 +49,96 @@ class Size:
     few: int = 10_000  # items
     many: int = 1_000_000  # items
     connections: int = 16
-    claims: int = 50  # of each connection in a round
+    claims: int = 10  # of each connection in a turn
+    turns: int = 3  # with few and with many, in a round
     rounds: int = 9
 
 
-TINY = Size(few=100, many=400, connections=4, claims=3, rounds=2)
+TINY = Size(few=100, many=400, connections=4, claims=2, turns=2, rounds=2)
+
+
+@dataclass(slots=True)
+class Claims:
+    """Seconds of each claim, and seconds in which all of them were made."""
+
+    times: list[float] = field(default_factory=list)
+    span: float = 0.0
+
+    @property
+    def p99(self) -> float:
+        """The 99th percentile in ms."""
+        return percentile(self.times, 0.99) * 1000
+
+    @property
+    def rate(self) -> float:
+        """Claims a second."""
+        return len(self.times) / self.span
+
+
+@dataclass(slots=True)
+class Round:
+    """What was measured in a round at one place."""
+
+    ours: Claims = field(default_factory=Claims)
+    bare: Claims = field(default_factory=Claims)
 
 
 @dataclass(slots=True)
 class Place:
-    """One of the two databases, and what was measured there: seconds of each claim, and rounds in claims a second."""
+    """One of the two databases, and what was measured there."""
 
     url: str
     sessions: async_sessionmaker[AsyncSession]
     company: Company
     agents: Sequence[Agent]
-    ours: list[list[float]] = field(default_factory=list)
-    bare: list[list[float]] = field(default_factory=list)
-    our_rates: list[float] = field(default_factory=list)
-    bare_rates: list[float] = field(default_factory=list)
-
-    def forget(self) -> None:
-        """Drop what was measured."""
-        for figures in (self.ours, self.bare, self.our_rates, self.bare_rates):
-            figures.clear()
+    rounds: list[Round] = field(default_factory=list)
 
 
 async def measure(url: str, size: Size | None = None) -> Result:
     """Fill the database at `url` (migrated and empty) and another beside it, and measure."""
     size = size or Size()
-    async with _place(await _beside(url), size, size.few) as few, _place(url, size, size.many) as many:
-        for number in range(size.rounds + 1):
-            for place in (few, many) if number % 2 else (many, few):
-                await _round(place, size)
-                if number == 0:
-                    place.forget()  # connections were opened and statements prepared
-    ratios = [percentile(m, 0.99) / percentile(f, 0.99) for f, m in zip(few.ours, many.ours, strict=True)]
-    twins = [percentile(m, 0.99) / percentile(f, 0.99) for f, m in zip(few.bare, many.bare, strict=True)]
-    for name, count, place in (("few", size.few, few), ("many", size.many, many)):
+    async with (
+        _beside(url) as other,
+        _place(other, size, size.few) as few,
+        _place(url, size, size.many) as many,
+    ):
+        for place in (few, many):
+            await _turn(place, size)  # opens connections and prepares statements
+            place.rounds.clear()
+        for _ in range(size.rounds):
+            for place in (few, many):
+                place.rounds.append(Round())
+            for number in range(size.turns):
+                for place in (few, many) if number % 2 else (many, few):
+                    await _turn(place, size)
+    for count, place in ((size.few, few), (size.many, many)):
+        ours, bare = [r.ours for r in place.rounds], [r.bare for r in place.rounds]
         print(
-            f"claim, {name} ({count} queued): ours {spread(place.our_rates, 0)} a second, p99 {_p99(place.ours)} ms;"
-            f" bare {spread(place.bare_rates, 0)} a second, p99 {_p99(place.bare)} ms"
+            f"claim, {count} queued: ours {spread([c.rate for c in ours], 0)} a second,"
+            f" p99 {spread([c.p99 for c in ours], 1)} ms;"
+            f" bare {spread([c.rate for c in bare], 0)} a second, p99 {spread([c.p99 for c in bare], 1)} ms"
         )
-    print(f"claim: p99 of many over few, ours {spread(ratios)}; bare {spread(twins)}")
+    both = list(zip(few.rounds, many.rounds, strict=True))
+    ratios = [m.ours.p99 / f.ours.p99 for f, m in both]
+    print(
+        f"claim: p99 with many over few, ours {spread(ratios)}; bare {spread([m.bare.p99 / f.bare.p99 for f, m in both])}"
+    )
     return Result("claim", statistics.median(ratios), GOAL, at_least=False)
 
 
-def _p99(rounds: Sequence[Sequence[float]]) -> str:
-    return spread([percentile(times, 0.99) * 1000 for times in rounds], 1)
-
-
-async def _beside(url: str) -> str:
+@asynccontextmanager
+async def _beside(url: str) -> AsyncIterator[str]:
     """A second database on the same server."""
     async with await connect(url) as raw:
         name = raw.info.dbname
         few = sql.Identifier(f"{name}_few")
         await raw.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(few))
-    beside = url.replace(f"/{name}?", f"/{name}_few?")
-    await asyncio.to_thread(migrate, beside)
-    return beside
+        try:
+            beside = url.replace(f"/{name}?", f"/{name}_few?")
+            await asyncio.to_thread(migrate, beside)
+            yield beside
+        finally:
+            await raw.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(few))
 
 
 @asynccontextmanager
@@ -117,7 +149,7 @@ async def _place(url: str, size: Size, count: int) -> AsyncIterator[Place]:
         async with sessions() as session:
             company = await make_company(session, agents=size.connections)
             agents = (await session.scalars(select(Agent).order_by(Agent.id))).all()
-        await _fill(url, company, count + size.connections * (size.claims + 1) * (size.rounds + 1))
+        await _fill(url, company, count + size.connections * (size.claims + 1) * (size.rounds * size.turns + 1))
         await settle(url)
         yield Place(url, sessions, company, agents)
     finally:
@@ -132,20 +164,21 @@ async def _fill(url: str, company: Company, count: int) -> None:
         await raw.execute("INSERT INTO twin OVERRIDING SYSTEM VALUE SELECT * FROM item")
 
 
-async def _round(place: Place, size: Size) -> None:
-    await _together(await _ours(place, size), place.ours, place.our_rates)
+async def _turn(place: Place, size: Size) -> None:
+    if not place.rounds:
+        place.rounds.append(Round())
+    now = place.rounds[-1]
+    await _together(await _ours(place, size), now.ours)
     async with AsyncExitStack() as stack:
         raw = [await stack.enter_async_context(await connect(place.url)) for _ in place.agents]
-        await asyncio.gather(*(worker([]) for worker in _bare(place, raw, replace(size, claims=1))))  # prepares it
-        await _together(_bare(place, raw, size), place.bare, place.bare_rates)
+        await _together(_bare(place, raw, replace(size, claims=1)), Claims())  # prepares it
+        await _together(_bare(place, raw, size), now.bare)
 
 
-async def _together(workers: Sequence[Worker], measured: list[list[float]], rates: list[float]) -> None:
-    times: list[float] = []
+async def _together(workers: Sequence[Worker], claims: Claims) -> None:
     begin = time.perf_counter()
-    await asyncio.gather(*(worker(times) for worker in workers))
-    rates.append(len(times) / (time.perf_counter() - begin))
-    measured.append(times)
+    await asyncio.gather(*(worker(claims.times) for worker in workers))
+    claims.span += time.perf_counter() - begin
 
 
 async def _ours(place: Place, size: Size) -> list[Worker]:

@@ -5,6 +5,7 @@ plain SQL by turns in the same seconds, and the ratio that counts is the median 
 """
 
 import json
+import math
 import statistics
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -119,7 +120,7 @@ async def connect(url: str) -> psycopg.AsyncConnection[Any]:
 def percentile(values: Sequence[float], share: float) -> float:
     """The nearest-rank percentile: `percentile(times, 0.99)`."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
+    return ordered[max(0, math.ceil(round(share * len(ordered), 6)) - 1)]
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db import create_engine, sessionmaker
 from app.doctor import Finding, Verdict, examine
+from app.flow.first_run import first_run_code
 from app.flow.link import sealed_for
 from app.flow.rotate_key import rotate
 from app.models.account import Account
@@ -39,7 +40,7 @@ async def test_a_well_house_has_no_failures(engine: AsyncEngine) -> None:
     assert verdict(findings, "router-1 leads") is Verdict.OK
 
 
-async def test_a_schema_of_another_version_ends_the_examination_with_what_to_do(engine: AsyncEngine) -> None:
+async def test_a_schema_that_is_too_old_ends_the_examination_with_what_to_do(engine: AsyncEngine) -> None:
     async with sessionmaker(engine).begin() as session:
         await session.execute(text("UPDATE alembic_version SET version_num = '0001_main_road'"))
     last = (await told(engine))[-1]
@@ -95,3 +96,14 @@ async def test_a_lost_key_is_a_failure_for_the_account_it_sealed(engine: AsyncEn
         await sealed(session, Vault.load(SETTINGS))
     findings = await told(engine, Settings(key=SecretStr(new_key())))
     assert verdict(findings, "'@northwindhelp' cannot be opened") is Verdict.FAIL
+
+
+async def test_an_empty_house_is_told_the_code_of_its_first_page(engine: AsyncEngine) -> None:
+    [finding] = [f for f in await told(engine) if "no admin yet" in f.what]
+    assert f"/first-run with the code {first_run_code(Vault.load(SETTINGS))}" in finding.remedy
+
+
+async def test_a_schema_that_is_newer_than_this_version_is_worth_a_warning_only(engine: AsyncEngine) -> None:
+    async with sessionmaker(engine).begin() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '9999_next'"))
+    assert verdict(await told(engine), "newer") is Verdict.WARN

@@ -41,7 +41,7 @@ async def remove_team(session: AsyncSession, team_id: int) -> None:
     team = await _team(session, team_id)
     queues = await session.scalar(select(func.count()).where(Queue.team_id == team_id))
     if queues:
-        raise Conflict(f"{queues} queues belong to the team {team.name}. Give them to another team first.")
+        raise Conflict(f"The team {team.name} owns {queues} of the queues. Give them to another team first.")
     await session.execute(delete(TeamMember).where(TeamMember.team_id == team_id))
     await session.delete(team)
     await session.flush()

@@ -26,9 +26,7 @@ MOST_EXPIRED = 200  # offers taken back in one transaction
 _LOCK_READY = text(
     """
     SELECT p.load, a.capacity FROM presence p JOIN agent a ON a.id = p.agent_id
-    WHERE p.agent_id = :agent AND p.state = 'ready' AND a.active
-      AND NOT EXISTS (SELECT 1 FROM item i WHERE i.agent_id = p.agent_id AND i.state = 'offered')
-    FOR UPDATE OF p
+    WHERE p.agent_id = :agent AND p.state = 'ready' AND a.active FOR UPDATE OF p
     """
 )
 
@@ -60,6 +58,9 @@ async def make_offer(session: AsyncSession, proposal: Proposal) -> Offer | None:
         return None
     room = (await session.execute(_LOCK_READY, {"agent": proposal.agent_id})).one_or_none()
     if room is None or room.load + item.weight > room.capacity:
+        return None
+    # Asked by itself, once the presence is ours: the statement that waited for the lock still sees what was before.
+    if await session.scalar(select(Item.id).where(Item.agent_id == proposal.agent_id, Item.state == State.OFFERED)):
         return None
     queue = await session.get_one(Queue, item.queue_id)
     moved = await move(session, item, Verb.OFFER, State.OFFERED, ROUTER, why=proposal.why, agent_id=proposal.agent_id)

@@ -62,7 +62,7 @@ async def keep_batch(session: AsyncSession, feed: Feed, batch: Batch) -> Polled:
     Nothing is stored when the lease was lost: `lost` is True and the caller rolls back.
     """
     quiet = feed.synced_at is None and not feed.import_backlog
-    ingested, poison = await _ingest_apart(session, feed, batch.posts, quiet)
+    ingested, poison = await ingest_apart(session, feed, batch.posts, quiet)
     rejected = (*batch.rejected, *poison)
     await quarantine(session, feed.id, rejected)
     wait = next_wait(feed, ingested)
@@ -123,7 +123,7 @@ async def _write(session: AsyncSession, feed: Feed, changes: dict[str, Any]) -> 
     return written.first() is not None
 
 
-async def _ingest_apart(
+async def ingest_apart(
     session: AsyncSession, feed: Feed, posts: tuple[IncomingPost, ...], quiet: bool
 ) -> tuple[Ingested, list[Rejected]]:
     """Ingest all at once; if the database refuses the batch, one by one, so that a poison post stands alone."""

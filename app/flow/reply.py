@@ -21,7 +21,7 @@ from app.flow.claim import claim
 from app.flow.close import close
 from app.flow.reopen import requeue
 from app.flow.visibility import held_item, own_reply, visible_item
-from app.listening.clean import storable
+from app.listening.clean import matchable, storable
 from app.models.agent import Agent
 from app.models.feed import Feed
 from app.models.item import Disposition, Item, State, agent_actor
@@ -102,7 +102,7 @@ def checked(channel: str, text: str, visibility: str, way: Answerable) -> str:
         Invalid: empty, too long for the channel, or an audience that it may not have.
     """
     body = storable(text).strip()
-    if not body:
+    if not matchable(body).strip():
         raise Invalid("Write something before you send it.", field="text")
     if visibility not in way.visibilities:
         raise Invalid(f"A reply here can be {' or '.join(way.visibilities)}, not {visibility}.", field="visibility")

@@ -73,6 +73,20 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A post's matchable text, in the two forms that rules compare: folded for words, UTF-8 for RE2."""
+
+    folded: str
+    encoded: bytes
+
+    @classmethod
+    def by(cls, post: IncomingPost) -> Self:
+        """What a post says, its title included."""
+        text = matchable(f"{post.title}\n{post.text}" if post.title else post.text)
+        return cls(text.casefold(), text.encode())
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A rule made ready for many posts."""
 
@@ -80,7 +94,7 @@ class Prepared:
     decision: Decision
     words: tuple[str, ...] = field(default=())
 
-    def holds(self, post: IncomingPost, channel: str, feed_id: int, text: str) -> bool:
+    def holds(self, post: IncomingPost, channel: str, feed_id: int, said: Said) -> bool:
         """Whether every condition holds for the post, whose matchable text is given."""
         c = self.conditions
         followers = post.author.followers or 0
@@ -92,8 +106,8 @@ class Prepared:
             and (c.followers_max is None or followers <= c.followers_max)
             and (not c.author or c.author.casefold() in post.author.handle.casefold())
             and (not c.languages or _speaks(post.language, c.languages))
-            and (not self.words or any(word in text.casefold() for word in self.words))
-            and (not c.matches or compiled(c.matches).search(text) is not None)
+            and (not self.words or any(word in said.folded for word in self.words))
+            and (not c.matches or compiled(c.matches).search(said.encoded) is not None)
         )
 
 
@@ -135,9 +149,9 @@ class Rules:
         Raises:
             ConfigurationError: no rule holds, so the one that catches all is missing.
         """
-        text = matchable(f"{post.title}\n{post.text}" if post.title else post.text)
+        said = Said.by(post)
         for rule in self.prepared:
-            if rule.holds(post, channel, feed_id, text):
+            if rule.holds(post, channel, feed_id, said):
                 return rule.decision
         raise ConfigurationError(
             f"No rule takes post {post.external_id}. The last rule must catch all: add one under Setup, Rules."

@@ -45,8 +45,9 @@ def _storable_parts(value: Any) -> Any:
 def matchable(text: str) -> str:
     """The text as rules compare it: compatibility forms folded, invisible format characters (zero-width, bidi) gone.
 
-    A word is found although somebody hid a zero-width space in it.
+    A word is found although somebody hid a zero-width space in it. Lone surrogates, which RE2 refuses, are gone too.
     """
     if text.isascii():
         return text  # nothing to fold, nothing invisible
-    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    whole = text.encode("utf-8", "replace").decode("utf-8")
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", whole))

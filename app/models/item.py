@@ -266,8 +266,9 @@ async def _shift_load(session: AsyncSession, weight: int, before: int | None, it
     if before == after:
         return
     deltas = {agent: delta for agent, delta in ((before, -weight), (after, weight)) if agent is not None}
-    locked = text("SELECT 1 FROM presence WHERE agent_id = ANY(:ids) ORDER BY agent_id FOR UPDATE")
-    await session.execute(locked, {"ids": list(deltas)})
+    if len(deltas) > 1:
+        locked = text("SELECT 1 FROM presence WHERE agent_id = ANY(:ids) ORDER BY agent_id FOR UPDATE")
+        await session.execute(locked, {"ids": list(deltas)})
     await session.execute(
         update(Presence)
         .where(Presence.agent_id.in_(deltas))

@@ -1,143 +1,15 @@
-"""What the admin pages list: feeds with how they are, accounts, queues, skills, teams, agents, rules."""
+"""What the admin pages list: accounts, queues, skills, teams, agents, rules."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.account import Account
 from app.models.agent import Agent, AgentSkill, Skill, Team, TeamMember
-from app.models.feed import NEVER, Feed, Health, Quarantine
+from app.models.feed import Feed
 from app.models.queue import Queue, QueueMember
 from app.models.rule import Rule
-
-PAGE = 50  # quarantined posts on a page
-OVERDUE = 120  # seconds a poll may be late before we think that nobody polls
-
-
-class Condition(StrEnum):
-    """How a feed is, for a person: its health, and what the health does not know."""
-
-    OFF = "off"
-    WAITING = "waiting"  # never fetched, and due
-    LISTENING = "listening"  # pushed to; nothing came yet
-    OK = "ok"
-    DEGRADED = "degraded"
-    FAILING = "failing"
-    STOPPED = "stopped"
-    RECONNECT = "reconnect"  # the channel refuses our credentials
-    UNATTENDED = "unattended"  # long due, and no worker came
-
-
-@dataclass(frozen=True, slots=True)
-class FeedLine:
-    """One feed. `remaining` of `allowance` is the budget of its credential, as the channel told it."""
-
-    id: int
-    name: str
-    channel: str
-    account_id: int | None
-    account: str | None
-    enabled: bool
-    condition: Condition
-    trouble: str
-    failures: int
-    ok_at: datetime | None
-    post_at: datetime | None
-    next_poll_at: datetime | None  # None: pushed to
-    interval: int
-    remaining: int | None
-    allowance: int | None
-    resets_at: datetime | None
-    quarantined: int
-
-
-_FEEDS = text(
-    """
-    SELECT f.*, a.name AS account, coalesce(a.needs_reconnect, false) AS reconnect,
-           b.remaining, b.allowance, b.resets_at, now() AS now,
-           (SELECT count(*) FROM quarantine x WHERE x.feed_id = f.id AND x.resolved_at IS NULL) AS quarantined
-    FROM feed f
-    LEFT JOIN account a ON a.id = f.account_id
-    LEFT JOIN budget b ON b.key = coalesce('account:' || f.account_id, 'feed:' || f.id)
-    WHERE CAST(:feed AS bigint) IS NULL OR f.id = :feed
-    ORDER BY lower(f.name), f.id
-    """
-)
-
-
-async def feeds(session: AsyncSession, feed_id: int | None = None) -> list[FeedLine]:
-    """All feeds, or one."""
-    rows = await session.execute(_FEEDS, {"feed": feed_id})
-    return [_feed(row) for row in rows]
-
-
-def _feed(row: Any) -> FeedLine:
-    pushed = row.next_poll_at == NEVER
-    return FeedLine(
-        id=row.id,
-        name=row.name,
-        channel=row.channel,
-        account_id=row.account_id,
-        account=row.account,
-        enabled=row.enabled,
-        condition=condition(row, pushed=pushed),
-        trouble=row.trouble,
-        failures=row.failures,
-        ok_at=row.ok_at,
-        post_at=row.post_at,
-        next_poll_at=None if pushed else row.next_poll_at,
-        interval=row.interval,
-        remaining=row.remaining,
-        allowance=row.allowance,
-        resets_at=row.resets_at,
-        quarantined=row.quarantined,
-    )
-
-
-def condition(row: Any, *, pushed: bool) -> Condition:
-    """What a feed's row amounts to."""
-    late = not pushed and (row.now - row.next_poll_at).total_seconds()
-    if not row.enabled:
-        return Condition.OFF
-    if row.reconnect:
-        return Condition.RECONNECT
-    if row.health == Health.STOPPED:
-        return Condition.STOPPED
-    if late and late > OVERDUE and (row.leased_until is None or row.leased_until < row.now):
-        return Condition.UNATTENDED
-    if row.health == Health.NEW:
-        return Condition.LISTENING if pushed else Condition.WAITING
-    return Condition(row.health)
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A post that could not be read or stored."""
-
-    id: int
-    external_id: str
-    reason: str
-    payload: Mapping[str, Any]
-    tries: int
-    first_at: datetime
-    last_at: datetime
-
-
-async def quarantined(session: AsyncSession, feed_id: int) -> list[Quarantined]:
-    """The newest posts in quarantine of a feed, at most PAGE."""
-    q = Quarantine
-    rows = await session.execute(
-        select(q.id, q.external_id, q.reason, q.payload, q.tries, q.first_at, q.last_at)
-        .where(q.feed_id == feed_id, q.resolved_at.is_(None))
-        .order_by(q.last_at.desc(), q.id.desc())
-        .limit(PAGE)
-    )
-    return [Quarantined(*row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +76,7 @@ async def skills(session: AsyncSession) -> list[Named]:
     """All skills: how many active agents have it, how many rules ask for it."""
     people = (
         select(func.count())
+        .select_from(AgentSkill)
         .join(Agent, Agent.id == AgentSkill.agent_id)
         .where(AgentSkill.skill_id == Skill.id, Agent.active)
         .scalar_subquery()
@@ -217,6 +90,7 @@ async def teams(session: AsyncSession) -> list[Named]:
     """All teams: how many active members, how many queues."""
     people = (
         select(func.count())
+        .select_from(TeamMember)
         .join(Agent, Agent.id == TeamMember.agent_id)
         .where(TeamMember.team_id == Team.id, Agent.active)
         .scalar_subquery()

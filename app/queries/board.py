@@ -13,7 +13,7 @@ from app.models.item import State
 from app.models.queue import Queue
 
 COUNTED = 10_000  # a queue's waiting items are counted up to this
-SOON = timedelta(minutes=15)  # an item whose time is up within this is due soon
+RISK = 0.25  # of the answering time left: from here on an item is due soon
 MOST_LATE = 8  # items listed as the next to be late
 
 # Waiting items come by the index on (queue_id, rank) of queued items alone; held ones by the index on their holder.
@@ -24,7 +24,7 @@ _NUMBERS = text(
     CROSS JOIN LATERAL (
         SELECT count(*) AS waiting, min(i.ready_at) AS oldest,
                count(*) FILTER (WHERE i.due_at < now()) AS late_waiting,
-               count(*) FILTER (WHERE i.due_at >= now() AND i.due_at < now() + :soon) AS soon_waiting
+               count(*) FILTER (WHERE i.due_at >= now() AND i.due_at < now() + make_interval(secs => q.target * :risk)) AS soon_waiting
         FROM (SELECT ready_at, due_at FROM item WHERE queue_id = q.id AND state = 'queued'
               ORDER BY rank, id LIMIT :counted) i
     ) w
@@ -32,7 +32,7 @@ _NUMBERS = text(
         SELECT count(*) FILTER (WHERE state = 'offered') AS offered, count(*) FILTER (WHERE state = 'active') AS active,
                count(*) FILTER (WHERE state = 'parked') AS parked,
                count(*) FILTER (WHERE unanswered AND due_at < now()) AS late_held,
-               count(*) FILTER (WHERE unanswered AND due_at >= now() AND due_at < now() + :soon) AS soon_held
+               count(*) FILTER (WHERE unanswered AND due_at >= now() AND due_at < now() + make_interval(secs => q.target * :risk)) AS soon_held
         FROM (SELECT state, due_at, state <> 'parked' AND (answered_at IS NULL OR answered_at < ready_at) AS unanswered
               FROM item
               WHERE queue_id = q.id AND agent_id IS NOT NULL AND state IN ('offered', 'active', 'parked')) held
@@ -45,7 +45,7 @@ _NUMBERS = text(
     WHERE q.id = ANY(:queues)
     ORDER BY lower(q.name)
     """
-).bindparams(bindparam("soon", SOON), bindparam("counted", COUNTED))
+).bindparams(bindparam("risk", RISK), bindparam("counted", COUNTED))
 
 _PEOPLE = text(
     """
@@ -67,7 +67,7 @@ _PEOPLE = text(
 
 _LATE = text(
     """
-    SELECT i.id, i.state, i.channel, i.due_at, q.name AS queue, coalesce(nullif(u.name, ''), u.handle) AS name,
+    SELECT i.id, i.state, i.channel, i.due_at, q.name AS queue, q.target, coalesce(nullif(u.name, ''), u.handle) AS name,
            a.name AS holder
     FROM unnest(CAST(:queues AS bigint[])) AS wanted
     CROSS JOIN LATERAL (
@@ -100,7 +100,7 @@ class QueueNow:
     active: int
     parked: int
     late: int  # unanswered past their time: waiting, offered or active
-    soon: int  # unanswered and due within SOON
+    soon: int  # unanswered, with less than RISK of their time left
     members: int
     ready: int
 
@@ -140,8 +140,13 @@ class Late:
     channel: str
     due_at: datetime
     queue: str
+    target: timedelta
     name: str
     holder: str | None
+
+    def risky(self, now: datetime) -> bool:
+        """Whether little of its time is left."""
+        return self.due_at - now < self.target * RISK
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +189,7 @@ async def board(session: AsyncSession, reader: Agent, queues: Sequence[int]) -> 
         now=now,
         queues=tuple(_queue(row) for row in numbers),
         people=tuple(_person(row) for row in people),
-        late=tuple(
-            Late(row.id, State(row.state), row.channel, row.due_at, row.queue, row.name, row.holder) for row in late
-        ),
+        late=tuple(_late(row) for row in late),
     )
 
 
@@ -215,6 +218,11 @@ def _queue(row: Any) -> QueueNow:
         members=row.members,
         ready=row.ready,
     )
+
+
+def _late(row: Any) -> Late:
+    target = timedelta(seconds=row.target)
+    return Late(row.id, State(row.state), row.channel, row.due_at, row.queue, target, row.name, row.holder)
 
 
 def _person(row: Any) -> Person:

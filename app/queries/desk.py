@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, any_, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from app.models.agent import Agent, Skill
 from app.models.assignment import Assignment, Offer
@@ -152,23 +151,29 @@ async def queue_page(
 
 
 async def next_up(session: AsyncSession, queues: Select[Any]) -> tuple[Row, ...]:
-    """The first few of all queues together."""
-    line, first = aliased(Queue), aliased(Item)
+    """The first few of all queues together.
+
+    Their ids come as an array that is found first: as a join the planner would read all items to find these few.
+    """
     head = (
-        select(first.id)
-        .where(first.queue_id == line.id, first.state == State.QUEUED)
-        .order_by(first.rank, first.id)
+        select(Item.id, Item.rank)
+        .where(Item.queue_id == Queue.id, Item.state == State.QUEUED)
+        .order_by(Item.rank, Item.id)
         .limit(NEXT)
         .lateral()
     )
-    heads = select(head.c.id).select_from(line).join(head, text("true")).where(line.id.in_(queues), line.active)
-    return await _rows(session, Item.id.in_(heads), order=(Item.rank, Item.id), most=NEXT)
+    heads = select(head.c.id).select_from(Queue).join(head, text("true")).where(Queue.id.in_(queues), Queue.active)
+    first = heads.order_by(head.c.rank, head.c.id).limit(NEXT).correlate(None)
+    ids = func.array(first.scalar_subquery())
+    return await _rows(session, Item.id == any_(ids), order=(Item.rank, Item.id), most=NEXT)
 
 
 async def offers(session: AsyncSession, agent_id: int) -> tuple[OpenOffer, ...]:
     """What is offered to an agent now, the first to expire first."""
     found = select(Offer).where(Offer.agent_id == agent_id, Offer.outcome.is_(None)).order_by(Offer.expires_at)
     held = {offer.item_id: offer for offer in await session.scalars(found)}
+    if not held:
+        return ()
     rows = await _rows(session, Item.id.in_(held), order=(Item.due_at, Item.id), most=MOST)
     asked = ((row, held[row.item_id]) for row in rows)
     open_ones = (OpenOffer(row, offer.made_at, offer.expires_at, offer.why) for row, offer in asked)
@@ -200,43 +205,43 @@ async def skill_names(session: AsyncSession, ids: Iterable[int]) -> dict[int, st
     return {row[0]: row[1] for row in await session.execute(select(Skill.id, Skill.name).where(Skill.id.in_(wanted)))}
 
 
+# Built once: building it anew for each list costs as much as running it.
+_ROWS = (
+    select(
+        Item.id,
+        Item.version,
+        Item.state,
+        Item.channel,
+        func.coalesce(Post.language, Item.language),
+        Item.priority,
+        Item.requirements,
+        Item.queue_id,
+        Queue.name,
+        Item.ready_at,
+        Item.due_at,
+        Item.rank,
+        Item.posts,
+        Item.answered_at.is_not(None) & (Item.answered_at >= Post.received_at),
+        Item.parked_until,
+        Item.parked_for,
+        Item.agent_id,
+        Agent.name,
+        Author.id,
+        Author.name,
+        Author.handle,
+        func.left(func.concat_ws(". ", func.nullif(Post.title, ""), Post.text), SNIPPET),
+    )
+    .join(Queue, Queue.id == Item.queue_id)
+    .join(Post, Post.id == Item.post_id)
+    .join(Author, Author.id == Post.author_id)
+    .outerjoin(Agent, Agent.id == Item.agent_id)
+)
+
+
 async def _rows(
     session: AsyncSession, *where: ColumnElement[bool], order: tuple[Any, ...], most: int
 ) -> tuple[Row, ...]:
-    statement = (
-        select(
-            Item.id,
-            Item.version,
-            Item.state,
-            Item.channel,
-            func.coalesce(Post.language, Item.language),
-            Item.priority,
-            Item.requirements,
-            Item.queue_id,
-            Queue.name,
-            Item.ready_at,
-            Item.due_at,
-            Item.rank,
-            Item.posts,
-            Item.answered_at.is_not(None) & (Item.answered_at >= Post.received_at),
-            Item.parked_until,
-            Item.parked_for,
-            Item.agent_id,
-            Agent.name,
-            Author.id,
-            Author.name,
-            Author.handle,
-            func.left(func.concat_ws(". ", func.nullif(Post.title, ""), Post.text), SNIPPET),
-        )
-        .join(Queue, Queue.id == Item.queue_id)
-        .join(Post, Post.id == Item.post_id)
-        .join(Author, Author.id == Post.author_id)
-        .outerjoin(Agent, Agent.id == Item.agent_id)
-        .where(*where)
-        .order_by(*order)
-        .limit(most)
-    )
-    found = (await session.execute(statement)).all()
+    found = (await session.execute(_ROWS.where(*where).order_by(*order).limit(most))).all()
     names = await skill_names(session, {int(skill) for row in found for skill in row.requirements})
     return tuple(_row(tuple(row), _needs(row.requirements, names)) for row in found)
 

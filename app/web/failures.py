@@ -55,7 +55,8 @@ def answer(request: Request, status: int, message: str, **more: Any) -> Response
     if is_program(request):
         return JSONResponse({"error": {"status": status, "message": message, **more}}, status, headers)
     if wants_fragment(request):
-        return render(request, "toast.html", status=status, headers=headers, message=message)
+        quiet = {"HX-Push-Url": "false", **(headers or {})}  # the address of a form that failed is no page
+        return render(request, "toast.html", status=status, headers=quiet, message=message)
     kept = getattr(request.state, "kept_text", "")
     return render(request, "error.html", status=status, headers=headers, message=message, code=status, kept_text=kept)
 
@@ -93,6 +94,8 @@ async def plain(request: Request, error: Exception) -> Response:
         raise error
     if error.status_code in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
         return Response(status_code=error.status_code, headers=error.headers)
+    if error.status_code == HTTPStatus.BAD_REQUEST and "exceeded" in str(error.detail):  # a form's own bounds
+        error = HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
     message = detail if detail and is_program(request) else words(error.status_code)
     return answer(request, error.status_code, message, headers=error.headers)

@@ -5,7 +5,7 @@ reader is known per request and kept in a context variable, so that handlers and
 """
 
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from pathlib import Path
@@ -24,10 +24,11 @@ RIGHT_TO_LEFT = "right-to-left"
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who reads: a locale and a time zone."""
+    """Who reads: a locale, a time zone, and the catalogue of that locale, found once and asked for every word."""
 
     locale: Locale
     zone: tzinfo
+    catalogue: NullTranslations = field(compare=False, repr=False)
 
     @property
     def language(self) -> str:
@@ -40,7 +41,12 @@ class Reader:
         return "rtl" if self.locale.character_order == RIGHT_TO_LEFT else "ltr"
 
 
-NOBODY = Reader(Locale("en"), UTC)
+@lru_cache(maxsize=32)
+def _load(language: str) -> NullTranslations:
+    return Translations.load(LOCALES, [language], DOMAIN)
+
+
+NOBODY = Reader(Locale("en"), UTC, _load("en"))
 reader: ContextVar[Reader] = ContextVar("reader", default=NOBODY)
 
 
@@ -51,35 +57,35 @@ def reader_of(language: str, zone: str) -> Reader:
         locale = Locale.parse(language, sep="-" if "-" in language else "_")
     except (UnknownLocaleError, ValueError):
         locale = NOBODY.locale
+    catalogue = _load(str(locale))
     try:
-        return Reader(locale, ZoneInfo(zone))
+        return Reader(locale, ZoneInfo(zone), catalogue)
     except (ZoneInfoNotFoundError, ValueError):
-        return Reader(locale, UTC)
+        return Reader(locale, UTC, catalogue)
 
 
-@lru_cache(maxsize=32)
-def _catalogue(language: str) -> NullTranslations:
-    return Translations.load(LOCALES, [language], DOMAIN)
+def _catalogue() -> NullTranslations:
+    return reader.get().catalogue
 
 
 def _(text: str) -> str:
     """The text in the reader's language."""
-    return str(_catalogue(str(reader.get().locale)).gettext(text))
+    return str(_catalogue().gettext(text))
 
 
 def ngettext(one: str, many: str, n: int) -> str:
     """The text for `n` things in the reader's language."""
-    return str(_catalogue(str(reader.get().locale)).ngettext(one, many, n))
+    return str(_catalogue().ngettext(one, many, n))
 
 
 def pgettext(context: str, text: str) -> str:
     """The text in the reader's language, where the same English word needs different ones."""
-    return str(_catalogue(str(reader.get().locale)).pgettext(context, text))
+    return str(_catalogue().pgettext(context, text))
 
 
 def npgettext(context: str, one: str, many: str, n: int) -> str:
     """The text for `n` things, told apart by context."""
-    return str(_catalogue(str(reader.get().locale)).npgettext(context, one, many, n))
+    return str(_catalogue().npgettext(context, one, many, n))
 
 
 def number(value: float) -> str:

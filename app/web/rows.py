@@ -4,6 +4,7 @@ A row's HTML depends on nothing but its values (`queries.desk.Row`, which is the
 language; what depends on the moment or the reader stands in it as a mark that no text can contain.
 """
 
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,9 +24,18 @@ _SECRET = secrets.token_hex(12)
 MARKS = {name: f"{_SECRET}:{name}:" for name in ("current", "waited", "state", "due", "share", "csrf", "list")}
 
 
+_CUT = re.compile("|".join(f"({re.escape(mark)})" for mark in MARKS.values()))
+_NAMES = {mark: name for name, mark in MARKS.items()}
+
+
 @lru_cache(maxsize=20_000)
-def _drawn(row: Row, language: str) -> str:  # noqa: ARG001 - the language is part of the key; the catalogue knows it
-    return JINJA.get_template("desk/row.html").render(row=row, mark=MARKS, title=words.channel_title(row.channel))
+def _drawn(row: Row, language: str) -> tuple[tuple[str, str], ...]:  # noqa: ARG001 - the language is part of the key; the catalogue knows it
+    html = JINJA.get_template("desk/row.html").render(row=row, mark=MARKS, title=words.channel_title(row.channel))
+    pieces, at = [], 0
+    for mark in _CUT.finditer(html):
+        pieces.append((html[at : mark.start()], _NAMES[mark.group()]))
+        at = mark.end()
+    return (*pieces, (html[at:], "end"))
 
 
 def due_words(row: Row, now: datetime) -> tuple[str, str, int]:
@@ -53,10 +63,11 @@ class Around:
 def draw(rows: Iterable[Row], around: Around) -> Markup:
     """The rows of a list as HTML."""
     language = i18n.reader.get().language
-    return Markup("").join(_filled(row, _drawn(row, language), around) for row in rows)
+    drawn = "".join(_filled(row, _drawn(row, language), around) for row in rows)
+    return Markup(drawn)  # noqa: S704 - drawn by the autoescaping environment; the fills are our own or escaped
 
 
-def _filled(row: Row, html: str, around: Around) -> Markup:
+def _filled(row: Row, pieces: tuple[tuple[str, str], ...], around: Around) -> str:
     state, due, share = due_words(row, around.now)
     fills = {
         "current": ' aria-current="true"' if row.item_id == around.current else "",
@@ -66,7 +77,6 @@ def _filled(row: Row, html: str, around: Around) -> Markup:
         "share": str(share),
         "csrf": escape(around.csrf),
         "list": escape(around.listed),
+        "end": "",
     }
-    for name, value in fills.items():
-        html = html.replace(MARKS[name], value)
-    return Markup(html)  # noqa: S704 - drawn by the autoescaping environment; the fills are our own or escaped
+    return "".join([text + fills[name] for text, name in pieces])

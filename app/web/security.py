@@ -4,9 +4,8 @@ import secrets
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 from starlette.datastructures import MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Forbidden

@@ -17,10 +17,11 @@ from app.connectors.base import Visibility
 from app.errors import Conflict, NotFound
 from app.flow.draft import load_draft
 from app.flow.reply import answerable
-from app.flow.visibility import visible_item, visible_queues
+from app.flow.visibility import visible_item
 from app.models.agent import Agent
 from app.models.item import Item, State
 from app.models.queue import Queue
+from app.models.sight import visible_queues
 from app.queries import conversation, desk
 from app.web import i18n, rows, words
 from app.web.i18n import _

@@ -51,13 +51,14 @@ async def send_reply(runtime: Runtime, reply_id: int) -> None:
 
 async def _step(runtime: Runtime, reply_id: int) -> bool:
     """One step; False when nothing is due any more."""
+    before = asyncio.get_running_loop().time()  # the lease counts from the commit: a call must not outlive it
     async with runtime.sessions.begin() as session:
         errand = await outbox.errand(session, reply_id)
         if errand is None:
             return False
         attempt = await _begin(runtime, session, errand)
     if attempt is not None:
-        await _call(runtime, attempt)
+        await _call(runtime, attempt, before + CALL_SECONDS)
     return True
 
 
@@ -98,9 +99,9 @@ def _way_back(errand: outbox.Errand) -> Feed:
     return errand.feed
 
 
-async def _call(runtime: Runtime, attempt: Attempt) -> None:
+async def _call(runtime: Runtime, attempt: Attempt, deadline: float) -> None:
     try:
-        async with asyncio.timeout(CALL_SECONDS):
+        async with asyncio.timeout_at(deadline):
             sent = await (_find_out(attempt) if attempt.looking else _send(attempt))
     except TimeoutError:
         await _failed(runtime, attempt, MaybeSent(f"The channel did not answer within {CALL_SECONDS} s."))

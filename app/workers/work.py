@@ -5,13 +5,16 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 import procrastinate
+import psycopg
 import psycopg_pool
 import structlog
 from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import ConnectorException
 from sqlalchemy.exc import DBAPIError
 
 from app import jobs
 from app.db import libpq_url
+from app.flow.tidy import tidy
 from app.settings import Settings
 from app.workers.poll import poll_feed
 from app.workers.rehearse import rehearse_job
@@ -23,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 SWEEP_EVERY = 1.0  # seconds
 TIDY_EVERY = 60.0  # seconds
+RESTART_AFTER = 2.0  # seconds
 DRAIN = 15.0  # seconds that running jobs get to finish after the signal to stop
 
 
@@ -50,17 +54,9 @@ def job_app(run: Runtime) -> App:
 async def work(settings: Settings, stop: asyncio.Event) -> None:
     """Run jobs until `stop`; then take no more, and give those that run 15 s."""
     async with runtime(settings, "careline work") as run, job_app(run).open_async() as app:
-        tidier = asyncio.create_task(every(TIDY_EVERY, stop, lambda: _forget_dead_workers(app)))
+        tidier = asyncio.create_task(every(TIDY_EVERY, stop, lambda: _tidy(run, app)))
         sweeper = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: sweep(run)))
-        worker = asyncio.create_task(
-            app.run_worker_async(
-                concurrency=settings.worker_concurrency,
-                install_signal_handlers=False,
-                fetch_job_polling_interval=1.0,
-                shutdown_graceful_timeout=DRAIN,
-                delete_jobs="always",
-            )
-        )
+        worker = asyncio.create_task(_run_jobs(app, settings.worker_concurrency, stop))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({sweeper, tidier, worker, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stop.set()
@@ -68,6 +64,29 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await worker
         await asyncio.gather(sweeper, tidier)
+
+
+async def _run_jobs(app: App, concurrency: int, stop: asyncio.Event) -> None:
+    """Run jobs; when the database goes away the worker of procrastinate ends, and a new one waits for it."""
+    while not stop.is_set():
+        try:
+            await app.run_worker_async(
+                concurrency=concurrency,
+                install_signal_handlers=False,
+                fetch_job_polling_interval=1.0,
+                shutdown_graceful_timeout=DRAIN,
+                delete_jobs="always",
+            )
+        except (ConnectorException, psycopg.Error, psycopg_pool.PoolTimeout, OSError) as error:
+            log.warning("database_away", cause=type(error).__name__)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), RESTART_AFTER)
+
+
+async def _tidy(run: Runtime, app: procrastinate.App) -> None:
+    async with run.sessions.begin() as session:
+        await tidy(session)
+    await _forget_dead_workers(app)
 
 
 async def _forget_dead_workers(app: procrastinate.App) -> None:

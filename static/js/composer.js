@@ -98,8 +98,36 @@ document.addEventListener("submit", ({ target }) => {
   clearTimeout(timer);
   unsaved = false;
 }, true);
+// A composer may be replaced while somebody writes in it (they claimed the item, it was taken away): what they wrote goes on.
+let left = null;
+document.addEventListener("htmx:before:swap", ({ detail }) => {
+  const form = composer();
+  const undone = detail.ctx?.sourceElement?.matches?.("[data-undo]") ?? false;
+  const inField = form && document.activeElement === field(form);
+  left = form && unsaved ? { form, text: field(form).value, kind: mode(form), inField, undone, at: field(form).selectionEnd } : null;
+});
+function carry(form) {
+  if (!left || left.form === form || left.form.dataset.item !== form.dataset.item) return;
+  if (left.undone && field(form).value) left.text = [field(form).value, left.text].filter(Boolean).join("\n\n");
+  const choice = form.querySelector(`input[type="radio"][value="${left.kind}"]`);
+  if (choice) choice.checked = true;
+  field(form).value = left.text;
+  if (left.inField) {
+    field(form).focus();
+    field(form).setSelectionRange(left.at, left.at);
+  }
+  unsaved = true;
+  clearTimeout(timer);
+  timer = setTimeout(() => save(form), PAUSE);
+}
 document.addEventListener("visibilitychange", () => document.hidden && composer() && save(composer()));
-document.addEventListener("careline:swapped", () => composer() && show(composer()));
+document.addEventListener("careline:swapped", () => {
+  const form = composer();
+  if (!form) return;
+  carry(form);
+  left = null;
+  show(form);
+});
 
 export function write(kind) {
   const form = composer();

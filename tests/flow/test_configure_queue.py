@@ -93,7 +93,7 @@ async def test_a_queue_that_a_rule_sends_to_stays_active(session: AsyncSession, 
 async def test_a_team_with_queues_is_not_removed(session: AsyncSession, team: Team) -> None:
     await create_queue(session, QueueSettings(name="Billing", team_id=team.id))
 
-    with pytest.raises(Conflict, match="1 queues belong to the team Care"):
+    with pytest.raises(Conflict, match="The team Care owns 1 of the queues"):
         await remove_team(session, team.id)
 
 

@@ -7,8 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.connectors.base import PostKind
 from app.flow.claim import claim
 from app.flow.close import close
+from app.flow.discard import discard
 from app.flow.ingest import ingest
 from app.flow.park import park
+from app.flow.reopen import reopen
 from app.models.event import Event
 from app.models.item import TRACKED, Disposition, Item, State, jsonable, replay
 from app.models.post import Author, Conversation, Customer, Post
@@ -151,6 +153,16 @@ async def test_text_of_any_script_is_kept_and_what_postgres_refuses_is_dropped(s
     assert kept.text == HOSTILE.replace("\x00", "").replace("\ud800", "?")
 
 
+async def test_a_pattern_is_looked_for_in_text_that_no_encoding_holds(session: AsyncSession) -> None:
+    company = await make_company(session)
+    pattern = {"matches": "bidi.*日本語"}
+    session.add(Rule(position=1, name="Odd", conditions=pattern, queue_id=company.queue.id, priority=1))
+    await session.flush()
+    await ingest(session, company.feed, [post(1, HOSTILE)])
+    [item] = await items(session)
+    assert item.priority == 1
+
+
 async def test_replaying_an_items_events_gives_its_row(session: AsyncSession) -> None:
     company = await make_company(session)
     await ingest(session, company.feed, [post(1, thread_id="t")])
@@ -192,3 +204,17 @@ async def test_two_feeds_that_bring_one_conversation_at_once_open_one_item(engin
         done = await ingest(two, company.feed, [post(2, thread_id="t")])
         await two.commit()
         assert (done.opened, done.joined, len(await items(two))) == (0, 1, 1)
+
+
+async def test_a_post_joins_an_older_item_that_was_reopened_although_a_newer_one_has_ended(
+    session: AsyncSession,
+) -> None:
+    company = await make_company(session)
+    await ingest(session, company.feed, [post(1, thread_id="t")])
+    [older] = await items(session)
+    await discard(session, company.ayumi, older.id)
+    await ingest(session, company.feed, [post(2, thread_id="t")])
+    await close(session, company.ayumi, (await items(session))[1].id, Disposition.NO_REPLY)
+    await reopen(session, company.ayumi, older.id)
+    done = await ingest(session, company.feed, [post(3, thread_id="t")])
+    assert (done.joined, [i.state for i in await items(session)]) == (1, [State.QUEUED, State.CLOSED])

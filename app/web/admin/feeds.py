@@ -25,6 +25,7 @@ from app.flow.configure_feed import (
 from app.flow.configured import fingerprint
 from app.models.feed import Feed
 from app.queries import admin
+from app.queries.feeds import feeds, quarantined
 from app.web.admin.health import told
 from app.web.admin.pages import page, to
 from app.web.admin.probe import probe_stored, probe_typed
@@ -38,7 +39,7 @@ OWN = "s-"  # the connector's own settings carry this before their names
 
 async def _list_page(request: Request, db: AsyncSession, form: Form | None = None) -> Response:
     form = form or Form()
-    lines = [(line, told(line)) for line in await admin.feeds(db)]
+    lines = [(line, told(line)) for line in await feeds(db)]
     titles = {name: connector.title for name, connector in registry.all().items()}
     return await page(
         request, db, "feeds.html", status=form.status, lines=lines, titles=titles, form=form, broken=registry.broken()
@@ -55,7 +56,7 @@ async def _form_page(
     check: Check | None = None,
     seen: str = "",
 ) -> Response:
-    line = (await admin.feeds(db, feed.id))[0] if feed else None
+    line = (await feeds(db, feed.id))[0] if feed else None
     return await page(
         request,
         db,
@@ -70,7 +71,7 @@ async def _form_page(
         line=line,
         told=told(line) if line else None,
         check=check,
-        quarantined=await admin.quarantined(db, feed.id) if feed else [],
+        quarantined=await quarantined(db, feed.id) if feed else [],
         hook=f"{request.app.state.settings.base_url}/hooks/{feed.id}" if feed and connector.capabilities.push else "",
         seen=seen,
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.queries.admin import Condition, FeedLine
+from app.queries.feeds import Condition, FeedLine
 from app.web.i18n import _
 
 

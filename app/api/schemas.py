@@ -1,0 +1,198 @@
+"""What the API takes and gives. Requests are strict: an unknown field is refused by name, nobody names an owner."""
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.connectors.base import Visibility
+from app.models.item import Disposition, State
+
+T = TypeVar("T")
+MOST = 100  # rows of a page
+
+
+class Asked(BaseModel):
+    """Any request body or query."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+class Paged(Asked):
+    """Which page: those after an id, newest first."""
+
+    after: int | None = Field(None, description="`next` of the page before.")
+    limit: int = Field(50, ge=1, le=MOST)
+
+
+class ItemsAsked(Paged):
+    """Which items."""
+
+    state: State | None = None
+    queue: int | None = Field(None, description="A queue's id.")
+    agent: int | None = Field(None, description="Who holds it, by id.")
+
+
+class PostsAsked(Paged):
+    """Which posts."""
+
+    item: int | None = Field(None, description="Only the posts of this item's conversation.")
+
+
+class ReplyAsked(Asked):
+    """An answer to be sent."""
+
+    text: str = Field(max_length=100_000)
+    visibility: Visibility = Visibility.PUBLIC
+    key: UUID | None = Field(None, description="The same key twice is the same reply: repeat a request safely with it.")
+    then_close: Disposition | None = Field(None, description="Close the item with it.")
+
+
+class NoteAsked(Asked):
+    """A remark seen only inside."""
+
+    text: str = Field(min_length=1, max_length=20_000)
+
+
+class ClosureAsked(Asked):
+    """How the item ends."""
+
+    disposition: Disposition
+    seen: int | None = Field(None, description="The newest post's id that you know; refused when a newer one came.")
+
+
+class Given(BaseModel):
+    """Anything that is answered."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Named(Given):
+    """Something with an id and a name."""
+
+    id: int
+    name: str
+
+
+class AuthorGiven(Given):
+    """Who wrote it."""
+
+    id: int
+    handle: str
+    name: str
+    url: str | None
+    followers: int | None
+
+
+class PostGiven(Given):
+    """What arrived, verbatim. `html` is the channel's own and hostile: sanitise it before you show it."""
+
+    id: int
+    channel: str
+    external_id: str
+    conversation_id: int
+    author: AuthorGiven
+    kind: str
+    visibility: str
+    title: str
+    text: str
+    html: str | None
+    url: str | None
+    language: str | None
+    in_reply_to: str | None
+    own: bool
+    repost: bool
+    media: list[dict[str, Any]]
+    posted_at: datetime
+    received_at: datetime
+
+
+class ReplyGiven(Given):
+    """Our answer and how far it is."""
+
+    id: int
+    key: UUID
+    item_id: int
+    post_id: int
+    agent_id: int
+    state: str
+    text: str
+    visibility: str
+    created_at: datetime
+    due_at: datetime | None
+    sent_at: datetime | None
+    external_id: str | None
+    url: str | None
+    trouble: str
+
+
+class NoteGiven(Given):
+    """A remark seen only inside."""
+
+    id: int
+    item_id: int
+    agent_id: int
+    text: str
+    created_at: datetime
+
+
+class ItemGiven(Given):
+    """The unit of work."""
+
+    id: int
+    state: State
+    version: int
+    conversation_id: int
+    channel: str
+    language: str | None
+    queue: Named
+    agent: Named | None
+    priority: int
+    requirements: dict[str, int] = Field(description="Skill -> lowest level.")
+    tags: list[str]
+    author: AuthorGiven
+    posts: int
+    post_id: int = Field(description="The customer's newest post.")
+    opened_at: datetime
+    ready_at: datetime
+    due_at: datetime
+    parked_until: datetime | None
+    parked_for: str | None
+    disposition: str | None
+    answered_at: datetime | None
+    ended_at: datetime | None
+
+
+class QueueGiven(Given):
+    """A waiting line. `target` in seconds."""
+
+    id: int
+    name: str
+    active: bool
+    team: Named
+    target: int
+    target_share: int
+
+
+class FeedGiven(Given):
+    """A source and how it is; never its credentials."""
+
+    id: int
+    name: str
+    channel: str
+    account: str | None
+    enabled: bool
+    condition: str
+    trouble: str
+    ok_at: datetime | None
+    post_at: datetime | None
+    next_poll_at: datetime | None
+    quarantined: int
+
+
+class Page(BaseModel, Generic[T]):
+    """Newest first. `next` goes into `after` for the following page; null at the end."""
+
+    data: list[T]
+    next: int | None = None

@@ -1,0 +1,51 @@
+"""Deliver: what a channel pushed to us, once, however often it is repeated; in the caller's one transaction."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.connectors.base import Batch, Rejected
+from app.db import announce
+from app.flow.poll import ingest_apart, quarantine
+from app.models.feed import Delivery, Feed, Health
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What a delivery came to. A repeat brings nothing new."""
+
+    taken: int = 0  # posts that stand here now
+    new: int = 0  # of those, not known before
+    rejected: tuple[Rejected, ...] = ()
+    repeated: bool = False
+
+
+async def deliver(session: AsyncSession, feed: Feed, batch: Batch) -> Delivered:
+    """Store a delivery's posts; what cannot be read or stored goes to quarantine and is told to the sender.
+
+    A delivery of which nothing was taken is not remembered, so that it may be corrected and sent again.
+    """
+    if batch.posts and batch.delivery_id is not None and not await _first_time(session, feed.id, batch.delivery_id):
+        return Delivered(repeated=True)
+    ingested, poison = await ingest_apart(session, feed, batch.posts, quiet=False)
+    rejected = (*batch.rejected, *poison)
+    await quarantine(session, feed.id, rejected)
+    changes: dict[str, Any] = {"health": Health.OK, "trouble": "", "failures": 0, "ok_at": func.now()}
+    changes["synced_at"] = func.coalesce(Feed.synced_at, func.now())
+    if ingested.posts:
+        changes["post_at"] = func.now()
+    await session.execute(
+        update(Feed).where(Feed.id == feed.id).values(changes).execution_options(synchronize_session=False)
+    )
+    announce(session, "feeds", [feed.id])
+    return Delivered(len(batch.posts) - len(poison), ingested.posts, rejected)
+
+
+async def _first_time(session: AsyncSession, feed_id: int, delivery_id: str) -> bool:
+    """Remember the delivery; one that arrives twice at once waits here for the other, and is then a repeat."""
+    row = insert(Delivery).values(feed_id=feed_id, delivery_id=delivery_id)
+    kept = await session.execute(row.on_conflict_do_nothing().returning(Delivery.delivery_id))
+    return kept.first() is not None

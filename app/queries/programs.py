@@ -1,0 +1,104 @@
+"""What the API reads: the same items, posts and queues that the desk would show to the token's agent, by keyset."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models.agent import Agent, Skill, Team
+from app.models.item import Item
+from app.models.post import Author, Post
+from app.models.queue import Queue
+from app.models.reply import Note, Reply, ReplyState
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """An item with the names around it."""
+
+    item: Item
+    queue: Queue
+    holder: Agent | None
+    author: Author
+    requirements: Mapping[str, int]
+
+
+def _sees(agent: Agent, queues: Select[Any]) -> Any:
+    return Item.queue_id.in_(queues) | (Item.agent_id == agent.id)
+
+
+async def items(
+    session: AsyncSession,
+    agent: Agent,
+    queues: Select[Any],
+    *,
+    state: str | None = None,
+    queue: int | None = None,
+    holder: int | None = None,
+    item: int | None = None,
+    after: int | None = None,
+    limit: int = 50,
+) -> list[ItemRow]:
+    """Items, newest first, at most `limit` whose id is below `after`."""
+    query = (
+        select(Item, Queue, Agent, Author)
+        .join(Queue, Queue.id == Item.queue_id)
+        .join(Author, Author.id == Item.author_id)
+        .outerjoin(Agent, Agent.id == Item.agent_id)
+        .where(_sees(agent, queues))
+    )
+    wanted = ((Item.state, state), (Item.queue_id, queue), (Item.agent_id, holder), (Item.id, item))
+    for column, value in wanted:
+        if value is not None:
+            query = query.where(column == value)
+    if after is not None:
+        query = query.where(Item.id < after)
+    rows = (
+        await session.execute(query.order_by(Item.id.desc()).limit(limit).execution_options(populate_existing=True))
+    ).all()
+    skills = {str(key): name for key, name in await session.execute(select(Skill.id, Skill.name))}
+    return [ItemRow(row[0], row[1], row[2], row[3], _named(row[0].requirements, skills)) for row in rows]
+
+
+def _named(requirements: Mapping[str, int], skills: Mapping[str, str]) -> dict[str, int]:
+    return {skills.get(skill, skill): level for skill, level in requirements.items()}
+
+
+async def posts(
+    session: AsyncSession,
+    agent: Agent,
+    queues: Select[Any],
+    *,
+    conversation: int | None = None,
+    post: int | None = None,
+    after: int | None = None,
+    limit: int = 50,
+) -> list[tuple[Post, Author]]:
+    """Posts of conversations that have an item for the agent's eyes, newest first."""
+    seen = exists().where(Item.conversation_id == Post.conversation_id, _sees(agent, queues))
+    query = select(Post, Author).join(Author, Author.id == Post.author_id).where(seen)
+    for column, value in ((Post.conversation_id, conversation), (Post.id, post)):
+        if value is not None:
+            query = query.where(column == value)
+    if after is not None:
+        query = query.where(Post.id < after)
+    return [(row[0], row[1]) for row in await session.execute(query.order_by(Post.id.desc()).limit(limit))]
+
+
+async def replies(session: AsyncSession, item_id: int) -> Sequence[Reply]:
+    """The replies of an item, drafts excepted, oldest first."""
+    query = select(Reply).where(Reply.item_id == item_id, Reply.state != ReplyState.DRAFT).order_by(Reply.id)
+    return (await session.scalars(query)).all()
+
+
+async def notes(session: AsyncSession, item_id: int) -> Sequence[Note]:
+    """The notes of an item, oldest first."""
+    return (await session.scalars(select(Note).where(Note.item_id == item_id).order_by(Note.id))).all()
+
+
+async def queues_of(session: AsyncSession, queues: Select[Any]) -> list[tuple[Queue, Team]]:
+    """The queues for the agent's eyes."""
+    query = select(Queue, Team).join(Team, Team.id == Queue.team_id).where(Queue.id.in_(queues)).order_by(Queue.id)
+    return [(row[0], row[1]) for row in await session.execute(query)]

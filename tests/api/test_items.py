@@ -1,0 +1,245 @@
+"""/api/v1: what a program may see and do, as the agent whose token it brings."""
+
+from collections.abc import Awaitable, Callable
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.flow.ingest import ingest
+from app.flow.tokens import revoke_token
+from app.models.agent import Agent, ApiToken
+from app.models.feed import Feed
+from app.models.item import Item
+from app.models.reply import Reply
+from tests.company import post
+from tests.web.conftest import HOST, House
+
+Program = Callable[..., Awaitable[httpx.AsyncClient]]
+Sessions = async_sessionmaker[AsyncSession]
+
+
+async def test_the_road_by_program(program: Program, item_id: int, house: House) -> None:
+    agent = await program("agent")
+
+    listed = (await agent.get("/items", params={"state": "queued", "queue": house.billing})).json()
+    assert [one["id"] for one in listed["data"]] == [item_id]
+    claimed = await agent.post(f"/items/{item_id}/assignment")
+    assert (claimed.status_code, claimed.json()["state"]) == (201, "active")
+    assert claimed.json()["agent"] == {"id": house.ids["agent"], "name": "Agent"}
+    noted = await agent.post(f"/items/{item_id}/notes", json={"text": "Second tent this week."})
+    assert noted.status_code == 201
+    answered = await agent.post(
+        f"/items/{item_id}/replies", json={"text": "We send a new one.", "visibility": "public"}
+    )
+    assert answered.status_code == 201, answered.text
+    reply = (await agent.get(f"/replies/{answered.json()['id']}")).json()
+    assert (reply["state"], reply["text"]) == ("held", "We send a new one.")
+    closed = await agent.post(f"/items/{item_id}/closure", json={"disposition": "answered"})
+    assert (closed.status_code, closed.json()["disposition"]) == (201, "answered")
+    whole = (await agent.get(f"/items/{item_id}")).json()
+    assert [one["text"] for one in whole["conversation"]] == ["My tent arrived torn."]
+    assert [one["text"] for one in whole["replies"]] == ["We send a new one."]
+    assert [one["text"] for one in whole["notes"]] == ["Second tent this week."]
+    reopened = await agent.delete(f"/items/{item_id}/closure")
+    assert reopened.json()["state"] == "queued"
+    await agent.post(f"/items/{item_id}/assignment")
+    assert (await agent.delete(f"/items/{item_id}/assignment")).json()["state"] == "queued"
+
+
+async def test_the_same_key_is_the_same_reply(program: Program, item_id: int, sessions: Sessions) -> None:
+    agent = await program("agent")
+    await agent.post(f"/items/{item_id}/assignment")
+    sent = {"text": "Hello.", "key": "7f3c1f9e-6c0b-4b55-9f0a-0d9a2c1f5b11"}
+
+    first = await agent.post(f"/items/{item_id}/replies", json=sent)
+    second = await agent.post(f"/items/{item_id}/replies", json=sent)
+
+    assert first.json()["id"] == second.json()["id"]
+    async with sessions() as session:
+        assert len((await session.scalars(select(Reply))).all()) == 1
+
+
+async def test_the_second_who_claims_is_told(program: Program, item_id: int) -> None:
+    first, second = await program("agent"), await program("supervisor")
+    await first.post(f"/items/{item_id}/assignment")
+
+    late = await second.post(f"/items/{item_id}/assignment")
+
+    assert late.status_code == 409
+    assert late.headers["content-type"] == "application/problem+json"
+    assert late.json()["status"] == 409
+
+
+EVERYTHING = [
+    ("GET", "/items/{item}", None),
+    ("POST", "/items/{item}/assignment", None),
+    ("DELETE", "/items/{item}/assignment", None),
+    ("POST", "/items/{item}/replies", {"text": "x"}),
+    ("POST", "/items/{item}/notes", {"text": "x"}),
+    ("POST", "/items/{item}/closure", {"disposition": "spam"}),
+    ("DELETE", "/items/{item}/closure", None),
+    ("GET", "/posts/{post}", None),
+    ("GET", "/replies/{reply}", None),
+    ("GET", "/posts?item={item}", None),
+]
+
+
+async def test_who_is_not_of_the_team_finds_nothing_on_any_route(
+    program: Program, item_id: int, sessions: Sessions
+) -> None:
+    agent, stranger = await program("agent"), await program("stranger")
+    await agent.post(f"/items/{item_id}/assignment")
+    made = await agent.post(f"/items/{item_id}/replies", json={"text": "Hello."})
+    ids = {"item": item_id, "post": made.json()["post_id"], "reply": made.json()["id"]}
+
+    for method, path, body in EVERYTHING:
+        answer = await stranger.request(method, path.format(**ids), json=body)
+        assert answer.status_code == 404, (method, path, answer.text)
+    assert (await stranger.get("/items")).json()["data"] == []
+    assert (await stranger.get("/posts")).json()["data"] == []
+    assert [one["name"] for one in (await stranger.get("/queues")).json()["data"]] == ["Orders"]
+    assert (await stranger.get("/feeds")).status_code == 403
+    async with sessions() as session:
+        assert (await session.get_one(Item, item_id)).state == "active"
+
+
+async def test_a_token_that_may_only_read_changes_nothing(program: Program, item_id: int) -> None:
+    reader = await program("agent", writes=False)
+
+    assert (await reader.get(f"/items/{item_id}")).status_code == 200
+    for method, path, body in EVERYTHING:
+        if method != "GET":
+            answer = await reader.request(method, path.format(item=item_id), json=body)
+            assert answer.status_code == 403, (method, path)
+            assert "may only read" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/items", "/items/1", "/posts", "/posts/1", "/replies/1", "/feeds", "/queues"])
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer careline_no"}, {"Authorization": "Basic YTpi"}])
+async def test_without_a_good_token_nothing_is_told(app: FastAPI, path: str, headers: dict[str, str]) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=HOST) as http:
+        answer = await http.get(f"/api/v1{path}", headers=headers)
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == 'Bearer realm="careline"'
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_token_dies_with_its_revocation_and_with_its_agent(
+    program: Program, sessions: Sessions, house: House
+) -> None:
+    agent, admin = await program("agent"), await program("admin")
+    async with sessions.begin() as session:
+        await session.execute(update(Agent).where(Agent.id == house.ids["agent"]).values(active=False))
+    assert (await agent.get("/items")).status_code == 401
+    assert (await admin.get("/items")).status_code == 200
+    async with sessions.begin() as session:
+        assert await revoke_token(session, "test") == 2
+    assert (await admin.get("/items")).status_code == 401
+
+
+async def test_a_token_is_stored_as_a_digest_only(program: Program, sessions: Sessions) -> None:
+    admin = await program("admin")
+    token = admin.headers["authorization"].removeprefix("Bearer ")
+
+    async with sessions() as session:
+        stored = (await session.scalars(select(ApiToken))).one()
+    assert token.encode() not in stored.digest
+    assert len(stored.digest) == 32
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("replies", {"text": "x", "agent_id": 1}, "agent_id"),
+        ("replies", {"text": "x", "visibility": "everybody"}, "visibility"),
+        ("replies", {}, "text"),
+        ("notes", {"text": ""}, "text"),
+        ("notes", {"text": "x", "item_id": 2}, "item_id"),
+        ("closure", {"disposition": "bored"}, "disposition"),
+    ],
+)
+async def test_what_cannot_be_read_names_its_field_and_nobody_names_an_owner(
+    program: Program, item_id: int, path: str, body: dict[str, object], field: str
+) -> None:
+    agent = await program("agent")
+
+    answer = await agent.post(f"/items/{item_id}/{path}", json=body)
+
+    assert answer.status_code == 422
+    assert [one["field"] for one in answer.json()["errors"]] == [field]
+
+
+async def test_an_unknown_filter_is_refused_rather_than_ignored(program: Program) -> None:
+    agent = await program("agent")
+
+    answer = await agent.get("/items", params={"sate": "queued"})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"field": "sate", "message": "there is no such field"}]
+    assert (await agent.get("/items", params={"limit": 101})).status_code == 422
+
+
+async def test_a_refusal_of_a_verb_names_its_field(program: Program, item_id: int) -> None:
+    agent = await program("agent")
+    await agent.post(f"/items/{item_id}/assignment")
+
+    answer = await agent.post(f"/items/{item_id}/replies", json={"text": "   "})
+
+    assert answer.status_code == 422
+    assert answer.json()["field"] == "text"
+
+
+async def test_pages_follow_each_other_without_gaps_or_repeats(
+    program: Program, sessions: Sessions, feed_id: int
+) -> None:
+    async with sessions.begin() as session:
+        await ingest(session, await session.get_one(Feed, feed_id), [post(n) for n in range(7)])
+    agent = await program("agent")
+
+    for what in ("items", "posts"):
+        seen: list[int] = []
+        after = None
+        while True:
+            page = (await agent.get(f"/{what}", params={"limit": 3} | ({"after": after} if after else {}))).json()
+            seen += [one["id"] for one in page["data"]]
+            after = page["next"]
+            if after is None:
+                break
+        assert len(seen) == 7
+        assert seen == sorted(set(seen), reverse=True)
+
+
+async def test_feeds_are_told_to_admins_without_secrets(program: Program, feed_id: int) -> None:
+    admin = await program("admin")
+
+    answer = await admin.get("/feeds")
+
+    feed = answer.json()["data"][0]
+    assert (feed["id"], feed["name"], feed["account"], feed["condition"]) == (feed_id, "Shop", "Shop", "listening")
+    assert "whsec" not in answer.text
+    assert "settings" not in feed
+
+
+async def test_openapi_describes_every_route_and_needs_no_other_host(app: FastAPI) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=HOST) as http:
+        described = (await http.get("/api/v1/openapi.json")).json()
+        unknown = await http.get("/api/v1/nothing")
+
+    assert set(described["paths"]) == {
+        "/items", "/items/{item_id}", "/items/{item_id}/assignment", "/items/{item_id}/replies",
+        "/items/{item_id}/notes", "/items/{item_id}/closure", "/posts", "/posts/{post_id}", "/replies/{reply_id}",
+        "/feeds", "/queues",
+    }  # fmt: skip
+    assert "HTTPBearer" in described["components"]["securitySchemes"]
+    assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_a_browsers_cookie_opens_nothing_here(app: FastAPI, house: House) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=HOST) as http:
+        await http.post("/login", data={"email": "admin@example.com", "password": "correct horse"})
+        assert http.cookies
+        assert (await http.get("/api/v1/items")).status_code == 401

@@ -1,0 +1,219 @@
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from random import Random
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from app.db import create_engine, sessionmaker
+from app.errors import Misuse
+from app.flow import route
+from app.flow.claim import claim
+from app.flow.close import close
+from app.flow.ingest import ingest
+from app.flow.offer import accept, decline, expire_offers
+from app.flow.park import park
+from app.flow.presence import hand_back, set_presence
+from app.flow.release import release
+from app.flow.wake import wake_due
+from app.models.agent import Agent, NotReadyReason, PresenceState
+from app.models.assignment import Offer
+from app.models.item import Disposition, Item, ParkReason, State, agent_actor
+from app.models.rule import Rule
+from app.workers.router import Router
+from tests.company import Company, add_skill, make_company, post
+from tests.properties.invariants import broken, untold
+
+AGENTS, ITEMS, STEPS = 20, 300, 25
+CAPACITY = 3
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+async def big_company(sessions: Sessions) -> Company:
+    """Twenty agents, half of whom know about billing, and items of two lanes."""
+    async with sessions.begin() as session:
+        names = tuple(f"Agent{n}" for n in range(AGENTS))
+        company = await make_company(session, agents=names, offer_seconds=3600, reoffer_after=0, misses_limit=100)
+        billing = company.skills["Billing"]
+        needs = {str(billing.id): 3}
+        conditions = {"contains": ["charged"]}
+        session.add(
+            Rule(position=1, name="Money", conditions=conditions, queue_id=company.queue.id, requirements=needs)
+        )
+        await session.flush()
+        for agent in company.agents[::2]:
+            await add_skill(session, agent, billing, 4)
+        await session.execute(update(Agent).values(capacity=CAPACITY))
+        for start in range(0, ITEMS, 100):
+            posts = [post(n, "charged twice" if n % 3 == 0 else "hello") for n in range(start, start + 100)]
+            await ingest(session, company.feed, posts)
+    return company
+
+
+# Claims may go over an agent's capacity, offers may not: looked at whenever one is made.
+WATCH = """
+CREATE FUNCTION offer_overfills() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM presence p JOIN agent a ON a.id = p.agent_id
+               WHERE p.agent_id = NEW.agent_id AND p.load > a.capacity) THEN
+        RAISE EXCEPTION 'agent % was filled over by an offer', NEW.agent_id;
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER offer_overfills AFTER INSERT ON offer FOR EACH ROW EXECUTE FUNCTION offer_overfills();
+"""
+
+
+class Desk:
+    """One agent, who does one thing after the other, each in a transaction of its own."""
+
+    def __init__(self, sessions: Sessions, company: Company, agent: Agent, seed: int) -> None:
+        self.sessions, self.company, self.agent = sessions, company, agent
+        self.random = Random(seed)
+        self.did: Counter[str] = Counter()
+
+    async def work(self) -> None:
+        verbs: list[tuple[int, Callable[[AsyncSession], Awaitable[object]]]] = [
+            (5, self.accept), (2, self.decline), (3, self.claim), (3, self.close), (2, self.release), (2, self.park),
+            (1, self.away), (1, self.back), (1, self.leave),
+        ]  # fmt: skip
+        weights, doings = zip(*verbs, strict=True)
+        for _ in range(STEPS):
+            [do] = self.random.choices(doings, weights)
+            try:
+                async with self.sessions.begin() as session:
+                    await do(session)
+                self.did[do.__name__] += 1
+            except Misuse:
+                self.did["refused"] += 1
+            await asyncio.sleep(0)
+
+    async def _some(self, session: AsyncSession, *states: State, mine: bool = True) -> int:
+        found = select(Item.id).where(Item.state.in_(states))
+        found = found.where(Item.agent_id == self.agent.id) if mine else found.order_by(Item.rank).limit(5)
+        ids = list(await session.scalars(found))
+        return self.random.choice(ids) if ids else 0
+
+    async def accept(self, session: AsyncSession) -> None:
+        await accept(session, self.agent, await self._some(session, State.OFFERED))
+
+    async def decline(self, session: AsyncSession) -> None:
+        await decline(session, self.agent, await self._some(session, State.OFFERED), "not now")
+
+    async def claim(self, session: AsyncSession) -> None:
+        await claim(session, self.agent, await self._some(session, State.QUEUED, mine=False))
+
+    async def close(self, session: AsyncSession) -> None:
+        await close(session, self.agent, await self._some(session, State.ACTIVE), Disposition.ANSWERED)
+
+    async def release(self, session: AsyncSession) -> None:
+        await release(session, self.agent, await self._some(session, State.ACTIVE))
+
+    async def park(self, session: AsyncSession) -> None:
+        now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+        item_id = await self._some(session, State.ACTIVE)
+        await park(session, self.agent, item_id, now + timedelta(milliseconds=50), ParkReason.CUSTOMER)
+
+    async def away(self, session: AsyncSession) -> None:
+        await set_presence(session, self.agent, PresenceState.NOT_READY, NotReadyReason.BREAK)
+
+    async def back(self, session: AsyncSession) -> None:
+        await set_presence(session, self.agent, PresenceState.READY)
+
+    async def leave(self, session: AsyncSession) -> None:
+        await hand_back(session, self.agent.id, agent_actor(self.agent.id), because="the shift ended")
+
+
+async def until_done(done: asyncio.Event, do: Callable[[], Awaitable[object]]) -> None:
+    while not done.is_set():
+        await do()
+        await asyncio.sleep(0)
+
+
+async def unfenced_round(sessions: Sessions) -> None:
+    async with sessions.begin() as session:
+        await expire_offers(session)
+        await route.make_offers(session, await route.decide(session))
+
+
+async def test_two_routers_and_twenty_agents_never_assign_twice_nor_overfill(fresh_database: str) -> None:
+    engine = create_engine(fresh_database, pool_size=24)
+    sessions = sessionmaker(engine)
+    try:
+        company = await big_company(sessions)
+        async with sessions.begin() as session:
+            await session.execute(text(WATCH))
+        windows = [*company.agents, *company.agents[:5]]  # five of them work in two windows at once
+        desks = [Desk(sessions, company, agent, seed) for seed, agent in enumerate(windows)]
+        done = asyncio.Event()
+        first, second = Router(sessions), Router(sessions)
+
+        async def customers() -> None:
+            for number in range(40):
+                async with sessions.begin() as session:
+                    await ingest(session, company.feed, [post(1000 + number, thread_id=f"thread-{number}")])
+
+        async def impatience() -> None:
+            async with sessions.begin() as session:
+                some = select(Offer.id).where(Offer.outcome.is_(None)).limit(2).with_for_update(skip_locked=True)
+                await session.execute(update(Offer).where(Offer.id.in_(some)).values(expires_at=func.now()))
+
+        async def alarm_clock() -> None:
+            async with sessions.begin() as session:
+                await wake_due(session)
+
+        around = [
+            asyncio.create_task(until_done(done, do))
+            for do in (
+                first.tick, second.tick, lambda: unfenced_round(sessions), lambda: unfenced_round(sessions),
+                impatience, alarm_clock,
+            )
+        ]  # fmt: skip
+        async with asyncio.timeout(60):
+            await asyncio.gather(customers(), *(desk.work() for desk in desks))
+            done.set()
+            await asyncio.gather(*around)
+        did = sum((desk.did for desk in desks), Counter[str]())
+        assert min(did[verb] for verb in ("accept", "decline", "claim", "close", "park", "release", "leave")) > 0, did
+        async with sessions() as session:
+            assert await broken(session) == []
+            assert await untold(session) == []
+    finally:
+        await engine.dispose()
+
+
+async def test_ending_a_shift_in_one_window_while_closing_in_another_ends_in_no_deadlock(engine: AsyncEngine) -> None:
+    sessions = sessionmaker(engine)
+    async with sessions.begin() as session:
+        company = await make_company(session)
+        await ingest(session, company.feed, [post(1), post(2)])
+        first, second = list(await session.scalars(select(Item.id).order_by(Item.id)))
+        for item_id in (first, second):
+            await claim(session, company.ayumi, item_id)
+
+    async def end_the_shift() -> int:
+        async with sessions.begin() as session:
+            return await hand_back(session, company.ayumi.id, agent_actor(company.ayumi.id), because="the shift ended")
+
+    async with sessions.begin() as session:
+        await session.execute(select(Item.id).where(Item.id == second).with_for_update())
+        ending = asyncio.create_task(end_the_shift())
+        await until_somebody_waits(engine)
+        await close(session, company.ayumi, second, Disposition.ANSWERED)
+    assert await ending == 1
+    async with sessions() as session:
+        assert await broken(session) == []
+
+
+async def until_somebody_waits(engine: AsyncEngine) -> None:
+    """Another connection to this database waits for a lock of ours."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(30), engine.connect() as connection:
+        while not await connection.scalar(waiting):
+            await connection.rollback()
+            await asyncio.sleep(0.01)

@@ -1,0 +1,54 @@
+import json
+
+import pytest
+
+from bench import claim, desk, ingest
+from bench.__main__ import BENCHMARKS, main
+from bench.harness import Result, percentile
+
+
+async def test_ingest_is_measured_against_a_bare_insert(
+    fresh_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    well_told(await ingest.measure(fresh_database, ingest.TINY), "ingest", capsys)
+
+
+async def test_claims_are_measured_with_few_and_with_many_items(
+    fresh_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    well_told(await claim.measure(fresh_database, claim.TINY), "claim", capsys)
+
+
+async def test_the_desks_pages_are_measured_as_the_app_draws_them(
+    fresh_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    well_told(await desk.measure(fresh_database, desk.TINY), "desk", capsys)
+
+
+def well_told(result: Result, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """How fast it was says nothing at this size; that it was measured, and told in the agreed shape, does."""
+    told = json.loads(result.line())
+    assert list(told) == ["name", "ratio", "goal", "met"]
+    assert (told["name"], told["ratio"] > 0, told["met"]) == (name, True, result.met)
+    assert "\n" not in result.line()
+    assert all(line.startswith(name) for line in capsys.readouterr().out.splitlines())
+
+
+def test_a_goal_is_a_floor_or_a_ceiling() -> None:
+    assert Result("ingest", 0.3, 0.25, at_least=True).met
+    assert not Result("ingest", 0.2, 0.25, at_least=True).met
+    assert Result("claim", 1.2, 1.5, at_least=False).met
+    assert not Result("claim", 1.7, 1.5, at_least=False).met
+
+
+def test_a_percentile_is_a_value_that_was_measured() -> None:
+    assert percentile([5.0, 1.0, 4.0, 2.0, 3.0], 0.5) == 3.0
+    assert percentile([float(n) for n in range(1, 101)], 0.99) == 99.0
+    assert percentile([7.0], 0.95) == 7.0
+
+
+def test_an_unknown_name_is_told_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["speed"]) == 2
+    told = capsys.readouterr().err
+    assert "'speed'" in told
+    assert all(name in told for name in BENCHMARKS)
