@@ -6,10 +6,9 @@ an offer and an expiry that meet each other wait, and never deadlock or overfill
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, select, text, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import announce
@@ -19,16 +18,10 @@ from app.flow.visibility import visible_item
 from app.models.agent import Agent, NotReadyReason, Presence, PresenceState
 from app.models.assignment import Offer, Outcome
 from app.models.item import ROUTER, Actor, Item, State, Verb, agent_actor, move
+from app.models.offering import offer_items
 from app.models.queue import Queue
 
 MOST_EXPIRED = 200  # offers taken back in one transaction
-
-_LOCK_READY = text(
-    """
-    SELECT p.load, a.capacity FROM presence p JOIN agent a ON a.id = p.agent_id
-    WHERE p.agent_id = :agent AND p.state = 'ready' AND a.active FOR UPDATE OF p
-    """
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,39 +34,13 @@ class Proposal:
     why: Mapping[str, Any]
 
 
-def asked() -> ColumnElement[bool]:
-    """Whether the agent of the presence at hand has an open offer: nobody is asked two things at once."""
-    return exists().where(Item.agent_id == Presence.agent_id, Item.state == State.OFFERED)
-
-
 async def make_offer(session: AsyncSession, proposal: Proposal) -> Offer | None:
     """Reserve an item for an agent. None when the item moved on, or the agent is not ready, asked, or full by now."""
-    item = await session.scalar(
-        select(Item)
-        .where(Item.id == proposal.item_id, Item.version == proposal.version, Item.state == State.QUEUED)
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
-    if item is None:
+    row = {"item_id": proposal.item_id, "version": proposal.version, "agent_id": proposal.agent_id}
+    if not await offer_items(session, [{**row, "over": False, "why": dict(proposal.why)}]):
         return None
-    room = (await session.execute(_LOCK_READY, {"agent": proposal.agent_id})).one_or_none()
-    if room is None or room.load + item.weight > room.capacity:
-        return None
-    # Asked by itself, once the presence is ours: the statement that waited for the lock still sees what was before.
-    if await session.scalar(select(Item.id).where(Item.agent_id == proposal.agent_id, Item.state == State.OFFERED)):
-        return None
-    queue = await session.get_one(Queue, item.queue_id)
-    moved = await move(session, item, Verb.OFFER, State.OFFERED, ROUTER, why=proposal.why, agent_id=proposal.agent_id)
-    offer = Offer(
-        item_id=moved.id,
-        agent_id=proposal.agent_id,
-        expires_at=func.now() + timedelta(seconds=queue.offer_seconds),
-        why=dict(proposal.why),
-    )
-    session.add(offer)
-    await session.execute(_touch(proposal.agent_id, available_since=func.now()))
-    await session.flush()
-    return offer
+    made = select(Offer).where(Offer.item_id == proposal.item_id, Offer.outcome.is_(None))
+    return await session.scalar(made.execution_options(populate_existing=True))
 
 
 async def accept(session: AsyncSession, agent: Agent, item_id: int) -> Item:

@@ -1,49 +1,29 @@
-"""Routing: who leads, what waits, who is ready; the kernel decides, fenced offers are made of it.
+"""Routing: who leads, and what becomes of the kernel's decisions: fenced offers, overflows.
 
 One router decides at a time: it holds the lease row at an epoch. Every transaction that makes offers checks the epoch
 under a lock, so a router that was frozen and wakes after its lease is refused; and each offer is guarded by state,
 version and load, so even two that both believe they lead cannot double-assign or overfill.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select, text, update
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.flow.offer import Proposal, asked, make_offer
-from app.models.agent import Agent, AgentSkill, Presence, PresenceState
+from app.flow.mirror import Mirror, clock, load_all
+from app.flow.offer import accept
+from app.models.agent import Agent
 from app.models.assignment import RouterLease
-from app.models.queue import QueueMember
-from app.routing.kernel import Match, ReadyAgent, WaitingItem, match
+from app.models.item import ROUTER, Item, State, Verb, lane_of, move
+from app.models.offering import offer_items
+from app.models.queue import Queue
+from app.routing.decisions import Candidate, Decision, Match, Overflow
 
 LEASE = timedelta(seconds=3)
 MOST_OFFERS = 200  # in one transaction
-SPARE_HEADS = 20  # looked at in each lane beyond the room there is, for items that were refused lately
-MOST_TOLD = 12  # candidates and rejections kept with a decision
-
-# Lanes are found by skipping through the index from one to the next, never by reading what waits in them.
-_HEADS = text(
-    """
-    WITH RECURSIVE lanes AS (
-        (SELECT lane FROM item WHERE state = 'queued' ORDER BY lane LIMIT 1)
-        UNION ALL
-        SELECT (SELECT i.lane FROM item i WHERE i.state = 'queued' AND i.lane > l.lane ORDER BY i.lane LIMIT 1)
-        FROM lanes l WHERE l.lane IS NOT NULL
-    )
-    SELECT h.id, h.version, h.queue_id, h.requirements, h.rank, h.weight,
-           array(SELECT DISTINCT o.agent_id FROM offer o
-                 WHERE o.item_id = h.id AND o.outcome IN ('declined', 'expired')
-                   AND o.ended_at > now() - make_interval(secs => q.reoffer_after)) AS refused_by
-    FROM lanes
-    CROSS JOIN LATERAL (
-        SELECT * FROM item i WHERE i.state = 'queued' AND i.lane = lanes.lane ORDER BY i.rank, i.id LIMIT :most
-    ) h
-    JOIN queue q ON q.id = h.queue_id
-    WHERE lanes.lane IS NOT NULL AND q.active
-    """
-)
+MOST_TOLD = 12  # rejections kept with a decision
 
 
 async def lead(session: AsyncSession, holder: str) -> int | None:
@@ -87,70 +67,102 @@ async def step_down(session: AsyncSession, holder: str, epoch: int) -> None:
     )
 
 
-async def decide(session: AsyncSession) -> list[Match]:
-    """Look at what waits and who is ready, and let the kernel decide. Reads only."""
-    agents = await ready_agents(session)
-    room = sum(agent.room for agent in agents)
-    if not room:
-        return []
-    items = await waiting_heads(session, min(room, MOST_OFFERS) + SPARE_HEADS)
-    return match(items, agents)[:MOST_OFFERS]
+async def decide(session: AsyncSession) -> list[Decision]:
+    """Look at everything once and let a new kernel decide. A router keeps its kernel instead."""
+    mirror: Mirror = await load_all(session)
+    return mirror.kernel.run(await clock(session))
 
 
-async def ready_agents(session: AsyncSession) -> list[ReadyAgent]:
-    """The agents who are ready, have room and are not deciding about an offer, with their queues and skills."""
-    rows = await session.execute(
-        select(Presence.agent_id, Presence.available_since, Agent.capacity - Presence.load)
-        .join(Agent, Agent.id == Presence.agent_id)
-        .where(Presence.state == PresenceState.READY, Agent.active, Presence.load < Agent.capacity, ~asked())
+async def carry_out(session: AsyncSession, decisions: Sequence[Decision]) -> set[int]:
+    """Make the offers and moves that were decided; returns the ids of the items for which it held."""
+    held = set()
+    for decision in decisions:
+        if isinstance(decision, Overflow) and await _overflow(session, decision):
+            held.add(decision.item.id)
+    offered: set[int] = set()
+    for batch in _each_agent_once([d for d in decisions if isinstance(d, Match)]):
+        offered |= await offer_items(session, [_row(one) for one in batch])
+    await _accept_for(session, [d for d in decisions if isinstance(d, Match) and d.item.id in offered])
+    return held | offered
+
+
+async def make_offers(session: AsyncSession, decisions: Sequence[Decision]) -> int:
+    """Carry decisions out; returns how many held."""
+    return len(await carry_out(session, decisions))
+
+
+def _each_agent_once(matches: Iterable[Match]) -> list[list[Match]]:
+    """Batches in which no agent stands twice, and none is larger than a transaction should be."""
+    batches: list[dict[int, Match]] = []
+    for one in matches:
+        home = next((b for b in batches if one.agent_id not in b and len(b) < MOST_OFFERS), None)
+        if home is None:
+            home = {}
+            batches.append(home)
+        home[one.agent_id] = one
+    return [list(batch.values()) for batch in batches]
+
+
+def _row(one: Match) -> dict[str, Any]:
+    item = one.item
+    return {
+        "item_id": item.id,
+        "version": item.version,
+        "agent_id": one.agent_id,
+        "over": item.emergency,
+        "why": told(one),
+    }
+
+
+async def _overflow(session: AsyncSession, decision: Overflow) -> bool:
+    """Move an item to the queue that it overflows to; its rank is kept. False when it moved on meanwhile."""
+    seen = decision.item
+    statement = (
+        select(Item)
+        .where(Item.id == seen.id, Item.version == seen.version, Item.state == State.QUEUED)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
     )
-    found = {agent_id: (since, room) for agent_id, since, room in rows}
-    queues: dict[int, set[int]] = {agent_id: set() for agent_id in found}
-    skills: dict[int, dict[int, int]] = {agent_id: {} for agent_id in found}
-    members = select(QueueMember.agent_id, QueueMember.queue_id).where(QueueMember.agent_id.in_(found))
-    for agent_id, queue_id in await session.execute(members):
-        queues[agent_id].add(queue_id)
-    levels = select(AgentSkill.agent_id, AgentSkill.skill_id, AgentSkill.level).where(AgentSkill.agent_id.in_(found))
-    for agent_id, skill_id, level in await session.execute(levels):
-        skills[agent_id][skill_id] = level
-    return [ReadyAgent(i, frozenset(queues[i]), skills[i], since, room, asks=1) for i, (since, room) in found.items()]
+    item = await session.scalar(statement)
+    if item is None:
+        return False
+    why = {"from": item.queue_id, "to": decision.to, "cause": decision.cause}
+    lane = lane_of(decision.to, item.requirements)
+    await move(session, item, Verb.OVERFLOW, State.QUEUED, ROUTER, why=why, queue_id=decision.to, lane=lane)
+    return True
 
 
-async def waiting_heads(session: AsyncSession, most: int) -> list[WaitingItem]:
-    """The first `most` items of every lane."""
-    rows = await session.execute(_HEADS, {"most": most})
-    return [
-        WaitingItem(
-            id=row.id,
-            version=row.version,
-            queue_id=row.queue_id,
-            requirements={int(skill): level for skill, level in row.requirements.items()},
-            rank=row.rank,
-            weight=row.weight,
-            refused_by=frozenset(row.refused_by),
-        )
-        for row in rows
-    ]
-
-
-async def make_offers(session: AsyncSession, matches: Sequence[Match]) -> int:
-    """Make the offers that were decided; returns how many held. In order of agent, as all who lock several presences."""
-    made = 0
-    for one in sorted(matches, key=lambda m: (m.agent_id, m.item.id)):
-        proposal = Proposal(one.item.id, one.item.version, one.agent_id, told(one))
-        made += await make_offer(session, proposal) is not None
-    return made
+async def _accept_for(session: AsyncSession, matches: Sequence[Match]) -> None:
+    """In queues that accept by themselves, an offer is accepted as it is made."""
+    queues = {one.item.queue_id for one in matches}
+    if not queues:
+        return
+    eager = set(await session.scalars(select(Queue.id).where(Queue.id.in_(queues), Queue.auto_accept)))
+    for one in matches:
+        if one.item.queue_id in eager:
+            await accept(session, await session.get_one(Agent, one.agent_id), one.item.id)
 
 
 def told(one: Match) -> Mapping[str, Any]:
-    """A decision as it is kept: who could have taken the item, and why others could not."""
-    rejected = sorted(one.rejected.items())[:MOST_TOLD]
+    """A decision as it is kept: who could have taken the item, in what order, and why others could not."""
+    rejected = list(one.sight.rejected().items())
     return {
-        "policy": "longest available",
+        "policy": one.policy,
         "agent_id": one.agent_id,
-        "candidates": list(one.candidates[:MOST_TOLD]),
-        "candidates_total": len(one.candidates),
-        "rejected": {str(agent): reason for agent, reason in rejected},
-        "rejected_total": len(one.rejected),
+        "preferred": one.preferred,
+        "candidates": [candidate.agent_id for candidate in one.candidates],
+        "parts": [_part(candidate) for candidate in one.candidates],
+        "candidates_total": one.total,
+        "rejected": {str(agent): reason for agent, reason in rejected[:MOST_TOLD]},
+        "rejected_total": len(rejected),
         "requirements": {str(skill): level for skill, level in one.item.requirements.items()},
+    }
+
+
+def _part(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "agent_id": candidate.agent_id,
+        "available_since": candidate.available_since.isoformat(),
+        "spare": candidate.spare,
+        "margin": candidate.margin,
     }

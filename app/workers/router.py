@@ -10,26 +10,42 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db import create_engine, sessionmaker
+from app.flow.mirror import (
+    Mirror,
+    changed_since,
+    clock,
+    last_event,
+    load_agents,
+    load_all,
+    load_house,
+    load_items,
+)
 from app.flow.offer import expire_offers
-from app.flow.route import LEASE, decide, lead, leads, make_offers, step_down
-from app.hints import hints
+from app.flow.route import LEASE, MOST_OFFERS, carry_out, lead, leads, step_down
+from app.hints import Hint, hints
+from app.routing.decisions import Decision, Match
 from app.settings import Settings
 from app.telemetry import offers
 
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 1.0  # seconds without a hint
+HOUSE_EVERY = 5.0  # seconds between two looks at queues and agents
+OVERLAP = 10.0  # seconds of events that are read again
 
 
 class Router:
-    """One router: a holder of the lease, or a standby."""
+    """One router: a holder of the lease with a kernel that mirrors the database, or a standby."""
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         """Take a name that nobody else has."""
@@ -37,15 +53,23 @@ class Router:
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.epoch: int | None = None
         self.renewed = 0.0  # on the monotonic clock
+        self.mirror: Mirror | None = None
+        self.changed = Changed()
+        self.decided: deque[Decision] = deque()
+        self.seen: deque[tuple[float, int]] = deque()  # newest event ids, by when they were read
+        self.looked = self.looked_at_house = 0.0
+
+    def hear(self, hint: Hint | None) -> None:
+        """Take a hint of what changed; None stands for anything."""
+        self.changed.add(hint)
 
     async def tick(self) -> int:
-        """Lead if we can, take back what ran out, offer what waits; returns how many offers were made."""
-        if not await self._lead():
-            return 0
+        """Lead if we can, take back what ran out, offer what waits; returns how many decisions held."""
         made = 0
-        while batch := await self._round():
+        while await self._lead():
+            batch = await self._round()
             made += batch
-            if not await self._lead():
+            if not batch and not self.decided:
                 break
         return made
 
@@ -58,20 +82,82 @@ class Router:
             epoch = await lead(session, self.holder)
         if epoch != self.epoch:
             log.info("router_leads" if epoch is not None else "router_stands_by", epoch=epoch)
+            self.forget()
         self.epoch, self.renewed = epoch, began
         return epoch is not None
 
+    def forget(self) -> None:
+        """Believe nothing any more: the next round reads everything anew."""
+        self.mirror = None
+        self.decided.clear()
+        self.seen.clear()
+
     async def _round(self) -> int:
         """One transaction of decisions, fenced by the lease's epoch."""
-        async with self.sessions.begin() as session:
-            if self.epoch is None or not await leads(session, self.holder, self.epoch):
-                self.epoch = None
-                return 0
-            expired = await expire_offers(session)
-            made = await make_offers(session, await decide(session))
+        try:
+            async with self.sessions.begin() as session:
+                if self.epoch is None or not await leads(session, self.holder, self.epoch):
+                    self.epoch = None
+                    self.forget()
+                    return 0
+                expired = await expire_offers(session)
+                mirror = await self._mirrored(session)
+                if not self.decided:
+                    self.decided.extend(mirror.kernel.run(await clock(session)))
+                batch = [self.decided.popleft() for _ in range(min(MOST_OFFERS, len(self.decided)))]
+                held = await carry_out(session, batch)
+        except BaseException:
+            self.forget()
+            raise
+        self._reconsider(batch, held)
         offers.labels(outcome="expired").inc(expired)
-        offers.labels(outcome="made").inc(made)
-        return made
+        offers.labels(outcome="made").inc(len(held))
+        return len(held)
+
+    def _reconsider(self, batch: Sequence[Decision], held: set[int]) -> None:
+        """Decisions that did not hold were made on what is not so any more: look at those again."""
+        for decision in batch:
+            if decision.item.id not in held:
+                self.changed.items.add(decision.item.id)
+                if isinstance(decision, Match):
+                    self.changed.agents.add(decision.agent_id)
+
+    async def _mirrored(self, session: AsyncSession) -> Mirror:
+        """The kernel, told what changed: by hints at once, by the events every second, and the house every five."""
+        now = time.monotonic()
+        if self.mirror is None:
+            self.changed = Changed()
+            self.mirror = await load_all(session)
+            self.seen.append((now, self.mirror.after))
+            self.looked = self.looked_at_house = now
+            return self.mirror
+        changed, self.changed = self.changed, Changed()
+        if now - self.looked >= LOOK_EVERY or changed.everything:
+            changed.items |= await self._events(session, now)
+        if now - self.looked_at_house >= HOUSE_EVERY or changed.everything:
+            self.looked_at_house = now
+            if await load_house(session, self.mirror):
+                self.forget()
+                return await self._mirrored(session)
+        elif changed.agents:
+            await load_agents(session, self.mirror, changed.agents)
+        await load_items(session, self.mirror, changed.items)
+        return self.mirror
+
+    async def _events(self, session: AsyncSession, now: float) -> set[int]:
+        """Items with new events. Ids are given before they are committed, so the last ten seconds are read again."""
+        self.looked = now
+        while len(self.seen) > 1 and now - self.seen[1][0] > OVERLAP:
+            self.seen.popleft()
+        self.seen.append((now, await last_event(session)))
+        return await changed_since(session, self.seen[0][1])
+
+    def pause(self) -> float:
+        """Seconds until something is to be done even without a hint."""
+        soon = self.mirror.kernel.next_at() if self.mirror is not None else None
+        if soon is None:
+            return LOOK_EVERY
+        return min(LOOK_EVERY, max(0.05, (soon - datetime.now(UTC)).total_seconds()))
 
     async def close(self) -> None:
         """Let a standby lead at once."""
@@ -80,12 +166,33 @@ class Router:
                 await step_down(session, self.holder, self.epoch)
 
 
+@dataclass(slots=True)
+class Changed:
+    """What hints said since the kernel was last told."""
+
+    items: set[int] = field(default_factory=set)
+    agents: set[int] = field(default_factory=set)
+    everything: bool = False
+
+    def add(self, hint: Hint | None) -> None:
+        """Add a hint; one that names too many, or none at all, asks for a look at everything."""
+        if hint is None:
+            self.everything = True
+            return
+        for kind, known in (("items", self.items), ("agents", self.agents)):
+            ids = hint.get(kind, [])
+            if ids is None:
+                self.everything = True
+            else:
+                known.update(ids)
+
+
 async def route(settings: Settings, stop: asyncio.Event) -> None:
     """Run a router until `stop`."""
     engine = create_engine(settings.database_url, 2, "careline route")
     router = Router(sessionmaker(engine))
     nudged = asyncio.Event()
-    listener = asyncio.create_task(_listen(settings.database_url, nudged))
+    listener = asyncio.create_task(_listen(settings.database_url, router, nudged))
     try:
         while not stop.is_set():
             nudged.clear()
@@ -94,7 +201,7 @@ async def route(settings: Settings, stop: asyncio.Event) -> None:
             except (DBAPIError, OSError) as error:
                 log.warning("database_away", cause=type(error).__name__)
                 router.epoch = None
-            await _either(stop, nudged, LOOK_EVERY)
+            await _either(stop, nudged, router.pause())
         await router.close()
     finally:
         listener.cancel()
@@ -103,15 +210,11 @@ async def route(settings: Settings, stop: asyncio.Event) -> None:
         await engine.dispose()
 
 
-async def _listen(url: str, nudged: asyncio.Event) -> None:
-    async for _ in _relevant(url):
-        nudged.set()
-
-
-async def _relevant(url: str) -> AsyncIterator[None]:
+async def _listen(url: str, router: Router, nudged: asyncio.Event) -> None:
     async for hint in hints(url):
+        router.hear(hint)
         if hint is None or "queues" in hint or "agents" in hint:
-            yield
+            nudged.set()
 
 
 async def _either(stop: asyncio.Event, nudged: asyncio.Event, seconds: float) -> None:

@@ -1,0 +1,209 @@
+"""What the kernel is told of the database: queues, agents and waiting items, all at once or those that changed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models.agent import Agent, AgentSkill, Presence, PresenceState
+from app.models.queue import Policy as Chosen
+from app.models.queue import Queue, QueueMember
+from app.routing import inputs
+from app.routing.kernel import Kernel
+
+POLICIES = {
+    Chosen.LONGEST: inputs.Policy.LONGEST_AVAILABLE,
+    Chosen.SPARE: inputs.Policy.MOST_SPARE,
+    Chosen.SKILLED: inputs.Policy.BEST_SKILLED,
+}
+_ITEMS = """
+    SELECT i.id, i.version, i.queue_id, i.channel, i.requirements, i.steps, i.rank, i.ready_at, i.weight, i.emergency,
+           i.preferred_agent_id, q.prefer_seconds, r.refused, l.queues AS left_queues
+    FROM item i
+    JOIN queue q ON q.id = i.queue_id
+    LEFT JOIN LATERAL (
+        SELECT jsonb_object_agg(o.agent_id, o.until) AS refused FROM (
+            SELECT o.agent_id, max(o.ended_at) + make_interval(secs => q.reoffer_after) AS until FROM offer o
+            WHERE o.item_id = i.id AND o.outcome IN ('declined', 'expired')
+              AND o.ended_at > now() - make_interval(secs => q.reoffer_after)
+            GROUP BY o.agent_id) o
+    ) r ON true
+    LEFT JOIN LATERAL (
+        SELECT array_agg((e.why ->> 'from')::bigint) AS queues FROM event e
+        WHERE e.item_id = i.id AND e.verb = 'overflow' AND i.version > 1
+    ) l ON true
+    WHERE i.state = 'queued' AND q.active
+"""
+_ALL_ITEMS = text(_ITEMS)
+_SOME_ITEMS = text(_ITEMS + " AND i.id = ANY(CAST(:ids AS bigint[]))")
+
+_CHANGED = text("SELECT DISTINCT item_id FROM event WHERE id > :after")
+_LAST_EVENT = text("SELECT coalesce(max(id), 0) FROM event")
+
+
+@dataclass(slots=True)
+class Mirror:
+    """The kernel and whom it knows; `after` is the newest event when everything was read."""
+
+    kernel: Kernel
+    roster: set[int] = field(default_factory=set)
+    queues: set[int] = field(default_factory=set)
+    after: int = 0
+
+    @classmethod
+    def empty(cls) -> "Mirror":
+        """Knowing nothing yet."""
+        return cls(Kernel())
+
+
+async def clock(session: AsyncSession) -> datetime:
+    """The database's time: the only one that decisions are made by."""
+    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    return now
+
+
+async def load_all(session: AsyncSession) -> Mirror:
+    """Tell a new kernel everything."""
+    mirror = Mirror.empty()
+    mirror.after = (await session.execute(_LAST_EVENT)).scalar_one()
+    await load_house(session, mirror)
+    for row in await session.execute(_ALL_ITEMS):
+        mirror.kernel.put_item(item_of(row))
+    return mirror
+
+
+async def load_house(session: AsyncSession, mirror: Mirror) -> bool:
+    """Tell the kernel the queues and the agents as they are; what did not change costs it nothing.
+
+    True when a queue was switched off: then a new kernel has to be told everything.
+    """
+    found = select(Queue).where(Queue.active).order_by(Queue.id).execution_options(populate_existing=True)
+    active: set[int] = set()
+    for queue in await session.scalars(found):
+        mirror.kernel.put_queue(queue_of(queue))
+        active.add(queue.id)
+    gone = mirror.queues - active
+    mirror.queues = active
+    known = set(await session.scalars(select(Agent.id)))
+    await load_agents(session, mirror, known | mirror.roster)
+    return bool(gone)
+
+
+async def load_agents(session: AsyncSession, mirror: Mirror, ids: Iterable[int]) -> None:
+    """Tell the kernel how these agents stand now."""
+    wanted = set(ids)
+    found = await _agents(session, sorted(wanted))
+    for agent in found:
+        mirror.kernel.put_agent(agent)
+    there = {agent.id for agent in found}
+    for agent_id in wanted - there:
+        mirror.kernel.drop_agent(agent_id)
+    mirror.roster = (mirror.roster - wanted) | there
+
+
+async def load_items(session: AsyncSession, mirror: Mirror, ids: Iterable[int]) -> None:
+    """Tell the kernel how these items stand now: waiting, or not any more."""
+    wanted = set(ids)
+    if not wanted:
+        return
+    found = {row.id: row for row in await session.execute(_SOME_ITEMS, {"ids": sorted(wanted)})}
+    if any(row.queue_id not in mirror.queues for row in found.values()):
+        await load_house(session, mirror)
+    for item_id in wanted - found.keys():
+        mirror.kernel.drop_item(item_id)
+    for row in found.values():
+        mirror.kernel.put_item(item_of(row))
+
+
+async def changed_since(session: AsyncSession, after: int) -> set[int]:
+    """Items with events after this one: every change of an item writes one, so nothing is missed for good."""
+    return set(await session.scalars(_CHANGED, {"after": after}))
+
+
+async def last_event(session: AsyncSession) -> int:
+    """The newest event's id."""
+    return int((await session.execute(_LAST_EVENT)).scalar_one())
+
+
+def item_of(row: Any) -> inputs.Item:
+    """An item's row as the kernel wants it."""
+    refused: Mapping[str, str] = row.refused or {}
+    return inputs.Item(
+        id=row.id,
+        version=row.version,
+        queue_id=row.queue_id,
+        rank=row.rank,
+        ready_at=row.ready_at,
+        channel=row.channel,
+        requirements={int(skill): level for skill, level in row.requirements.items()},
+        steps=tuple(inputs.Step(step["after"], int(step["skill"]), step.get("level")) for step in row.steps),
+        weight=row.weight,
+        preferred=row.preferred_agent_id,
+        prefer_seconds=row.prefer_seconds,
+        refused={int(agent): datetime.fromisoformat(until) for agent, until in refused.items()},
+        emergency=row.emergency,
+        left=frozenset(row.left_queues or ()),
+    )
+
+
+def queue_of(queue: Queue) -> inputs.Queue:
+    """A queue's row as the kernel wants it."""
+    return inputs.Queue(
+        id=queue.id,
+        policy=POLICIES[Chosen(queue.policy)],
+        emergency_over=queue.emergency_over,
+        overflow_to=queue.overflow_queue_id,
+        overflow_after=queue.overflow_after,
+        overflow_when_nobody=queue.overflow_when_nobody,
+    )
+
+
+_LOADS = text(
+    """
+    SELECT agent_id, channel, count(*) AS held, count(*) FILTER (WHERE state = 'offered') AS asked
+    FROM item WHERE agent_id = ANY(CAST(:ids AS bigint[])) AND state IN ('offered', 'active')
+    GROUP BY agent_id, channel
+    """
+)
+
+
+async def _agents(session: AsyncSession, ids: list[int]) -> list[inputs.Agent]:
+    """Those of these agents who are active, with what they can do and what they carry."""
+    rows = await session.execute(
+        select(
+            Presence.agent_id, Presence.state, Presence.available_since, Presence.load, Agent.capacity,
+            Agent.channel_caps,
+        ).join(Agent, Agent.id == Presence.agent_id).where(Agent.active, Agent.id.in_(ids))
+    )  # fmt: skip
+    queues: dict[int, set[int]] = {}
+    members = select(QueueMember.agent_id, QueueMember.queue_id).where(QueueMember.agent_id.in_(ids))
+    for agent_id, queue_id in await session.execute(members):
+        queues.setdefault(agent_id, set()).add(queue_id)
+    skills: dict[int, dict[int, int]] = {}
+    levels = select(AgentSkill.agent_id, AgentSkill.skill_id, AgentSkill.level).where(AgentSkill.agent_id.in_(ids))
+    for agent_id, skill_id, level in await session.execute(levels):
+        skills.setdefault(agent_id, {})[skill_id] = level
+    loads: dict[int, dict[str, int]] = {}
+    asked: dict[int, int] = {}
+    for row in await session.execute(_LOADS, {"ids": ids}):
+        loads.setdefault(row.agent_id, {})[row.channel] = row.held
+        asked[row.agent_id] = asked.get(row.agent_id, 0) + row.asked
+    return [
+        inputs.Agent(
+            id=row.agent_id,
+            queues=frozenset(queues.get(row.agent_id, ())),
+            available_since=row.available_since,
+            skills=skills.get(row.agent_id, {}),
+            capacity=row.capacity,
+            load=row.load,
+            caps=row.channel_caps,
+            loads=loads.get(row.agent_id, {}),
+            ready=row.state == PresenceState.READY,
+            present=row.state != PresenceState.OFFLINE,
+            asked=asked.get(row.agent_id, 0),
+        )
+        for row in rows
+    ]
