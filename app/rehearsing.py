@@ -67,7 +67,7 @@ def _of_queue(queue: QueueRow) -> list[tuple[str, str, str, str]]:
     figures = (
         (f"service level (goal {queue.goal} %)", queue.level, _share),
         ("wait, median", queue.median, _time),
-        ("wait, 90 % within", queue.p90, _time),
+        ("wait, 90th percentile", queue.p90, _time),
         ("wait, longest", queue.longest, _time),
         ("arrived", queue.arrived, _count),
         ("went on to another queue", queue.overflowed, _count),
