@@ -1,15 +1,16 @@
-"""The command line: `careline demo | up | serve | work | route | migrate | doctor | user | token | config | key`."""
+"""The command line: `careline demo | up | serve | work | route | migrate | doctor | user | token | config | rehearse | key`."""
 
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app import run, telemetry
+from app import rehearsing, run, telemetry
 from app.db import create_engine, sessionmaker
 from app.doctor import Verdict, examine
 from app.embedded import Embedded
@@ -18,6 +19,7 @@ from app.flow.config_file import apply as apply_config
 from app.flow.config_file import export as export_config
 from app.flow.config_file import plan as plan_config
 from app.flow.configure_agent import AgentSettings, agent_id_of, create_agent, set_password
+from app.flow.rehearse import Roster
 from app.flow.rotate_key import rotate
 from app.flow.tokens import create_token, revoke_token
 from app.migrate import migrate as migrate_database
@@ -177,10 +179,7 @@ def config_apply(
     file: Path, dry_run: Annotated[bool, typer.Option(help="Print the difference, change nothing.")] = False
 ) -> None:
     """Make the configuration as the file says; the difference is printed."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read: {error}.") from error
+    text = _read(file)
 
     async def change(session: AsyncSession) -> str:
         planned = await plan_config(session, text)
@@ -189,6 +188,25 @@ def config_apply(
         return str(planned)
 
     print(_transaction(change))
+
+
+@cli.command("rehearse")
+def rehearse(
+    file: Annotated[Path, typer.Argument(help="The changed configuration, as `careline config export` writes it.")],
+    since: Annotated[datetime, typer.Option("--from", help="Begin of the stretch, in this machine's time.")],
+    until: Annotated[datetime | None, typer.Option("--to", help="Its end; a day later if not given.")] = None,
+    *,
+    items: Annotated[int | None, typer.Option(help="Simulate so many, drawn from the stretch.")] = None,
+    roster: Annotated[Roster, typer.Option(help="Who is in: as recorded, or all from nine to five.")] = (
+        Roster.RECORDED
+    ),
+    seed: Annotated[int, typer.Option(help="The same seed draws the same numbers.")] = 1,
+) -> None:
+    """Play a changed configuration through a stretch of the past and compare. Nothing is changed."""
+    text, stretch = _read(file), rehearsing.stretch_of(since, until, items, roster, seed)
+    settings = _with_database()
+    telemetry.configure(settings.model_copy(update={"log_level": "WARNING", "log_json": False}))
+    print(rehearsing.table(asyncio.run(rehearsing.rehearsed(settings, text, stretch, rehearsing.progress_bar))))
 
 
 @key_cli.command("new")
@@ -203,6 +221,13 @@ def key_rotate() -> None:
     settings = _with_database()
     vault = Vault.load(settings)
     print(f"{_transaction(lambda session: rotate(session, vault))} accounts were sealed anew.")
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} cannot be read: {error}.") from error
 
 
 def _say(line: str) -> None:

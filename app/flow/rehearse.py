@@ -17,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors.base import SettingsModel
 from app.errors import Invalid
 from app.flow.config_file import apply, plan
+from app.flow.rehearse_past import Came, came
 from app.flow.rehearse_scene import Scene
 from app.flow.triage import Decision
-from app.queries.arrivals import Came, came, handling_times, presences
+from app.models.history import handling_times, presences
 from app.routing.hours import read_zone
 from app.routing.rehearsal import Arrival, Span, Worker, merged, rehearse
 from app.routing.tally import AgentTally, QueueTally, tally

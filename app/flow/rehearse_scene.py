@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.flow.rehearse_past import Came
 from app.flow.triage import Decision, Rules
 from app.models import queue as stored
 from app.models.agent import Agent, AgentSkill
 from app.models.queue import QueueMember
 from app.models.rule import Rule
-from app.queries.arrivals import Came
 from app.routing import inputs
 from app.routing.hours import OpenHours
 from app.routing.inputs import Policy, Step

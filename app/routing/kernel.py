@@ -115,6 +115,8 @@ class Kernel:
     def _match(self, now: datetime) -> list[Match]:
         """Serve lanes by their heads until no lane that an item came to and no agent who changed is left."""
         roster, lanes = self._roster, self._waiting.lanes
+        if not self._fresh and not self._waiting.stirred:
+            return []
         fresh = sum(roster.bit(agent_id) for agent_id in self._fresh)
         must = {lane for lane in self._waiting.stirred if lane.ranks}
         must |= {lane for lane in lanes.over if roster.able(lane) & fresh & roster.free}
@@ -156,12 +158,8 @@ class Kernel:
 
     def _load(self, agent_id: int, item: Item, now: datetime) -> None:
         agent = self._roster.agents[agent_id]
-        loaded = replace(
-            agent,
-            load=agent.load + item.weight,
-            loads={**agent.loads, item.channel: agent.loads.get(item.channel, 0) + 1},
-            asked=agent.asked + 1,
-            available_since=max(now, agent.available_since),
-        )
+        loads = {**agent.loads, item.channel: agent.loads.get(item.channel, 0) + 1}
+        since, load = max(now, agent.available_since), agent.load + item.weight
+        loaded = replace(agent, available_since=since, load=load, loads=loads, asked=agent.asked + 1)
         self._turn += 1
         self._roster.put(loaded, self._turn)

@@ -26,14 +26,14 @@ class Kind(NamedTuple):
 class Lane:
     """The waiting items of one kind. Items that left stay in the heap until they surface: `ranks` is the truth."""
 
-    __slots__ = ("able", "generation", "heap", "kind", "place", "ranks")
+    __slots__ = ("able", "generation", "heap", "kind", "members", "place", "ranks", "skilled")
 
     def __init__(self, kind: Kind) -> None:
-        """Start empty. `able` and `generation` are the roster's to fill in, `place` is the lanes'."""
+        """Start empty. `able` to `generation` are the roster's to fill in, `place` is the lanes'."""
         self.kind = kind
         self.heap: list[Head] = []
         self.ranks: dict[int, datetime] = {}
-        self.able = 0
+        self.able = self.members = self.skilled = 0
         self.generation = -1
         self.place: Place | None = None
 

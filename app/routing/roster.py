@@ -82,8 +82,8 @@ class Roster:
         self._capacity: Marks[int] = Marks()
         self._full: Marks[str] = Marks()
         self._barred: Marks[str] = Marks()
-        self._able: dict[tuple[int, Levels], int] = {}
-        self._margins: dict[Levels, list[int]] = {}
+        self._by_needs: dict[Levels, int] = {}
+        self._by_wanted: dict[Levels, list[int]] = {}
 
     def put(self, agent: Agent, turn: int = 0) -> bool:
         """Add or change an agent; whether that changes who could ever take an item.
@@ -92,11 +92,13 @@ class Roster:
         """
         old = self.agents.get(agent.id)
         bit = self._bit(agent.id)
-        if old is not None:
-            self._spare.unmark((old.capacity - old.load,), bit)
-            self._full.unmark(_full(old), bit)
-        self._spare.mark((agent.capacity - agent.load,), bit)
-        self._full.mark(_full(agent), bit)
+        spare = agent.capacity - agent.load
+        if old is None or old.capacity - old.load != spare:
+            self._spare.unmark(() if old is None else (old.capacity - old.load,), bit)
+            self._spare.mark((spare,), bit)
+        if agent.caps or (old is not None and old.caps):
+            self._full.unmark(() if old is None else _full(old), bit)
+            self._full.mark(_full(agent), bit)
         self.agents[agent.id] = agent
         self._set_now(agent, bit, turn)
         lasting = old is None or _lasting(old) != _lasting(agent)
@@ -122,7 +124,8 @@ class Roster:
         """Who could take the lane's items by queue, skills and refusals, were they free."""
         if lane.generation != self.generation:
             kind = lane.kind
-            lane.able = self._members.get(kind.queue_id) & self._skilled(kind.queue_id, kind.needs)
+            lane.members, lane.skilled = self._members.get(kind.queue_id), self._skilled(kind.needs)
+            lane.able = lane.members & lane.skilled
             for agent_id in kind.refused:
                 lane.able &= ~self.bit(agent_id)
             if kind.only is not None:
@@ -138,7 +141,7 @@ class Roster:
 
     def anyone_one_day(self, kind: Kind) -> bool:
         """Whether somebody signed in could take an item of the kind once they are free, refusals aside."""
-        able = self._members.get(kind.queue_id) & self._skilled(kind.queue_id, kind.needs)
+        able = self._members.get(kind.queue_id) & self._skilled(kind.needs)
         able &= self._present & self._askable & ~self._barred.get(kind.channel)
         least = min(1, kind.weight) if kind.over else kind.weight
         return any(able & self._capacity.get(capacity) for capacity in self._capacity if capacity >= least)
@@ -154,11 +157,11 @@ class Roster:
     def sight(self, lane: Lane) -> Sight:
         """Where everybody stands towards the lane's items now."""
         kind = lane.kind
-        refused = sum(self.bit(agent_id) for agent_id in kind.refused)
+        self.able(lane)
         allows = (
-            (Rejection.NOT_MEMBER, self._members.get(kind.queue_id)),
-            (Rejection.SKILL, self._skilled(kind.queue_id, kind.needs)),
-            (Rejection.REFUSED, ~refused),
+            (Rejection.NOT_MEMBER, lane.members),
+            (Rejection.SKILL, lane.skilled),
+            (Rejection.REFUSED, ~sum(map(self.bit, kind.refused))),
             (Rejection.ABSENT, self._present),
             (Rejection.NOT_READY, self._ready),
             (Rejection.NO_ROOM, self._room(kind.weight, kind.over)),
@@ -206,8 +209,8 @@ class Roster:
         self._askable = _with(self._askable, bit, agent.most_asked > 0)
         if old is None or (old.queues, old.skills) != (agent.queues, agent.skills):
             self.generation += 1
-            self._able.clear()
-            self._margins.clear()
+            self._by_needs.clear()
+            self._by_wanted.clear()
 
     def _room(self, weight: int, over: bool) -> int:
         if weight == 1 and not over:
@@ -218,15 +221,15 @@ class Roster:
                 room |= self._spare.get(spare)
         return room
 
-    def _skilled(self, queue_id: int, needs: Levels) -> int:
-        found = self._able.get((queue_id, needs))
+    def _skilled(self, needs: Levels) -> int:
+        found = self._by_needs.get(needs)
         if found is None:
             found = self.everyone
             for skill, least in needs:
                 if least > 0:
                     levels = [key for key in self._levels if key[0] == skill and key[1] >= least]
                     found &= sum(self._levels.get(key) for key in levels)
-            self._able[queue_id, needs] = found
+            self._by_needs[needs] = found
         return found
 
     def _groups(self, policy: Policy, wanted: Levels) -> Iterable[int]:
@@ -234,9 +237,9 @@ class Roster:
         if policy == Policy.MOST_SPARE:
             return [self._spare.get(spare) for spare in sorted(self._spare, reverse=True)]
         if policy == Policy.BEST_SKILLED and wanted:
-            if wanted not in self._margins:
-                self._margins[wanted] = self._by_margin(wanted)
-            return self._margins[wanted]
+            if wanted not in self._by_wanted:
+                self._by_wanted[wanted] = self._by_margin(wanted)
+            return self._by_wanted[wanted]
         return [-1]
 
     def _by_margin(self, wanted: Levels) -> list[int]:

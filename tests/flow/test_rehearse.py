@@ -16,12 +16,13 @@ from app.flow.ingest import ingest
 from app.flow.park import park
 from app.flow.rehearsals import end_rehearsal, publish_rehearsal, start_rehearsal, take_rehearsal
 from app.flow.rehearse import Prepared, Roster, Stretch, compare, prepare
+from app.flow.rehearse_past import came
 from app.flow.wake import wake_by_hand
+from app.models.history import handling_times, presences
 from app.models.item import Disposition
 from app.models.queue import Queue
 from app.models.rehearsal import Rehearsal, RehearsalState
 from app.models.rule import Rule
-from app.queries.arrivals import came, handling_times, presences
 from app.settings import Settings
 from app.vault import Vault
 from app.workers.rehearse import rehearse_job

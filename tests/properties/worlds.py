@@ -1,5 +1,6 @@
 """Random worlds for the kernel: mostly ordinary, with every rule at play somewhere."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -66,4 +67,17 @@ def some_agent(random: Random, agent_id: int) -> Agent:
         present=sometimes(random, 0.7),
         asked=random.choice((0, 0, 0, 1)),
         most_asked=random.choice((0, 1, 1, 2, 3, 5)),
+    )
+
+
+def busier_or_freer(random: Random, agent: Agent) -> Agent:
+    """The same person a while later: queues, skills and capacity are as they were."""
+    other = some_agent(random, agent.id)
+    return replace(
+        other,
+        queues=agent.queues,
+        skills=agent.skills,
+        capacity=agent.capacity,
+        caps=agent.caps,
+        most_asked=agent.most_asked,
     )

@@ -1,5 +1,6 @@
 """What all admin pages share: the numbers in their navigation, and where a form goes when it is done."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -12,10 +13,18 @@ from app.web.templating import render
 
 
 async def page(
-    request: Request, db: AsyncSession, template: str, *, status: HTTPStatus = HTTPStatus.OK, **context: Any
+    request: Request,
+    db: AsyncSession,
+    template: str,
+    *,
+    status: HTTPStatus = HTTPStatus.OK,
+    headers: Mapping[str, str] | None = None,
+    **context: Any,
 ) -> Response:
     """Draw an admin page."""
-    return render(request, f"admin/{template}", status=status, counts=await admin.counts(db), **context)
+    return render(
+        request, f"admin/{template}", status=status, headers=headers, counts=await admin.counts(db), **context
+    )
 
 
 def to(path: str) -> Response:

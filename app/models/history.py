@@ -1,33 +1,14 @@
-"""What came in during a stretch of the past, how long it took, and who was in: what a rehearsal is made of."""
+"""What the events of the past tell: how long items were in agents' hands, and when agents were in."""
 
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.connectors.base import IncomingAuthor, IncomingPost, PostKind, Visibility
-
 MOST_TIMES = 5_000  # newest handling times of each queue that are looked at
 PAUSE = timedelta(hours=1)  # an agent who did nothing for longer was not in
 TAIL = timedelta(minutes=10)  # and was in for so long after the last thing they did
-
-_CAME = text(
-    """
-    SELECT e.at, i.channel, p.feed_id, p.external_id, p.kind, p.visibility, p.title, p.text, p.language, p.posted_at,
-           a.external_id AS author, a.handle, a.name, a.followers,
-           (e.changes->>'preferred_agent_id')::bigint AS preferred
-    FROM event e
-    JOIN item i ON i.id = e.item_id
-    JOIN post p ON p.id = (e.changes->>'post_id')::bigint
-    JOIN author a ON a.id = p.author_id
-    WHERE e.at >= :since AND e.at < :until AND e.actor = 'feed'
-      AND (e.verb = 'reopen' OR (e.verb = 'open' AND e.changes->>'state' <> 'closed'))
-    ORDER BY e.at, e.id
-    LIMIT :most
-    """
-)
 
 # Time in an agent's hands: from each event that made the item active to the next that changed its state.
 _TIMES = text(
@@ -66,45 +47,6 @@ _IN = text(
     SELECT agent_id, min(at) AS since, max(at) + :tail AS until FROM spans GROUP BY agent_id, span ORDER BY 1, 2
     """
 ).bindparams(bindparam("pause", PAUSE), bindparam("tail", TAIL))
-
-
-@dataclass(frozen=True, slots=True)
-class Came:
-    """A post that opened or reopened an item, as triage saw it, and when it did."""
-
-    at: datetime
-    channel: str
-    feed_id: int  # 0: its feed is gone
-    post: IncomingPost
-    preferred: int | None  # the agent who knew the customer then
-
-
-async def came(session: AsyncSession, since: datetime, until: datetime, most: int) -> list[Came]:
-    """The posts that asked for an item in a stretch, oldest first, `most` of them at most.
-
-    What a rule discarded is among them, as another rule may not; what a first sync imported silently is not.
-    """
-    rows = await session.execute(_CAME, {"since": since, "until": until, "most": most})
-    return [
-        Came(
-            row.at,
-            row.channel,
-            row.feed_id or 0,
-            IncomingPost(
-                external_id=row.external_id,
-                thread_id=row.external_id,
-                author=IncomingAuthor(row.author, row.handle, row.name, followers=row.followers),
-                text=row.text,
-                posted_at=row.posted_at,
-                kind=PostKind(row.kind),
-                visibility=Visibility(row.visibility),
-                title=row.title,
-                language=row.language,
-            ),
-            row.preferred,
-        )
-        for row in rows
-    ]
 
 
 async def handling_times(session: AsyncSession, since: datetime, until: datetime) -> dict[int, list[float]]:
