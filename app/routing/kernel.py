@@ -133,7 +133,7 @@ class Kernel:
         while (heads or following) and (must or fresh & roster.free & roster.roomy):
             if following is not None and (not heads or following < heads[0]):
                 heappush(heads, following)
-                following = next(opened, None)
+                following = None  # the one after it is looked for only when it matters
             lane = heads[0][2]
             eligible = roster.eligible(lane)
             if eligible:
@@ -143,6 +143,8 @@ class Kernel:
             else:
                 heappop(heads)
                 must.discard(lane)
+            if following is None and (must or fresh & roster.free & roster.roomy):
+                following = next(opened, None)
         return matches
 
     def _give(self, lane: Lane, eligible: int, now: datetime) -> Match:
