@@ -1,6 +1,6 @@
 """Matching, as it goes on: tell the kernel what changed, run it, and it decides.
 
-The rules (tests/properties/oracle.py has them in forty lines): items that are due to overflow move first. Then items
+The rules (tests/properties/oracle.py has them by brute force): items that are due to overflow move first. Then items
 are served in ascending rank, ties by id; each goes to the agent whom its queue's policy puts first among those who can
 take it now; an item that may wait for its preferred agent waits while that agent could serve it once free. Whoever is
 given an item goes to the end of the line.
