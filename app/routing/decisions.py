@@ -36,18 +36,18 @@ class Candidate(NamedTuple):
 class Sight:
     """Who stood where when a decision was made: a bit for each agent, so that keeping it costs nothing.
 
-    `allows` has, in order of `Rejection`, the agents whom that reason does not hold back.
+    `allows` has, for each `Rejection` in order, the agents whom it does not hold back.
     """
 
     ids: tuple[int, ...]  # by bit; the places of agents who left are 0 in `everyone`
     everyone: int
-    allows: tuple[tuple[Rejection, int], ...]
+    allows: tuple[int, ...]
 
     def rejected(self) -> dict[int, Rejection]:
         """Each agent who could not take the item, with the first reason, by id."""
         found: dict[int, Rejection] = {}
         left = self.everyone
-        for reason, allowed in self.allows:
+        for reason, allowed in zip(Rejection, self.allows, strict=True):
             for bit in _bits(left & ~allowed):
                 found[self.ids[bit]] = reason
             left &= allowed

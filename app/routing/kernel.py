@@ -1,6 +1,6 @@
 """Matching, as it goes on: tell the kernel what changed, run it, and it decides.
 
-The rules (tests/properties/oracle.py has them in forty lines): items that are due to overflow move first. Then items
+The rules (tests/properties/oracle.py has them by brute force): items that are due to overflow move first. Then items
 are served in ascending rank, ties by id; each goes to the agent whom its queue's policy puts first among those who can
 take it now; an item that may wait for its preferred agent waits while that agent could serve it once free. Whoever is
 given an item goes to the end of the line.
@@ -133,7 +133,7 @@ class Kernel:
         while (heads or following) and (must or fresh & roster.free & roster.roomy):
             if following is not None and (not heads or following < heads[0]):
                 heappush(heads, following)
-                following = next(opened, None)
+                following = None  # the one after it is looked for only when it matters
             lane = heads[0][2]
             eligible = roster.eligible(lane)
             if eligible:
@@ -143,6 +143,8 @@ class Kernel:
             else:
                 heappop(heads)
                 must.discard(lane)
+            if following is None and (must or fresh & roster.free & roster.roomy):
+                following = next(opened, None)
         return matches
 
     def _give(self, lane: Lane, eligible: int, now: datetime) -> Match:

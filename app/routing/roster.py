@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-from app.routing.decisions import Candidate, Rejection, Sight
+from app.routing.decisions import Candidate, Sight
 from app.routing.inputs import Agent, Policy
 from app.routing.lane import Kind, Lane, Levels
 from app.routing.line import Line, Place
@@ -158,16 +158,16 @@ class Roster:
         """Where everybody stands towards the lane's items now."""
         kind = lane.kind
         self.able(lane)
-        allows = (
-            (Rejection.NOT_MEMBER, lane.members),
-            (Rejection.SKILL, lane.skilled),
-            (Rejection.REFUSED, ~sum(map(self.bit, kind.refused))),
-            (Rejection.ABSENT, self._present),
-            (Rejection.NOT_READY, self._ready),
-            (Rejection.NO_ROOM, self._room(kind.weight, kind.over)),
-            (Rejection.CHANNEL_FULL, ~self._full.get(kind.channel)),
-            (Rejection.ASKED, self._unasked),
-            (Rejection.KEPT, -1 if kind.only is None else self.bit(kind.only)),
+        allows = (  # in order of Rejection
+            lane.members,
+            lane.skilled,
+            ~sum(map(self.bit, kind.refused)),
+            self._present,
+            self._ready,
+            self._room(kind.weight, kind.over),
+            ~self._full.get(kind.channel),
+            self._unasked,
+            -1 if kind.only is None else self.bit(kind.only),
         )
         return Sight(self._ids, self.everyone, allows)
 

@@ -268,3 +268,12 @@ def test_a_decision_keeps_who_stood_where_when_it_was_made() -> None:
     assert isinstance(match, Match)
     assert match.sight.rejected() == {BEN: Rejection.NOT_READY, EVA: Rejection.NO_ROOM}
     assert match.total == 1
+
+
+def test_an_item_whose_rank_changed_is_served_at_its_new_place_only() -> None:
+    kernel = a_kernel(an_item(1), an_item(2), an_item(3))
+    kernel.run(NOON)
+    kernel.put_item(an_item(1, rank=later(60)))
+    kernel.put_item(an_item(3, rank=later(-60)))
+    kernel.put_agent(an_agent(ANA, capacity=3, most_asked=3))
+    assert pairs(kernel) == [(3, ANA), (2, ANA), (1, ANA)]
