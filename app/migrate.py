@@ -13,7 +13,7 @@ from app.db import sqlalchemy_url
 from app.errors import ConfigurationError
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-ONE_AT_A_TIME = 7_215_004_131  # advisory lock of this transaction: two hosts that start together do not collide
+ONE_AT_A_TIME = 7_215_004_131  # advisory lock: two hosts that start together take turns
 
 
 def config() -> Config:
@@ -58,14 +58,13 @@ def migrate(url: str, revision: str = "head") -> None:
     settings = config()
     engine = create_engine(sqlalchemy_url(url))
     try:
-        while True:
-            with engine.begin() as connection:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ONE_AT_A_TIME})
-                connection.execute(text("SET LOCAL lock_timeout = '5s'"))
-                step = _next(settings, current(connection), revision)
-                if step is None:
-                    return
-                settings.attributes["connection"] = connection
+        with engine.connect() as connection:
+            # Locks of the session, not of a transaction: a migration may have several, or none (CREATE INDEX CONCURRENTLY).
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ONE_AT_A_TIME})
+            connection.execute(text("SET lock_timeout = '5s'"))
+            settings.attributes["connection"] = connection
+            while step := _next(settings, current(connection), revision):
+                connection.commit()
                 (command.downgrade if step == "-1" else command.upgrade)(settings, step)
     finally:
         engine.dispose()

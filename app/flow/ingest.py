@@ -4,25 +4,17 @@ Set-based: a batch is a handful of statements, however many posts it holds. The 
 two feeds that bring posts of one conversation at once take turns and cannot open two items.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select, text
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import IncomingAuthor, IncomingPost
-from app.flow.closed_reply import tell_closed
-from app.flow.triage import Decision, Rules
-from app.flow.wake import wake
+from app.flow.itemise import Arrival, itemise
 from app.listening.clean import LONGEST_TEXT, storable_json
-from app.models.arrival import join_items, open_items
 from app.models.feed import Feed
-from app.models.item import FEED, OPEN_STATES, Disposition, Item, State, Verb, lane_of, move
-from app.models.queue import Queue
 
 _KNOWN = text(
     """
@@ -108,17 +100,6 @@ class Ingested:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A new post with the rows it belongs to."""
-
-    post: IncomingPost
-    post_id: int
-    conversation_id: int
-    author_id: int
-    customer_id: int
-
-
 async def ingest(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost], *, quiet: bool = False) -> Ingested:
     """Store what is new among `posts` and make, grow, wake or reopen the items it asks for.
 
@@ -127,7 +108,7 @@ async def ingest(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost
     """
     arrivals = await _store(session, feed, posts)
     asking = [a for a in arrivals if not a.post.own and not a.post.repost]
-    opened, joined, reopened = await _serve(session, feed, asking, quiet)
+    opened, joined, reopened = await itemise(session, feed, asking, quiet)
     return Ingested(len(arrivals), opened, joined, reopened)
 
 
@@ -230,117 +211,3 @@ def _row(position: int, post: IncomingPost, conversation_id: int, author_id: int
         "payload": post.payload,
         "posted_at": post.posted_at.isoformat(),
     }
-
-
-async def _serve(session: AsyncSession, feed: Feed, arrivals: Sequence[Arrival], quiet: bool) -> tuple[int, int, int]:
-    """Give each conversation its item: join the open one, reopen the one closed lately, or open a new one."""
-    rooms: dict[int, list[Arrival]] = defaultdict(list)
-    for arrival in arrivals:
-        rooms[arrival.conversation_id].append(arrival)
-    if not rooms:
-        return 0, 0, 0
-    joins, opens, reopened = [], [], 0
-    latest = await _latest(session, list(rooms))
-    rules = await Rules.load(session) if len(latest) < len(rooms) or _any_ended(latest.values()) else Rules(())
-    for conversation_id, group in rooms.items():
-        item, reopenable = latest.get(conversation_id, (None, False))
-        if item is not None and State(item.state) in OPEN_STATES:
-            joins.append({"item_id": item.id, "posts": len(group), "post_id": group[-1].post_id})
-        elif item is not None and reopenable and not quiet:
-            await _reopen(session, item, group)
-            reopened += 1
-        else:
-            opens.append(_opening(group, rules.decide(group[0].post, feed.channel, feed.id), quiet))
-    if joins:
-        await join_items(session, joins)
-        await _wake_parked(session, [join["item_id"] for join in joins])
-    opened = await open_items(session, feed.channel, await _housed(session, opens))
-    if feed.synced_at is not None:  # a first sync brings what is old: nobody waits for an answer to it now
-        await tell_closed(session, opened)
-    return len(opened), len(joins), reopened
-
-
-def _any_ended(latest: Iterable[tuple[Item, bool]]) -> bool:
-    return any(State(item.state) not in OPEN_STATES for item, _ in latest)
-
-
-async def _latest(session: AsyncSession, conversations: list[int]) -> dict[int, tuple[Item, bool]]:
-    """The open item of each conversation, else the newest, locked, and whether a new post may reopen it."""
-    first = (
-        select(Item.id)
-        .where(Item.conversation_id.in_(conversations))
-        .ext(distinct_on(Item.conversation_id))
-        .order_by(Item.conversation_id, Item.state.in_(OPEN_STATES).desc(), Item.id.desc())
-    ).scalar_subquery()
-    within = Item.ended_at > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, Queue.reopen_within)
-    rows = await session.execute(
-        select(Item, (Item.state == State.CLOSED) & within)
-        .join(Queue, Queue.id == Item.queue_id)
-        .where(Item.id.in_(first))
-        .order_by(Item.id)
-        .with_for_update(of=Item)
-        .execution_options(populate_existing=True)
-    )
-    return {item.conversation_id: (item, bool(reopenable)) for item, reopenable in rows}
-
-
-async def _reopen(session: AsyncSession, item: Item, group: Sequence[Arrival]) -> None:
-    queue = await session.get_one(Queue, item.queue_id)
-    await move(
-        session,
-        item,
-        Verb.REOPEN,
-        State.QUEUED,
-        FEED,
-        why={"because": "a new post came", "post_id": group[-1].post_id},
-        posts=item.posts + len(group),
-        post_id=group[-1].post_id,
-        disposition=None,
-        ended_at=None,
-        ready_at=func.now(),
-        due_at=func.now() + timedelta(seconds=queue.target),
-        rank=queue.rank_from(func.now(), item.priority),
-    )
-
-
-async def _wake_parked(session: AsyncSession, item_ids: Sequence[int]) -> None:
-    parked = await session.scalars(
-        select(Item)
-        .where(Item.id.in_(item_ids), Item.state == State.PARKED)
-        .order_by(Item.agent_id, Item.id)
-        .execution_options(populate_existing=True)
-    )
-    for item in parked.all():
-        await wake(session, item, FEED, because="a new post came")
-
-
-def _opening(group: Sequence[Arrival], decision: Decision, quiet: bool) -> dict[str, Any]:
-    first, last = group[0], group[-1]
-    ended = Disposition.BACKLOG if quiet else None
-    return {
-        "conversation_id": first.conversation_id,
-        "author_id": first.author_id,
-        "customer_id": first.customer_id,
-        "language": first.post.language,
-        "state": State.DISCARDED if decision.discard else State.CLOSED if quiet else State.QUEUED,
-        "queue_id": decision.queue_id,
-        "rule_id": decision.rule_id,
-        "priority": decision.priority,
-        "requirements": decision.requirements,
-        "lane": lane_of(decision.queue_id or 0, decision.requirements),
-        "tags": decision.tags,
-        "posts": len(group),
-        "post_id": last.post_id,
-        "disposition": None if decision.discard else ended,
-        "why": {"rule": decision.rule, "rule_id": decision.rule_id},
-    }
-
-
-async def _housed(session: AsyncSession, opens: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Discarded items stand in a queue too (so that who may see them is known): the first one, if the rule has none."""
-    homeless = [row for row in opens if row["queue_id"] is None]
-    if homeless:
-        queue_id = await session.scalar(select(func.min(Queue.id)))
-        for row in homeless:
-            row.update(queue_id=queue_id, lane=lane_of(queue_id or 0, row["requirements"]))
-    return opens

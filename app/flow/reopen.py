@@ -1,11 +1,10 @@
 """Reopen: an ended item goes back to its queue."""
 
-from datetime import timedelta
-
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Conflict
+from app.flow.place import place
 from app.flow.visibility import visible_item
 from app.models.agent import Agent
 from app.models.item import OPEN_STATES, Actor, Item, State, Verb, agent_actor, move
@@ -36,6 +35,8 @@ async def requeue(session: AsyncSession, item: Item, actor: Actor, because: str)
     if other is not None:
         raise Conflict(f"Item {other} of the same conversation is open already. Go on there.")
     queue = await session.get_one(Queue, item.queue_id)
+    now = (await session.execute(select(func.now()))).scalar_one()
+    stands = place(queue, now, item.priority)
     return await move(
         session,
         item,
@@ -45,7 +46,8 @@ async def requeue(session: AsyncSession, item: Item, actor: Actor, because: str)
         why={"because": because},
         disposition=None,
         ended_at=None,
-        ready_at=func.now(),
-        due_at=func.now() + timedelta(seconds=queue.target),
-        rank=queue.rank_from(func.now(), item.priority),
+        ready_at=now,
+        due_at=stands.due_at,
+        rank=stands.rank,
+        raised=[],
     )

@@ -70,6 +70,8 @@ class Decision:
     priority: int
     requirements: Mapping[str, int]
     tags: tuple[str, ...]
+    steps: tuple[Mapping[str, Any], ...] = ()  # how the requirements relax in time: after (seconds), skill, level
+    emergency: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ def prepare(rule: Rule) -> Prepared:
         priority=rule.priority,
         requirements=dict(rule.requirements),
         tags=tuple(rule.tags),
+        steps=tuple(rule.steps),
+        emergency=rule.emergency,
     )
     return Prepared(conditions, decision, tuple(matchable(word).casefold() for word in conditions.contains if word))
 

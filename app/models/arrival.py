@@ -13,26 +13,23 @@ from app.models.item import TRACKED, State, Verb
 
 _CHANGES = ", ".join(f"'{column}', o.{column}" for column in TRACKED)
 
-# The rank is set here, once: ready_at minus what the priority is worth in this queue, or the due time.
 _OPEN = text(
     """
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS g(
             conversation_id bigint, author_id bigint, customer_id bigint, language text, state text, queue_id bigint,
-            rule_id bigint, priority smallint, requirements jsonb, lane text, tags text[], posts int, post_id bigint,
-            disposition text, why jsonb)
+            rule_id bigint, priority smallint, requirements jsonb, steps jsonb, emergency boolean, lane text,
+            weight smallint, preferred_agent_id bigint, raised text[], tags text[], posts int, post_id bigint,
+            disposition text, ready_at timestamptz, due_at timestamptz, rank timestamptz, why jsonb)
     ), opened AS (
         INSERT INTO item (conversation_id, author_id, customer_id, channel, language, state, queue_id, rule_id,
-                          priority, requirements, lane, tags, posts, post_id, disposition, ended_at, weight, ready_at,
-                          due_at, rank)
-        SELECT g.conversation_id, g.author_id, g.customer_id, :channel, g.language, g.state, g.queue_id, g.rule_id,
-               g.priority, g.requirements, g.lane, g.tags, g.posts, g.post_id, g.disposition,
-               CASE WHEN g.state = 'queued' THEN NULL ELSE now() END, q.weight, now(),
-               now() + make_interval(secs => q.target),
-               CASE q.served_by WHEN 'due' THEN now() + make_interval(secs => q.target)
-                                ELSE now() - make_interval(mins => q.boosts[g.priority]) END
-        FROM given g JOIN queue q ON q.id = g.queue_id
-        ORDER BY g.conversation_id
+                          priority, requirements, steps, emergency, lane, weight, preferred_agent_id, raised, tags,
+                          posts, post_id, disposition, ended_at, ready_at, due_at, rank)
+        SELECT conversation_id, author_id, customer_id, :channel, language, state, queue_id, rule_id,
+               priority, requirements, steps, emergency, lane, weight, preferred_agent_id, raised, tags,
+               posts, post_id, disposition, CASE WHEN state = 'queued' THEN NULL ELSE now() END, ready_at, due_at, rank
+        FROM given
+        ORDER BY conversation_id
         RETURNING *
     )
     INSERT INTO event (item_id, verb, actor, changes, why)
@@ -62,8 +59,8 @@ _JOIN = text(
 async def open_items(session: AsyncSession, channel: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
     """Open one item a row, in the state the row says (queued, closed by a silent import, discarded by a rule).
 
-    Rows carry conversation_id, author_id, customer_id, language, state, queue_id, rule_id, priority, requirements,
-    lane, tags, posts, post_id, disposition and why. The caller holds the conversations' locks.
+    Rows carry the columns that the statement names; ready_at, due_at and rank come from `app.flow.place`. The caller
+    holds the conversations' locks.
     """
     if not rows:
         return []

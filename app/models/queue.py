@@ -1,6 +1,5 @@
 """Queues: named waiting lines with their target, order, membership and what a priority is worth."""
 
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -73,12 +72,6 @@ class Queue(Base):
     park_close_reply: Mapped[Str] = mapped_column(server_default="")  # its last message; empty: none
     raises: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")  # signals that raise the rank
     created_at: Mapped[Created]
-
-    def rank_from(self, ready_at: Any, priority: int) -> Any:
-        """The rank of an item that became ready at a time (a datetime, or an SQL expression of one)."""
-        if self.served_by == Order.DUE:
-            return ready_at + timedelta(seconds=self.target)
-        return ready_at - timedelta(minutes=self.boosts[priority - 1])
 
 
 class QueueMember(Base):

@@ -8,6 +8,7 @@ from app.flow.close_parked import close_parked
 from app.flow.gone import gone_agents, return_items, take_offline
 from app.flow.outbox import DUE
 from app.flow.poll import due_feeds
+from app.flow.raise_due import raise_due
 from app.flow.wake import wake_due
 from app.flow.wrap_up import end_due
 from app.models.reply import Reply
@@ -21,7 +22,7 @@ async def sweep(runtime: Runtime) -> None:
     async with runtime.sessions.begin() as session:
         await jobs.defer(session, jobs.SEND, "reply_id", await _due_replies(session))
         await jobs.defer(session, jobs.POLL, "feed_id", await due_feeds(session))
-    for end in (wake_due, close_parked, end_due, return_items):
+    for end in (wake_due, close_parked, end_due, return_items, raise_due):
         async with runtime.sessions.begin() as session:
             await end(session)
     await _take_offline(runtime)
