@@ -5,10 +5,14 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from bench import claim, ingest
+from bench import claim, ingest, rehearsal
 from bench.harness import Result, server
 
-BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {"ingest": ingest.measure, "claim": claim.measure}
+BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {
+    "ingest": ingest.measure,
+    "claim": claim.measure,
+    "rehearsal": rehearsal.measure,
+}
 
 
 def main(names: Sequence[str]) -> int:
