@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from bench import claim, desk, ingest
+from bench import claim, desk, ingest, rehearsal
 from bench.harness import Result, server
 
 BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {
     "ingest": ingest.measure,
     "claim": claim.measure,
     "desk": desk.measure,
+    "rehearsal": rehearsal.measure,
 }
 
 

@@ -105,7 +105,7 @@ def _line(row: stored.Queue) -> Line:
 
 def _step(row: Mapping[str, object]) -> Step:
     level = row.get("level")
-    return Step(float(str(row["after_seconds"])), int(str(row["skill"])), None if level is None else int(str(level)))
+    return Step(float(str(row["after"])), int(str(row["skill"])), None if level is None else int(str(level)))
 
 
 async def _people(session: AsyncSession) -> dict[int, Person]:

@@ -184,7 +184,7 @@ async def test_queues_weigh_relax_and_wait_as_their_settings_say(session: AsyncS
     company.queue.channel_weights, company.queue.hours = {"webhook": 2}, {"mon": [["09:30", "17:00"]]}
     rule = (await session.scalars(select(Rule))).one()
     rule.requirements, rule.emergency = {str(german): 3}, True
-    rule.steps = [{"after_seconds": 60, "skill": german, "level": None}]
+    rule.steps = [{"after": 60, "skill": german, "level": None}]
     await session.flush()
 
     prepared = await rehearsed(session, "careline: 1")
