@@ -33,6 +33,7 @@ Ids = Mapping[str, int]
 async def apply_document(session: AsyncSession, document: Document) -> None:
     """Make and change what the file names, section by section; what does not differ is not touched."""
     await _names(session, document)
+    await _new_queues(session, document.queues or ())
     await _queues(session, document.queues or (), closing=False)
     await _agents(session, document.agents or ())
     await _feeds(session, document.feeds or ())
@@ -52,19 +53,41 @@ async def _names(session: AsyncSession, document: Document) -> None:
             await create_skill(session, SkillSettings(name=name))
 
 
+async def _new_queues(session: AsyncSession, parts: Iterable[QueuePart]) -> None:
+    """Make those that are missing, still without their overflow: what they overflow to may not be there yet."""
+    teams, known = await _ids(session, Team), await _queue_ids(session)
+    for part in parts:
+        if part.name.lower() not in known:
+            alone = part.model_copy(update={"active": True, "overflow_after": None, "overflow_when_nobody": False})
+            await create_queue(session, _queue_settings(alone, teams, {}))
+
+
 async def _queues(session: AsyncSession, parts: Iterable[QueuePart], *, closing: bool) -> None:
     """At first every queue is open, so that rules may go on to other ones; at last those that are to close do."""
-    teams = await _ids(session, Team)
-    for part in parts:
-        team_id = _found(teams, part.team, f"queue {part.name}", "team")
-        settings = QueueSettings(**part.model_dump(exclude={"team"}), team_id=team_id)
-        stored = await session.scalar(select(Queue).where(func.lower(Queue.name) == part.name.lower()))
-        if stored is None:
-            await create_queue(session, settings.model_copy(update={"active": True}))
-        else:
-            wanted = settings if closing else settings.model_copy(update={"active": settings.active or stored.active})
-            if queue_settings(stored) != wanted:
-                await change_queue(session, stored.id, wanted)
+    teams, queues = await _ids(session, Team), await _ids(session, Queue)
+    known = await _queue_ids(session)
+    for part in sorted(parts, key=lambda part: part.overflow_to is not None, reverse=closing):  # its target is open
+        settings = _queue_settings(part, teams, queues)
+        stored = await session.get_one(Queue, known[part.name.lower()])
+        wanted = settings if closing else settings.model_copy(update={"active": settings.active or stored.active})
+        if queue_settings(stored) != wanted:
+            await change_queue(session, stored.id, wanted)
+
+
+def _queue_settings(part: QueuePart, teams: Ids, queues: Ids) -> QueueSettings:
+    """The settings of a queue of the file; with no queues to know, those before it overflows anywhere."""
+    who = f"queue {part.name}"
+    overflows = part.overflow_to is not None and bool(queues)
+    return QueueSettings(
+        **part.model_dump(exclude={"team", "overflow_to"}),
+        team_id=_found(teams, part.team, who, "team"),
+        overflow_queue_id=_found(queues, part.overflow_to or "", who, "queue") if overflows else None,
+    )
+
+
+async def _queue_ids(session: AsyncSession) -> dict[str, int]:
+    """Queues are the same whatever the case of their names."""
+    return dict(list(await session.execute(select(func.lower(Queue.name), Queue.id))))
 
 
 async def _agents(session: AsyncSession, parts: Iterable[AgentPart]) -> None:

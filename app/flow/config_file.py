@@ -80,7 +80,7 @@ async def current(session: AsyncSession) -> Document:
     return Document(
         teams=tuple(sorted(teams.values())),
         skills=tuple(sorted(skills.values())),
-        queues=tuple(_queue(queue, teams) for queue in queues),
+        queues=tuple(_queue(queue, teams, queue_names) for queue in queues),
         agents=tuple([await _agent(session, agent, teams, queue_names, skills) for agent in agents]),
         feeds=tuple(_feed(feed, accounts) for feed in feeds),
         rules=tuple(_rule(rule, queue_names, skills, feed_names) for rule in rules),
@@ -99,8 +99,13 @@ def _unique(section: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _queue(queue: Queue, teams: Mapping[int, str]) -> QueuePart:
-    return QueuePart(team=teams[queue.team_id], **queue_settings(queue).model_dump(exclude={"team_id"}))
+def _queue(queue: Queue, teams: Mapping[int, str], queues: Mapping[int, str]) -> QueuePart:
+    settings = queue_settings(queue)
+    return QueuePart(
+        team=teams[settings.team_id],
+        overflow_to=None if settings.overflow_queue_id is None else queues[settings.overflow_queue_id],
+        **settings.model_dump(exclude={"team_id", "overflow_queue_id"}),
+    )
 
 
 async def _agent(

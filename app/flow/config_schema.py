@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from app.connectors.base import PostKind, SettingsModel
 from app.flow.configure_agent import AgentSettings
 from app.flow.configure_feed import FeedShape
-from app.flow.configure_queue import QueueShape
+from app.flow.queue_shape import QueueShape
 from app.flow.triage import Conditions, compiled
 
 
@@ -24,9 +24,10 @@ Level = Annotated[int, Field(ge=1, le=5)]
 
 
 class QueuePart(QueueShape):
-    """A queue, known by its name."""
+    """A queue, known by its name; the one that it overflows to as well."""
 
     team: Name
+    overflow_to: Name | None = None
 
 
 class AgentPart(AgentSettings):

@@ -1,142 +1,51 @@
 """Configure queues: waiting lines with their target, order and members."""
 
 from collections.abc import Iterable
-from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.connectors.base import SettingsModel
 from app.db import announce
 from app.errors import Invalid, NotFound
 from app.flow.configured import UPDATE_LOCK, must_be_fresh, naming
+from app.flow.counts import check_channels, write_counts
+from app.flow.queue_shape import DAY, QueueShape, read_raises, read_weights
 from app.models.agent import Agent
 from app.models.item import OPEN_STATES, Item
-from app.models.queue import Order, Queue, QueueMember
+from app.models.queue import Queue, QueueMember
 from app.models.rule import Rule
-from app.routing.hours import read_date, read_zone
-from app.routing.hours_text import EXAMPLE, parse_hours, show_hours
-
-_DAY = 86_400
-
-
-def checked_hours(text: str) -> str:
-    """The hours in the one way they are shown. Raises ValueError, naming the part that makes no sense."""
-    try:
-        return show_hours(parse_hours(text))
-    except Invalid as error:
-        raise ValueError(error.message) from None
-
-
-def checked_zone(name: str) -> str:
-    """The name, if there is such a time zone. Raises ValueError."""
-    try:
-        return read_zone(name).key
-    except Invalid as error:
-        raise ValueError(error.message) from None
-
-
-def checked_dates(days: tuple[str, ...]) -> tuple[str, ...]:
-    """The dates in order, each once. Raises ValueError for what is none."""
-    try:
-        return tuple(sorted({str(read_date(day)) for day in days}))
-    except Invalid as error:
-        raise ValueError(error.message) from None
-
-
-def unix_lines(text: str) -> str:
-    """Line ends as LF: a form sends CR LF, which a channel would count twice."""
-    return text.replace("\r\n", "\n")
-
-
-Message = Annotated[str, AfterValidator(unix_lines), Field(max_length=2000)]
-
-
-class QueueShape(SettingsModel):
-    """What an admin sets of a queue, besides its team. Times in seconds, boosts in minutes."""
-
-    name: str = Field(title="Name", min_length=1, max_length=80, examples=["Billing"])
-    target: int = Field(3600, title="Answer within", description="Seconds from arrival.", ge=1, le=30 * _DAY)
-    target_share: int = Field(80, title="Goal", description="Per cent to be answered in time.", ge=1, le=100)
-    served_by: Order = Field(
-        Order.RANK, title="Served by", description="Rank: time of waiting and priority. Due: whose time is up first."
-    )
-    boosts: tuple[int, int, int, int, int] = Field(
-        (240, 60, 0, -60, -240),
-        title="What a priority is worth",
-        description="Minutes of waiting for priorities 1 to 5. The longest that an item can be overtaken is the span.",
-    )
-    weight: int = Field(1, title="Weight", description="How much one item counts in an agent's capacity.", ge=1, le=100)
-    offer_seconds: int = Field(30, title="Offer lasts", description="Seconds to accept an offer.", ge=5, le=600)
-    reoffer_after: int = Field(
-        300, title="Offer again after", description="Seconds before the same agent is offered the item again.", ge=0
-    )
-    misses_limit: int = Field(
-        2, title="Missed offers", description="So many in a row set the agent to not ready.", ge=1, le=100
-    )
-    undo_seconds: int = Field(10, title="Undo window", description="Seconds a reply is held.", ge=0, le=600)
-    reopen_within: int = Field(
-        7 * _DAY, title="Reopen within", description="Seconds in which a new post reopens a closed item.", ge=0
-    )
-    hours: Annotated[str, AfterValidator(checked_hours)] = Field(
-        "", title="Open hours", description="Time outside does not count. Empty: always open.", examples=[EXAMPLE]
-    )
-    timezone: Annotated[str, AfterValidator(checked_zone)] = Field(
-        "UTC", title="Time zone", description="Of the open hours.", examples=["Europe/Berlin"]
-    )
-    holidays: Annotated[tuple[str, ...], AfterValidator(checked_dates)] = Field(
-        (), title="Holidays", description="Dates on which it is closed, one a line.", examples=["2027-01-01"]
-    )
-    closed_reply: Message = Field(
-        "",
-        title="Reply when closed",
-        description="Sent once a conversation that begins outside the open hours. Empty: none.",
-    )
-    wrap_up: int = Field(
-        0, title="Wrap-up", description="Seconds for the after-work of a closed item. 0: none.", ge=0, le=3600
-    )
-    wrap_up_most: int = Field(
-        600, title="Longest wrap-up", description="Seconds, with all extensions.", ge=0, le=4 * 3600
-    )
-    return_after: int = Field(
-        900,
-        title="Take back after",
-        description="Seconds after which the items of an agent whose desk is gone go back to the queue.",
-        ge=60,
-        le=7 * _DAY,
-    )
-    park_close_after: int | None = Field(
-        None,
-        title="Close parked items after",
-        description="Seconds without an answer of the customer that an item is parked for. Empty: never.",
-        ge=60,
-        le=90 * _DAY,
-    )
-    park_close_reply: Message = Field(
-        "", title="Last message", description="Sent before such an item closes. Empty: none."
-    )
-    active: bool = Field(True, title="Active", description="Rules may send items here.")
+from app.routing.hours_text import parse_hours, show_hours
+from app.routing.raises import read, stored, write
 
 
 class QueueSettings(QueueShape):
-    """A queue's shape and the team it belongs to."""
+    """A queue's shape, the team it belongs to and the queue it overflows to."""
 
     team_id: int = Field(title="Team", description="Whose agents and supervisors see this queue.")
+    overflow_queue_id: int | None = Field(
+        None, title="Overflow to", description="Where items go on to. An item never returns to a queue it left."
+    )
 
 
 def queue_settings(queue: Queue) -> QueueSettings:
     """The settings of a stored queue."""
     values = {name: getattr(queue, name) for name in QueueSettings.model_fields}
     return QueueSettings.model_validate(
-        values | {"boosts": tuple(queue.boosts), "hours": show_hours(queue.hours), "holidays": tuple(queue.holidays)}
+        values
+        | {
+            "boosts": tuple(queue.boosts),
+            "hours": show_hours(queue.hours),
+            "holidays": tuple(queue.holidays),
+            "channel_weights": write_counts(queue.channel_weights),
+            "raises": tuple(write(one) for one in read(queue.raises)),
+        }
     )
 
 
 async def create_queue(session: AsyncSession, settings: QueueSettings, members: Iterable[int] = ()) -> Queue:
     """Make a queue. Raises Invalid (the name is taken, no such team, no such member)."""
-    _check_order(settings)
-    _check_times(settings)
+    await _check(session, settings)
     queue = Queue(**_columns(settings))
     async with naming(session, _refusals(settings)):
         session.add(queue)
@@ -162,8 +71,7 @@ async def change_queue(
     if queue is None:
         raise NotFound("There is no such queue.")
     must_be_fresh(queue_settings(queue), seen, f"the queue {queue.name}")
-    _check_order(settings)
-    _check_times(settings)
+    await _check(session, settings, queue)
     if queue.active and not settings.active:
         await _check_idle(session, queue)
     async with naming(session, _refusals(settings)):
@@ -196,6 +104,39 @@ async def _check_idle(session: AsyncSession, queue: Queue) -> None:
     waiting = await session.scalar(select(func.count()).where(Item.queue_id == queue.id, Item.state.in_(OPEN_STATES)))
     if waiting:
         raise Invalid(f"{queue.name} has {waiting} open items. Close or move them first.", "active")
+    source = await session.scalar(
+        select(Queue.name).where(Queue.overflow_queue_id == queue.id, Queue.active).order_by(Queue.id).limit(1)
+    )
+    if source is not None:
+        raise Invalid(f"{source} overflows to {queue.name}. Change {source} first.", "active")
+
+
+async def _check(session: AsyncSession, settings: QueueSettings, queue: Queue | None = None) -> None:
+    """Refuse what makes no sense together. Raises Invalid, naming the field."""
+    _check_order(settings)
+    _check_times(settings)
+    check_channels(settings.channel_weights, "channel_weights")
+    await _check_overflow(session, settings, queue)
+
+
+async def _check_overflow(session: AsyncSession, settings: QueueSettings, queue: Queue | None) -> None:
+    target = settings.overflow_queue_id
+    leaves = settings.overflow_after is not None or settings.overflow_when_nobody
+    if target is None:
+        if leaves:
+            raise Invalid("Choose the queue that items overflow to, or take the overflow out.", "overflow_queue_id")
+        return
+    if queue is not None and target == queue.id:
+        raise Invalid("A queue cannot overflow to itself. Choose another one.", "overflow_queue_id")
+    if not leaves:
+        raise Invalid("Say when items overflow: after how long, or when nobody is in.", "overflow_after")
+    active = await session.scalar(
+        select(Queue.active).where(Queue.id == target).with_for_update(read=True, key_share=True)
+    )
+    if settings.active and not active:
+        raise Invalid(
+            "The queue that items overflow to is not active (any more). Choose another one.", "overflow_queue_id"
+        )
 
 
 def _check_order(settings: QueueSettings) -> None:
@@ -203,7 +144,7 @@ def _check_order(settings: QueueSettings) -> None:
         raise Invalid(
             "A higher priority cannot be worth less than a lower one. Order the five from most to least.", "boosts"
         )
-    if max(map(abs, settings.boosts)) * 60 > 365 * _DAY:
+    if max(map(abs, settings.boosts)) * 60 > 365 * DAY:
         raise Invalid("A priority is worth a year of waiting at most.", "boosts")
 
 
@@ -222,6 +163,9 @@ def _columns(settings: QueueSettings) -> dict[str, object]:
         "served_by": settings.served_by.value,
         "hours": parse_hours(settings.hours),
         "holidays": list(settings.holidays),
+        "policy": settings.policy.value,
+        "channel_weights": read_weights(settings.channel_weights),
+        "raises": [stored(one) for one in read_raises(settings.raises)],
     }
 
 

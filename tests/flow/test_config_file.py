@@ -198,3 +198,60 @@ async def test_a_plan_is_not_applied_to_a_configuration_that_it_was_not_made_for
 
     with pytest.raises(Conflict, match="changed the configuration since this plan was made"):
         await apply(session, planned)
+
+
+ROUTING = """
+queues:
+  - name: Billing
+    team: Care
+    target: 900
+    policy: skilled
+    channel_weights: {mastodon: 2}
+    raises:
+      - followers 10000: 60
+      - second post: 30
+    overflow_to: Press
+    overflow_after: 300
+  - name: Press
+    team: Care
+    overflow_to: Billing
+    overflow_when_nobody: true
+"""
+
+
+async def test_queues_that_overflow_to_each_other_are_made_by_name_in_any_order(session: AsyncSession) -> None:
+    await _apply(session, HOUSE)
+
+    await _apply(session, ROUTING)
+
+    queues = {queue.name: queue for queue in await session.scalars(select(Queue))}
+    assert queues["Billing"].overflow_queue_id == queues["Press"].id
+    assert queues["Press"].overflow_queue_id == queues["Billing"].id
+    assert queues["Billing"].channel_weights == {"mastodon": 2}
+    assert [one["signal"] for one in queues["Billing"].raises] == ["followers", "second_post"]
+    text = await export(session)
+    assert (await plan(session, text)).lines == ()
+    assert (await plan(session, ROUTING)).lines == ()
+
+
+async def test_both_ends_of_an_overflow_close_together_and_open_again(session: AsyncSession) -> None:
+    await _apply(session, HOUSE)
+    rules = "rules:\n  - {name: Everything else, queue: Everything}\n"
+    await _apply(session, ROUTING.replace("    overflow_to: Billing\n    overflow_when_nobody: true\n", "") + rules)
+    closed = (
+        ROUTING.replace("team: Care", "team: Care\n    active: false")
+        .replace("    overflow_to: Billing\n    overflow_when_nobody: true\n", "")
+    )  # fmt: skip
+
+    await _apply(session, closed)
+    assert not list(await session.scalars(select(Queue.name).where(Queue.active, Queue.name != "Everything")))
+    await _apply(session, closed.replace("active: false", "active: true"))
+
+    assert len(list(await session.scalars(select(Queue.name).where(Queue.active)))) == 3
+
+
+async def test_an_overflow_to_a_name_that_is_nowhere_is_refused(session: AsyncSession) -> None:
+    await _apply(session, HOUSE)
+
+    with pytest.raises(Invalid, match="queue Billing: there is no queue named 'Nowhere'"):
+        await _apply(session, ROUTING.replace("overflow_to: Press", "overflow_to: Nowhere"))

@@ -172,3 +172,80 @@ async def test_settings_that_contradict_each_other_are_refused(
         await create_queue(session, settings)
 
     assert refusal.value.field == field
+
+
+async def test_how_a_queue_routes_is_kept_and_shown_in_one_way(session: AsyncSession, team: Team) -> None:
+    press = await create_queue(session, QueueSettings(name="Press", team_id=team.id))
+    settings = QueueSettings.model_validate(
+        {
+            "name": "Billing",
+            "team_id": team.id,
+            "policy": "skilled",
+            "channel_weights": [" Mastodon:2", {"bluesky": 3}],
+            "raises": ["followers 10000 : 60", "due within 600 s: 15", "says outage,down: 60"],
+            "emergency_over": True,
+            "auto_accept": True,
+            "prefer_seconds": 120,
+            "overflow_queue_id": press.id,
+            "overflow_after": 300,
+        }
+    )
+
+    queue = await create_queue(session, settings)
+
+    assert queue_settings(queue) == settings
+    assert queue.channel_weights == {"bluesky": 3, "mastodon": 2}
+    assert queue_settings(queue).raises == ("followers 10000: 60", "due within 10 min: 15", "says outage, down: 60")
+    assert queue.raises[0] == {"signal": "followers", "at_least": 10000, "minutes": 60}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("channel_weights", ["mastodon"], "'mastodon': write a channel, a colon and a number"),
+        ("channel_weights", ["mastodon: 0"], "'mastodon: 0': the number is 1 to 100"),
+        ("channel_weights", ["rss: 1", "RSS: 2"], "'RSS: 2': rss stands there twice"),
+        ("raises", ["second post: 5", "second post: 6"], "'second post: 6': this signal stands there twice"),
+        ("raises", ["full moon: 5"], "'full moon' is no signal"),
+        ("policy", "favourite", "should be"),
+        ("overflow_after", 0, "greater than"),
+    ],
+)
+def test_a_line_of_routing_that_makes_no_sense_is_refused_by_field_and_line(
+    field: str, value: object, says: str
+) -> None:
+    with pytest.raises(ValidationError, match=says) as refused:
+        QueueSettings.model_validate({"name": "Billing", "team_id": 1, field: value})
+
+    assert refused.value.errors()[0]["loc"][0] == field
+
+
+async def test_an_overflow_goes_to_another_open_queue_and_at_some_time(session: AsyncSession, team: Team) -> None:
+    shut = await create_queue(session, QueueSettings(name="Shut", team_id=team.id, active=False))
+    settings = QueueSettings(name="Billing", team_id=team.id)
+    queue = await create_queue(session, settings)
+
+    for update, field in (
+        ({"overflow_queue_id": queue.id, "overflow_after": 60}, "overflow_queue_id"),
+        ({"overflow_queue_id": shut.id, "overflow_after": 60}, "overflow_queue_id"),
+        ({"overflow_queue_id": 404, "overflow_after": 60}, "overflow_queue_id"),
+        ({"overflow_after": 60}, "overflow_queue_id"),
+        ({"overflow_when_nobody": True}, "overflow_queue_id"),
+        ({"overflow_queue_id": shut.id}, "overflow_after"),
+        ({"channel_weights": ("pigeon: 2",)}, "channel_weights"),
+    ):
+        with pytest.raises(Invalid) as refused:
+            await change_queue(session, queue.id, settings.model_copy(update=update))
+        assert refused.value.field == field, update
+
+
+async def test_a_queue_that_another_overflows_to_stays_active(session: AsyncSession, team: Team) -> None:
+    press = QueueSettings(name="Press", team_id=team.id)
+    to = await create_queue(session, press)
+    over = QueueSettings(name="Billing", team_id=team.id, overflow_queue_id=to.id, overflow_when_nobody=True)
+    await create_queue(session, over)
+
+    with pytest.raises(Invalid, match="Billing overflows to Press") as refused:
+        await change_queue(session, to.id, press.model_copy(update={"active": False}))
+
+    assert refused.value.field == "active"

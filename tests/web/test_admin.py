@@ -171,6 +171,28 @@ async def test_a_queue_is_made_and_changed(sign_in: SignIn, house: House, sessio
         assert (await session.get_one(Queue, queue.id)).target == 60
 
 
+async def test_how_a_queue_routes_is_set_in_lines_and_a_bad_line_is_named(
+    sign_in: SignIn, house: House, sessions: Sessions
+) -> None:
+    admin = await sign_in("admin")
+    routing = _queue("Returns", house) | {
+        "policy": "skilled", "channel_weights": "mastodon: 2\r\n", "raises": "followers 10000: 60\r\nsays down: 5",
+        "overflow_queue_id": str(house.billing), "overflow_after": "60", "prefer_seconds": "30",
+    }  # fmt: skip
+
+    bad = await admin.send("/admin/queues", routing | {"channel_weights": "mastodon: two"})
+    assert bad.status_code == 422
+    assert "&#39;mastodon: two&#39;: write a channel" in bad.text
+    assert (await admin.send("/admin/queues", routing)).status_code == 303
+    async with sessions() as session:
+        queue = (await session.scalars(select(Queue).where(Queue.name == "Returns"))).one()
+    page = await admin.get(f"/admin/queues/{queue.id}")
+    assert "followers 10000: 60\nsays down: 5</textarea>" in page.text
+    assert f'<option value="{house.billing}" selected>Billing</option>' in page.text
+    assert f'<option value="{queue.id}"' not in page.text  # never to itself
+    assert (queue.channel_weights, queue.overflow_after, queue.prefer_seconds) == ({"mastodon": 2}, 60, 30)
+
+
 async def test_an_agent_is_made_given_a_password_and_switched_off(
     sign_in: SignIn, house: House, sessions: Sessions
 ) -> None:

@@ -1,5 +1,7 @@
 """/admin/queues: waiting lines, their targets, priorities and members."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy import select
@@ -10,7 +12,7 @@ from app.errors import NotFound
 from app.flow.configure_queue import QueueSettings, change_queue, create_queue, queue_settings
 from app.flow.configured import fingerprint
 from app.models.agent import Team
-from app.models.queue import Queue, QueueMember
+from app.models.queue import Policy, Queue, QueueMember
 from app.queries import admin
 from app.web.admin.pages import page, to
 from app.web.edge import Db
@@ -21,12 +23,28 @@ router = APIRouter(prefix="/admin/queues")
 UNITS = {"target", "offer_seconds", "reoffer_after", "undo_seconds", "reopen_within"}
 
 
+def policies() -> dict[str, str]:
+    """Who gets an item, in words."""
+    return {
+        Policy.LONGEST: _("Who has been free the longest"),
+        Policy.SPARE: _("Who has the most room"),
+        Policy.SKILLED: _("Who has the best skills for it"),
+    }
+
+
 async def _form_page(
     request: Request, db: AsyncSession, form: Form, queue: Queue | None = None, seen: str = ""
 ) -> Response:
     teams = await admin.names(db, Team)
     fields = {one.name: one for one in forms.fields(QueueSettings)}
     fields["team_id"] = choices(fields["team_id"], teams, empty=_("Choose a team"))
+    fields["policy"] = replace(fields["policy"], choices=tuple(policies().items()))
+    others = {
+        key: name
+        for key, name in (await admin.names(db, Queue, active=True)).items()
+        if queue is None or key != queue.id
+    }
+    fields["overflow_queue_id"] = choices(fields["overflow_queue_id"], others, empty=_("Nowhere"))
     boosts = str(form.value("boosts")).splitlines() or [""] * 5
     return await page(
         request,
