@@ -12,11 +12,12 @@ from app.errors import Invalid
 from app.flow.presence import hand_back, set_presence
 from app.models.agent import Agent, NotReadyReason, PresenceState
 from app.models.item import agent_actor
+from app.queries.desk import offers as offers_to
 from app.web.edge import Db, Me
 from app.web.i18n import _
 from app.web.login import own_path
-from app.web.templating import render
-from app.web.views import Shown, desk_context
+from app.web.templating import render, wants_fragment
+from app.web.views import PARTS, Shown, desk_context
 
 router = APIRouter()
 
@@ -56,6 +57,15 @@ async def queue(request: Request, db: Db, me: Me, queue_id: int, after: str = ""
 async def queues(request: Request, db: Db, me: Me) -> Response:
     """The rail as a page of its own, for phones."""
     return await _page(request, db, me, Shown(), pane="rail")
+
+
+@router.get("/presence")
+async def shell(request: Request, db: Db, me: Me) -> Response:
+    """My state, and what is offered to me, as the live parts of pages other than the desk."""
+    if not wants_fragment(request):
+        return RedirectResponse("/desk", HTTPStatus.SEE_OTHER)
+    offers = await offers_to(db, me.id)
+    return render(request, "desk/parts.html", parts=("me", "bar"), part_ids=PARTS, item=None, offers=offers)
 
 
 @router.post("/presence")

@@ -30,6 +30,7 @@ PARTS = {  # the parts that a live page may ask for, and the id that each replac
     "rail": "rail",
     "list": "list",
     "offer": "offer-slot",
+    "bar": "offer-bar",
     "head": "conv-head",
     "thread": "thread",
     "dock": "dock",
@@ -128,7 +129,7 @@ async def desk_context(
         now, csrf = datetime.now(UTC), request.state.visitor.csrf
         around = rows.Around(now, csrf, item.id if item else None, shown.query)
         context |= await _list(db, me, shown, context["rail"], around)
-    context["offers"] = await desk.offers(db, me.id) if "offer" in wanted else ()
+    context["offers"] = await desk.offers(db, me.id) if wanted & {"offer", "bar", "list"} else ()
     if item is not None and wanted & {"head", "thread", "dock", "context"}:
         context["thread"] = await conversation.thread(db, me, item, queues)
         context["composer"] = await composer(db, me, item, request.query_params.get("key", ""))

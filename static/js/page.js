@@ -27,8 +27,14 @@ document.addEventListener("htmx:before:swap", (event) => {
   if (event.detail.ctx?.sourceElement?._htmx?.boosted && event.detail.ctx.response?.status < 400)
     for (const layer of document.querySelectorAll(":popover-open")) layer.hidePopover();
 });
+// On a phone the places of the setup are one line that scrolls: the current one is in sight.
+const place = () => document.querySelector(".subnav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+let shown = location.pathname;
+
 document.addEventListener("htmx:after:swap", () => {
   settle();
+  if (shown !== location.pathname) place();
+  shown = location.pathname;
   document.dispatchEvent(new CustomEvent("careline:swapped"));
 });
 document.addEventListener("htmx:response:error", (event) => {
@@ -36,3 +42,4 @@ document.addEventListener("htmx:response:error", (event) => {
 });
 
 if (thread()) thread().scrollTop = thread().scrollHeight;
+place();

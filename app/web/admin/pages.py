@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.queries import admin
+from app.queries.desk import offers
 from app.web.templating import render
 
 
@@ -15,7 +16,9 @@ async def page(
     request: Request, db: AsyncSession, template: str, *, status: HTTPStatus = HTTPStatus.OK, **context: Any
 ) -> Response:
     """Draw an admin page."""
-    return render(request, f"admin/{template}", status=status, counts=await admin.counts(db), **context)
+    offered = await offers(db, request.state.visitor.agent.id)
+    counts = await admin.counts(db)
+    return render(request, f"admin/{template}", status=status, counts=counts, offers=offered, **context)
 
 
 def to(path: str) -> Response:
