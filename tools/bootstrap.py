@@ -85,8 +85,9 @@ def is_ready(lock: str) -> bool:
     """Whether this lock, or the larger one, is installed as it stands, and the browser's files with it."""
     if not (VENDORED.exists() and Path(PYTHON).exists() and read_stamp("front-end") == fingerprint(FRONT_END)):
         return False
-    locks = {name: f"requirements/{name}.txt" for name in (lock, "dev")}
-    return any(Path(path).exists() and read_stamp(name) == fingerprint([path]) for name, path in locks.items())
+    if not Path(f"requirements/{lock}.txt").exists():
+        return False
+    return any(read_stamp(name) == fingerprint([f"requirements/{name}.txt"]) for name in {lock, "dev"})
 
 
 def find_python() -> str:
