@@ -85,6 +85,8 @@ def is_ready(lock: str) -> bool:
     """Whether this lock, or the larger one, is installed as it stands, and the browser's files with it."""
     if not (VENDORED.exists() and Path(PYTHON).exists() and read_stamp("front-end") == fingerprint(FRONT_END)):
         return False
+    if not Path(f"requirements/{lock}.txt").exists():
+        return False
     return any(read_stamp(name) == fingerprint([f"requirements/{name}.txt"]) for name in {lock, "dev"})
 
 

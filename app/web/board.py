@@ -15,6 +15,7 @@ from app.models.agent import NotReadyReason, PresenceState, Role
 from app.models.sight import visible_queues
 from app.queries import measures
 from app.queries.board import COUNTED, Board, board, watched_queues
+from app.queries.desk import offers
 from app.queries.measures import Figures
 from app.web.edge import Db, Supervisor
 from app.web.i18n import _, reader
@@ -52,6 +53,7 @@ async def shown(request: Request, db: Db, me: Supervisor) -> Response:
         counted=COUNTED,
         goal=_goal(now),
         now=now.now,
+        offers=await offers(db, me.id),
         live="board",
         watches_all=me.is_at_least(Role.ADMIN),
     )

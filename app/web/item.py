@@ -49,10 +49,12 @@ async def _next(db: AsyncSession, me: Agent, listed: str) -> Response:
     return _to(active[0].item_id, listed) if active else RedirectResponse(shown_of(listed).path, HTTPStatus.SEE_OTHER)
 
 
-async def _page(request: Request, db: AsyncSession, me: Agent, item_id: int, pane: str) -> Response:
+async def _page(
+    request: Request, db: AsyncSession, me: Agent, item_id: int, pane: str, *, before: str = ""
+) -> Response:
     item = await seen_item(db, me, item_id)
     shown = shown_of(request.query_params.get("list", ""))
-    context = await desk_context(request, db, me, shown, item)
+    context = await desk_context(request, db, me, shown, item, before=before)
     template = "desk/parts.html" if context["parts"] else "desk/page.html"
     return render(request, template, **context, pane=pane, live="desk")
 
@@ -61,6 +63,17 @@ async def _page(request: Request, db: AsyncSession, me: Agent, item_id: int, pan
 async def page(request: Request, db: Db, me: Me, item_id: int) -> Response:
     """The conversation, with the list beside it and its customer."""
     return await _page(request, db, me, item_id, "conversation")
+
+
+@router.get("/posts")
+async def posts(request: Request, db: Db, me: Me, item_id: int, before: str = "") -> Response:
+    """An older part of a long conversation: a page of its own, or (`only=entries`) what goes above the newer part."""
+    if request.query_params.get("only") != "entries":
+        return await _page(request, db, me, item_id, "conversation", before=before)
+    item = await seen_item(db, me, item_id)
+    shown = shown_of(request.query_params.get("list", ""))
+    context = await desk_context(request, db, me, shown, item, before=before)
+    return render(request, "desk/older_entries.html", **context)
 
 
 @router.get("/customer")

@@ -17,16 +17,27 @@ from app.flow.sign_off import Work, in_hand, sign_off
 from app.models.agent import Agent, NotReadyReason, PresenceState
 from app.models.item import State
 from app.queries.desk import mine
+from app.queries.desk import offers as offers_to
 from app.web import i18n, words
 from app.web.edge import Db, Me, forget_cookie
 from app.web.i18n import _
 from app.web.item import parking_time
 from app.web.login import HOME, own_path
-from app.web.templating import render
+from app.web.templating import render, wants_fragment
+from app.web.views import PARTS
 
 router = APIRouter()
 END = "/presence/end"
 LOGOUT = "logout"  # `?then=`: what follows the end of the shift
+
+
+@router.get("/presence")
+async def shell(request: Request, db: Db, me: Me) -> Response:
+    """My state, and what is offered to me, as the live parts of pages other than the desk."""
+    if not wants_fragment(request):
+        return RedirectResponse("/desk", HTTPStatus.SEE_OTHER)
+    offers = await offers_to(db, me.id)
+    return render(request, "desk/parts.html", parts=("me", "bar"), part_ids=PARTS, item=None, offers=offers)
 
 
 @router.post("/presence")

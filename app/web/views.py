@@ -7,6 +7,7 @@ only what these need.
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 from fastapi import Request
@@ -15,15 +16,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors import registry
 from app.connectors.base import Visibility
 from app.errors import Conflict, NotFound
+from app.flow.assign import receivers, supervises
 from app.flow.draft import load_draft
+from app.flow.explain import explain
 from app.flow.reply import answerable
 from app.flow.visibility import visible_item
-from app.models.agent import Agent
-from app.models.item import Item, State
+from app.models.agent import Agent, Presence
+from app.models.item import OPEN_STATES, Item, State
 from app.models.queue import Queue
 from app.models.sight import visible_queues
-from app.queries import conversation, desk
-from app.web import i18n, rows, words
+from app.queries import conversation, desk, pieces
+from app.web import i18n, rows, why, words
 from app.web.i18n import _
 
 PARTS = {  # the parts that a live page may ask for, and the id that each replaces
@@ -31,6 +34,7 @@ PARTS = {  # the parts that a live page may ask for, and the id that each replac
     "rail": "rail",
     "list": "list",
     "offer": "offer-slot",
+    "bar": "offer-bar",
     "head": "conv-head",
     "thread": "thread",
     "dock": "dock",
@@ -107,9 +111,9 @@ def asked_parts(request: Request) -> tuple[str, ...]:
 
 
 async def desk_context(
-    request: Request, db: AsyncSession, me: Agent, shown: Shown, item: Item | None = None
+    request: Request, db: AsyncSession, me: Agent, shown: Shown, item: Item | None = None, *, before: str = ""
 ) -> dict[str, Any]:
-    """Load what the page, or the asked parts of it, are drawn from."""
+    """Load what the page, or the asked parts of it, are drawn from. `before` is the place of a post in a thread."""
     parts = asked_parts(request)
     queues = visible_queues(me)
     wanted = frozenset(parts or PARTS)
@@ -118,26 +122,48 @@ async def desk_context(
         "item": item,
         "words": words,
         "why_lines": words.why_lines,
+        "raised_words": why.raised,
+        "state_words": words.presence,
         "parts": parts,
         "part_ids": PARTS,
+        "named_place": named_place,
     }
     context |= {"formatted": FORMATTED, "local_now": datetime.now(i18n.reader.get().zone)}
-    context["held"] = await conversation.held_replies(db, me.id) if wanted & {"dock"} else []
+    context["held"] = await pieces.held_replies(db, me.id) if wanted & {"dock"} else []
     if wanted & {"rail", "list", "tabs"}:
         context["rail"] = await desk.rail(db, me.id, queues)
     if "list" in wanted:
         now, csrf = datetime.now(UTC), request.state.visitor.csrf
         around = rows.Around(now, csrf, item.id if item else None, shown.query)
         context |= await _list(db, me, shown, context["rail"], around)
-    context["offers"] = await desk.offers(db, me.id) if "offer" in wanted else ()
+    context["offers"] = await desk.offers(db, me.id) if wanted & {"offer", "bar", "list"} else ()
     if item is not None and wanted & {"head", "thread", "dock", "context"}:
-        context["thread"] = await conversation.thread(db, me, item, queues)
+        context["thread"] = await conversation.thread(db, me, item, queues, place(before))
         queue = await db.get_one(Queue, item.queue_id)
         context["closes_after"] = queue.park_close_after and timedelta(seconds=queue.park_close_after)
         context["composer"] = await composer(db, me, item, request.query_params.get("key", ""))
+        context["waits"] = await _waits(db, me, item) if wanted & {"head", "context"} else None
+        context["receivers"] = await _receivers(db, me, item) if "head" in wanted else ()
     else:
-        context |= {"thread": None, "composer": None, "closes_after": None}
+        context |= {"thread": None, "composer": None, "closes_after": None, "waits": None, "receivers": ()}
     return context
+
+
+async def _waits(db: AsyncSession, me: Agent, item: Item) -> why.Account | None:
+    """Why nobody has the item yet; None when it does not wait."""
+    if item.state != State.QUEUED:
+        return None
+    try:
+        return why.account(await explain(db, item.id, me.id), datetime.now(UTC))
+    except Conflict:  # it went while the page was drawn: the page hears of it in a moment
+        return None
+
+
+async def _receivers(db: AsyncSession, me: Agent, item: Item) -> list[tuple[Agent, Presence]]:
+    """To whom the reader may give the item; nobody for who does not supervise it."""
+    if item.state not in OPEN_STATES or not await supervises(db, me, item):
+        return []
+    return [one for one in await receivers(db, item) if not (one[0].id == item.agent_id and item.state == State.ACTIVE)]
 
 
 async def _list(db: AsyncSession, me: Agent, shown: Shown, rail: desk.Rail, around: rows.Around) -> dict[str, Any]:
@@ -145,7 +171,7 @@ async def _list(db: AsyncSession, me: Agent, shown: Shown, rail: desk.Rail, arou
     return {
         "list_title": _title(shown, rail),
         "groups": [(group, rows.draw(group.rows, around)) for group in groups],
-        "next_page": f"{shown.path}?after={after[0].isoformat()}~{after[1]}".replace("+", "%2B") if after else "",
+        "next_page": f"{shown.path}?after={named_place(after)}" if after else "",
     }
 
 
@@ -163,7 +189,7 @@ async def _groups(
 ) -> tuple[list[Group], tuple[datetime, int] | None]:
     queues = visible_queues(me)
     if shown.kind == "queue" and shown.queue_id is not None:
-        page = await desk.queue_page(db, shown.queue_id, queues, _place(shown.after))
+        page = await desk.queue_page(db, shown.queue_id, queues, place(shown.after))
         return [Group(_("Waiting"), "", _("Claim with C"), page.rows, "waiting")], page.after
     if shown.kind == "offers":
         offered = await desk.mine(db, me.id, State.OFFERED)
@@ -186,12 +212,18 @@ def _group_head(group: Group) -> tuple[str, str, str]:
     return group.title, group.count, group.hint
 
 
-def _place(after: str) -> tuple[datetime, int] | None:
-    moment, _separator, item_id = after.partition("~")
+def place(named: str) -> tuple[datetime, int] | None:
+    """Where a page begins, as its address names it: a time and an id. Raises NotFound when it makes no sense."""
+    moment, _separator, row_id = named.partition("~")
     try:
-        return (datetime.fromisoformat(moment), int(item_id)) if after else None
+        return (datetime.fromisoformat(moment), int(row_id)) if named else None
     except ValueError:
-        raise NotFound(_("That page of the queue does not exist. Open the queue from its beginning.")) from None
+        raise NotFound(_("That page does not exist. Go back to the beginning.")) from None
+
+
+def named_place(at: tuple[datetime, int]) -> str:
+    """A place as an address names it."""
+    return quote(f"{at[0].isoformat()}~{at[1]}", safe="~:")
 
 
 async def seen_item(db: AsyncSession, me: Agent, item_id: int) -> Item:

@@ -15,7 +15,7 @@ function single(act) {
   };
 }
 const press = (selector) => single(() => {
-  const found = $(selector);
+  const found = [...document.querySelectorAll(selector)].find((one) => one.checkVisibility());
   if (!found || found.disabled) return false;
   if (found.hasAttribute("popovertarget")) open(found);
   else found.click();
@@ -83,8 +83,8 @@ tinykeys(window, {
   j: single(() => step(1)),
   k: single(() => step(-1)),
   c: single(claim),
-  a: press("#accept"),
-  d: press("#decline"),
+  a: press("#accept, #bar-accept"),
+  d: press("#decline, #bar-decline"),
   r: single(() => write("public")),
   p: single(() => write("direct")),
   n: single(() => write("note")),

@@ -7,6 +7,7 @@ const ALIVE = 15_000; // tell that we are here, at most so often
 const SLOW = 2_000; // counts and lists, at most so often
 const ITEM_PARTS = ["head", "thread", "dock", "context"];
 const SLOW_PARTS = ["rail", "list", "tabs"];
+const MY_PARTS = ["me", "offer", "bar"];
 
 const page = () => document.getElementById("page");
 const channel = new BroadcastChannel("careline-live");
@@ -35,29 +36,44 @@ function due() {
   return held ? parts.filter((part) => part !== "list") : parts;
 }
 
+// What to ask for on this kind of page, and where the answer goes.
+function questions(kind) {
+  const here = new URL(location.href);
+  here.hash = "";
+  if (kind === "desk") {
+    for (const part of ["page", "health"]) wanted.delete(part); // of the page before this one
+    const parts = due();
+    if (!parts.length) return [];
+    here.searchParams.set("parts", parts.join(","));
+    const key = document.querySelector('[data-composer] [name="key"]')?.value;
+    if (key) here.searchParams.set("key", key);
+    return [{ parts, address: here.pathname + here.search, how: { target: "#page", swap: "none" } }];
+  }
+  if (Date.now() - lastSlow < SLOW && !wanted.has("me")) return [];
+  if (kind === "board") return [{ parts: [...wanted], address: here.pathname + here.search, how: { target: "#page", swap: "outerMorph" } }];
+  const asked = [];
+  const health = document.getElementById("health");
+  if (wanted.has("me")) asked.push({ parts: MY_PARTS, address: "/presence", how: { target: "#page", swap: "none" } });
+  if (wanted.has("health") && health) asked.push({ parts: ["health"], address: health.dataset.source, how: { target: "#health", swap: "outerMorph" } });
+  if (!asked.length) wanted.clear();
+  return asked;
+}
+
 async function refresh() {
   clearTimeout(timer);
   const kind = asking();
   if (busy || !kind) return again();
-  if (kind !== "desk" && Date.now() - lastSlow < SLOW) return again();
-  const parts = kind === "desk" ? due() : ["page"];
-  if (!wanted.size) return;
-  if (parts.length) {
-    busy = true;
-    for (const part of kind === "desk" ? parts : [...wanted]) wanted.delete(part);
-    if (parts.some((part) => SLOW_PARTS.includes(part) || part === "page")) lastSlow = Date.now();
-    const address = new URL(location.href);
-    address.hash = "";
-    if (kind === "desk") {
-      address.searchParams.set("parts", parts.join(","));
-      const key = document.querySelector('[data-composer] [name="key"]')?.value;
-      if (key) address.searchParams.set("key", key);
+  const asked = questions(kind);
+  if (!asked.length) return again();
+  busy = true;
+  try {
+    for (const { parts, address, how } of asked) {
+      for (const part of parts) wanted.delete(part);
+      if (parts.some((part) => !MY_PARTS.includes(part) && !ITEM_PARTS.includes(part))) lastSlow = Date.now();
+      await htmx.ajax("GET", address, how);
     }
-    try {
-      await htmx.ajax("GET", address.pathname + address.search, { target: "#page", swap: kind === "desk" ? "none" : "outerMorph" });
-    } finally {
-      busy = false;
-    }
+  } finally {
+    busy = false;
   }
   again();
 }
@@ -76,17 +92,26 @@ function want(parts) {
 }
 
 function everything() {
-  want(["me", "offer", ...SLOW_PARTS, ...(document.getElementById("desk")?.dataset.item ? ITEM_PARTS : ["dock"])]);
+  if (page()?.dataset.live !== "desk") return want([...MY_PARTS, "page", "health"]);
+  want([...MY_PARTS, ...SLOW_PARTS, ...(document.getElementById("desk")?.dataset.item ? ITEM_PARTS : ["dock"])]);
 }
+
+const touched = (ids, one) => ids === null || Boolean(ids?.includes(one));
 
 function heard(message) {
   lastHeard = Date.now();
-  if (!message || !page()?.dataset.live) return;
+  const kind = page()?.dataset.live;
+  if (!message || !kind) return;
   if (message.all) return everything();
+  const mine = "agents" in message && touched(message.agents, Number(page().dataset.me));
+  if (mine) want(MY_PARTS);
+  if (kind === "board" && ("items" in message || "queues" in message || "agents" in message)) want(["page"]);
+  const health = document.getElementById("health");
+  if ("feeds" in message && health && (!health.dataset.feed || touched(message.feeds, Number(health.dataset.feed)))) want(["health"]);
+  if (kind !== "desk") return;
+  if (mine) lastSlow = 0; // an offer, the numbers beside it and the list it leaves are drawn from one answer
+  if (mine || "items" in message || "queues" in message) want(SLOW_PARTS);
   const item = Number(document.getElementById("desk")?.dataset.item);
-  const touched = (ids, one) => ids === null || ids?.includes(one);
-  if ("items" in message || "queues" in message) want(SLOW_PARTS);
-  if ("agents" in message) want(["me", "offer"]);
   if ("items" in message && item && touched(message.items, item)) want(ITEM_PARTS);
 }
 
@@ -147,7 +172,7 @@ document.addEventListener("click", ({ target }) => {
 document.addEventListener("visibilitychange", () => document.hidden || everything());
 channel.addEventListener("message", ({ data }) => heard(data));
 
-if (document.getElementById("topbar") && page()?.dataset.live !== undefined) {
+if (page()?.dataset.live) {
   if (navigator.locks) navigator.locks.request("careline-live", lead);
   else lead();
   setInterval(everything, SELF);

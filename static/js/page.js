@@ -3,11 +3,12 @@ const thread = () => document.getElementById("thread");
 const opened = () => document.getElementById("desk")?.dataset.item;
 const NEAR = 48;
 
-let before = { item: opened(), atEnd: true, inComposer: false };
+let before = { item: opened(), atEnd: true, inComposer: false, below: null };
 
-function remember() {
+function remember(source) {
   const box = thread();
   before = {
+    below: source?.matches?.("[data-older]") ? box.scrollHeight - box.scrollTop : null,
     item: opened(),
     atEnd: !box || box.scrollHeight - box.scrollTop - box.clientHeight < NEAR,
     inComposer: Boolean(document.activeElement?.closest?.("[data-composer]")),
@@ -16,19 +17,26 @@ function remember() {
 
 function settle() {
   const box = thread();
-  if (box && (before.atEnd || before.item !== opened())) box.scrollTop = box.scrollHeight;
+  if (before.below !== null) box.scrollTop = box.scrollHeight - before.below; // older posts came above
+  else if (box && (before.atEnd || before.item !== opened())) box.scrollTop = box.scrollHeight;
   if (document.activeElement && document.activeElement !== document.body) return;
   if (before.inComposer) (document.querySelector("[data-draft]") ?? document.querySelector(".item[aria-current] a"))?.focus();
   else if (before.item !== opened()) document.querySelector(".item[aria-current] a")?.focus({ preventScroll: true });
 }
 
 document.addEventListener("htmx:before:swap", (event) => {
-  remember();
+  remember(event.detail.ctx?.sourceElement);
   if (event.detail.ctx?.sourceElement?._htmx?.boosted && event.detail.ctx.response?.status < 400)
     for (const layer of document.querySelectorAll(":popover-open")) layer.hidePopover();
 });
+// On a phone the places of the setup are one line that scrolls: the current one is in sight.
+const place = () => document.querySelector(".subnav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+let shown = location.pathname;
+
 document.addEventListener("htmx:after:swap", () => {
   settle();
+  if (shown !== location.pathname) place();
+  shown = location.pathname;
   document.dispatchEvent(new CustomEvent("careline:swapped"));
 });
 document.addEventListener("htmx:response:error", (event) => {
@@ -36,3 +44,4 @@ document.addEventListener("htmx:response:error", (event) => {
 });
 
 if (thread()) thread().scrollTop = thread().scrollHeight;
+place();

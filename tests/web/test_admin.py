@@ -306,6 +306,9 @@ async def test_a_feed_is_drawn_from_its_model_made_and_switched_off(sign_in: Sig
     where = made.headers["location"]
     page = await admin.get(where)
     assert "It has not been fetched yet" in page.text
+    for live in (await admin.get(where + "/health"), await admin.get("/admin/feeds/health")):
+        assert "It has not been fetched yet" in live.text
+        assert "<form" not in live.text
     renamed = BLOG | INTERVALS | {"name": "Our blog", "seen": _seen(page)}
     assert (await admin.send(where, renamed, "PUT")).status_code == 303
     assert (await admin.send(where + "/polls")).status_code == 303

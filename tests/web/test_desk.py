@@ -1,6 +1,7 @@
 """The desk's pages and verbs over HTTP: who sees what, who is told what, and what an error keeps."""
 
 import asyncio
+import html
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from sqlalchemy import select
 
 from app.db import announce
 from app.flow.ingest import ingest
+from app.flow.offer import Proposal, make_offer
 from app.models.agent import Agent, Role, SignIn
 from app.models.feed import Feed
 from app.models.item import Item, State
@@ -123,6 +125,52 @@ async def test_parts_are_the_pages_own_parts(items: list[int], sign_in: Opener) 
     thread = parts.partition('<div class="thread" id="thread-in">')[2].partition("</div>\n</div>")[0]
     assert thread
     assert thread in page
+
+
+async def test_the_list_drawn_anew_keeps_the_offer_that_stands_below_it(
+    items: list[int], app: FastAPI, sign_in: Opener, house: House
+) -> None:
+    browser = await sign_in("agent")
+    await browser.send("/presence", {"state": "ready"})
+    async with app.state.sessions.begin() as session:
+        version = await session.scalar(select(Item.version).where(Item.id == items[0]))
+        assert await make_offer(session, Proposal(items[0], version or 0, house.ids["agent"], {}))
+    lists = (await browser.get("/desk?parts=rail,list,tabs")).text
+    assert f'id="offer-{items[0]}"' in lists
+    elsewhere = (await browser.get("/presence", headers={"HX-Request": "true"})).text
+    assert f'id="offer-bar-{items[0]}"' in elsewhere
+    assert 'href="/desk/offers"' in elsewhere
+    beside = (await browser.get(f"/items/{items[1]}")).text
+    assert f'id="offer-bar-{items[0]}"' in beside
+
+
+async def test_a_long_conversation_is_read_back_to_its_first_post_without_a_gap(app: FastAPI, sign_in: Opener) -> None:
+    async with app.state.sessions.begin() as session:
+        feed = Feed(name="Box", channel="webhook", synced_at=datetime.now(UTC))
+        session.add(feed)
+        await session.flush()
+        await session.refresh(feed)
+        await ingest(session, feed, [post(n, f"Line {n}.", thread_id="long") for n in range(450)])
+        [item] = await session.scalars(select(Item.id))
+    browser = await sign_in("agent")
+    page = (await browser.get(f"/items/{item}?list=offers")).text
+    read: list[int] = []
+    for shown in (200, 200, 50):
+        lines = [int(n) for n in re.findall(r">Line (\d+)\.<", page)]
+        assert len(lines) == shown
+        read = lines + read
+        older = re.search(r'href="([^"]+)" hx-get="([^"]+)"', page)
+        if older is None:
+            break
+        whole, entries = (html.unescape(address) for address in older.groups())
+        page = (await browser.get(whole)).text
+        above = (await browser.get(entries)).text
+        assert "<html" in page
+        assert "<html" not in above
+        assert re.findall(r">Line (\d+)\.<", above) == re.findall(r">Line (\d+)\.<", page)
+    assert read == list(range(450))
+    assert "To the newest posts" in page
+    assert (await browser.get(f"/items/{item}/posts?before=nonsense")).status_code == 404
 
 
 async def test_a_picture_needs_the_signature_of_ones_own_sign_in(items: list[int], sign_in: Opener) -> None:

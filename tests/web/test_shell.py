@@ -159,7 +159,7 @@ async def test_readiness_means_a_database_with_todays_schema(app: FastAPI) -> No
         assert (await http.get("/healthz")).status_code == 200
         assert (await http.get("/readyz")).json()["status"] == "ready"
         async with app.state.sessions.begin() as session:
-            await session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+            await session.execute(text("UPDATE alembic_version SET version_num = '0001_main_road'"))
         answer = await http.get("/readyz")
         assert answer.status_code == 503
         assert "careline migrate" in answer.json()["problem"]

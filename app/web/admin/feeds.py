@@ -32,6 +32,7 @@ from app.web.admin.probe import probe_stored, probe_typed
 from app.web.edge import Db
 from app.web.forms import Form, Refused, attempt, fresh, showing, typed
 from app.web.i18n import _
+from app.web.templating import render
 
 router = APIRouter(prefix="/admin/feeds")
 OWN = "s-"  # the connector's own settings carry this before their names
@@ -39,11 +40,13 @@ OWN = "s-"  # the connector's own settings carry this before their names
 
 async def _list_page(request: Request, db: AsyncSession, form: Form | None = None) -> Response:
     form = form or Form()
-    lines = [(line, told(line)) for line in await feeds(db)]
+    lines = await _lines(db)
+    return await page(request, db, "feeds.html", status=form.status, form=form, broken=registry.broken(), **lines)
+
+
+async def _lines(db: AsyncSession) -> dict[str, Any]:
     titles = {name: connector.title for name, connector in registry.all().items()}
-    return await page(
-        request, db, "feeds.html", status=form.status, lines=lines, titles=titles, form=form, broken=registry.broken()
-    )
+    return {"lines": [(line, told(line)) for line in await feeds(db)], "titles": titles}
 
 
 async def _form_page(
@@ -83,6 +86,12 @@ async def listed(request: Request, db: Db) -> Response:
     return await _list_page(request, db)
 
 
+@router.get("/health")
+async def health(request: Request, db: Db) -> Response:
+    """How all feeds are: the live part of the list."""
+    return render(request, "admin/feeds_health.html", **await _lines(db))
+
+
 @router.get("/new")
 async def new(request: Request, db: Db, channel: str = "") -> Response:
     """Choose a connector, then fill its form."""
@@ -116,6 +125,14 @@ async def shown(request: Request, db: Db, feed_id: int) -> Response:
     feed = await _feed(db, feed_id)
     seen = fingerprint(feed_settings(feed))
     return await _form_page(request, db, registry.get(feed.channel), _stored(feed), feed=feed, seen=seen)
+
+
+@router.get("/{feed_id}/health")
+async def health_of(request: Request, db: Db, feed_id: int) -> Response:
+    """How a feed is: the live part of its page, which leaves its form alone."""
+    feed = await _feed(db, feed_id)
+    line = (await feeds(db, feed.id))[0]
+    return render(request, "admin/feed_health.html", line=line, told=told(line))
 
 
 @router.put("/{feed_id}")

@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.queries import admin
+from app.queries.desk import offers
 from app.web.templating import render
 
 
@@ -22,8 +23,10 @@ async def page(
     **context: Any,
 ) -> Response:
     """Draw an admin page."""
+    offered = await offers(db, request.state.visitor.agent.id)
+    counts = await admin.counts(db)
     return render(
-        request, f"admin/{template}", status=status, headers=headers, counts=await admin.counts(db), **context
+        request, f"admin/{template}", status=status, headers=headers, counts=counts, offers=offered, **context
     )
 
 

@@ -1,0 +1,56 @@
+"""Pieces of conversations that are asked for by themselves: what can still be taken back, media, pictures."""
+
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models.item import Item
+from app.models.post import Author, Post
+from app.models.reply import Reply, ReplyState
+from app.queries.said import Said
+
+
+async def held_replies(session: AsyncSession, agent_id: int) -> list[Said]:
+    """What an agent has sent and can still take back."""
+    held = (
+        select(Reply, Author.name, Author.handle)
+        .join(Post, Post.id == Reply.post_id)
+        .join(Author, Author.id == Post.author_id)
+        .where(Reply.agent_id == agent_id, Reply.state == ReplyState.HELD, Reply.due_at > func.now())
+        .order_by(Reply.due_at)
+    )
+    return [
+        Said(
+            kind="reply",
+            id=reply.id,
+            at=reply.created_at,
+            who_id=None,
+            who=name or handle,
+            handle=handle,
+            text=reply.text,
+            visibility=reply.visibility,
+            state=reply.state,
+            due_at=reply.due_at,
+            mine=True,
+        )
+        for reply, name, handle in await session.execute(held)
+    ]
+
+
+async def media_of(session: AsyncSession, post_id: int, queues: Select[Any], reader_id: int) -> list[dict[str, Any]]:
+    """The media of a post in a conversation that the reader may see; empty when they may not."""
+    seen = select(Item.id).where(
+        Item.conversation_id == Post.conversation_id, Item.queue_id.in_(queues) | (Item.agent_id == reader_id)
+    )
+    return await session.scalar(select(Post.media).where(Post.id == post_id, seen.exists())) or []
+
+
+async def avatar_of(session: AsyncSession, author_id: int, queues: Select[Any], reader_id: int) -> str | None:
+    """The remote address of an author's picture, when the reader may see something by them."""
+    seen = (
+        select(Post.id)
+        .join(Item, Item.conversation_id == Post.conversation_id)
+        .where(Post.author_id == author_id, Item.queue_id.in_(queues) | (Item.agent_id == reader_id))
+    )
+    return await session.scalar(select(Author.avatar_url).where(Author.id == author_id, seen.exists()))

@@ -1,0 +1,215 @@
+"""What was said in a conversation and what happened to it, part by part: posts, replies, notes and events."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models.agent import Agent
+from app.models.event import Event
+from app.models.item import Item
+from app.models.post import Author, Post
+from app.models.reply import Note, Reply, ReplyState
+
+POSTS = 200  # of a conversation that are shown at once
+EVENTS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One thing in the thread: a post of somebody, a reply of ours or a note. `kind` is post, own, reply or note."""
+
+    kind: str
+    id: int
+    at: datetime
+    who_id: int | None
+    who: str
+    handle: str
+    text: str
+    visibility: str = ""
+    title: str = ""
+    html: str | None = None
+    url: str | None = None
+    language: str | None = None
+    media: tuple[Mapping[str, Any], ...] = ()
+    post_kind: str = ""
+    state: str = ""
+    trouble: str = ""
+    due_at: datetime | None = None
+    mine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Events between two things that were said, folded into one line."""
+
+    events: tuple[Event, ...]
+
+    @property
+    def at(self) -> datetime:
+        """When the first of them happened."""
+        return self.events[0].at
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """An author of the conversation."""
+
+    id: int
+    channel: str
+    name: str
+    handle: str
+    url: str | None
+    avatar: bool
+    followers: int | None
+
+
+Place = tuple[datetime, int]  # of a post in its conversation: `posted_at`, `id`
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which part of a conversation is shown: from the post `first` on, up to just before the post `until`."""
+
+    first: Place | None = None  # None: from its beginning
+    until: Place | None = None  # None: up to now
+
+    def holds(self, at: datetime) -> bool:
+        """Whether something other than a post stands in this part."""
+        return (self.first is None or at >= self.first[0]) and (self.until is None or at < self.until[0])
+
+
+async def posts(
+    session: AsyncSession, item: Item, until: Place | None
+) -> tuple[list[tuple[Said, str]], dict[int, Who], Window]:
+    """A part of the conversation's posts with their ids on the channel, who wrote them, and which part it is."""
+    newest = (
+        select(Post, Author)
+        .join(Author, Author.id == Post.author_id)
+        .where(Post.conversation_id == item.conversation_id)
+        .order_by(Post.posted_at.desc(), Post.id.desc())
+        .limit(POSTS + 1)
+    )
+    if until is not None:
+        newest = newest.where(tuple_(Post.posted_at, Post.id) < tuple_(*until))
+    found = (await session.execute(newest)).all()
+    shown = found[:POSTS]
+    said = [(_said(post, author), post.external_id) for post, author in shown]
+    authors = {author.id: _who(author) for post, author in reversed(found) if not post.own}
+    first = (shown[-1][0].posted_at, shown[-1][0].id) if len(found) > POSTS else None
+    return said, authors, Window(first, until)
+
+
+def _said(post: Post, author: Author) -> Said:
+    return Said(
+        kind="own" if post.own else "post",
+        id=post.id,
+        at=post.posted_at,
+        who_id=author.id,
+        who=author.name or author.handle,
+        handle=author.handle,
+        text=post.text,
+        visibility=post.visibility,
+        title=post.title,
+        html=post.html,
+        url=post.url,
+        language=post.language,
+        media=tuple(post.media),
+        post_kind=post.kind,
+    )
+
+
+def _who(author: Author) -> Who:
+    avatar = bool(author.avatar_url)
+    return Who(
+        author.id, author.channel, author.name or author.handle, author.handle, author.url, avatar, author.followers
+    )
+
+
+async def author(session: AsyncSession, author_id: int) -> Who:
+    """An author by id."""
+    return _who(await session.get_one(Author, author_id))
+
+
+async def replies(session: AsyncSession, item: Item, reader_id: int) -> tuple[list[Said], set[str]]:
+    """Our replies, and the ids under which they stand on the channel."""
+    ours = (
+        select(Reply, Agent.name)
+        .outerjoin(Agent, Agent.id == Reply.agent_id)
+        .where(Reply.conversation_id == item.conversation_id, Reply.state != ReplyState.DRAFT)
+        .order_by(Reply.id)
+    )
+    found = (await session.execute(ours)).all()
+    said = [
+        Said(
+            kind="reply",
+            id=reply.id,
+            at=reply.sent_at or reply.enqueued_at or reply.created_at,
+            who_id=reply.agent_id,
+            who=name or "Careline",
+            handle="",
+            text=reply.text,
+            visibility=reply.visibility,
+            url=reply.url,
+            state=reply.state,
+            trouble=reply.trouble,
+            due_at=reply.due_at,
+            mine=reply.agent_id == reader_id,
+        )
+        for reply, name in found
+    ]
+    return said, {reply.external_id for reply, _ in found if reply.external_id}
+
+
+async def notes(session: AsyncSession, item: Item, reader_id: int) -> list[Said]:
+    """The notes of all items of the conversation."""
+    written = (
+        select(Note, Agent.name)
+        .join(Agent, Agent.id == Note.agent_id)
+        .join(Item, Item.id == Note.item_id)
+        .where(Item.conversation_id == item.conversation_id)
+    )
+    return [
+        Said(
+            kind="note",
+            id=note.id,
+            at=note.created_at,
+            who_id=note.agent_id,
+            who=name,
+            handle="",
+            text=note.text,
+            mine=note.agent_id == reader_id,
+        )
+        for note, name in await session.execute(written)
+    ]
+
+
+async def events(session: AsyncSession, item: Item, window: Window) -> list[Event]:
+    """What happened to the items of the conversation in a part of it."""
+    happened = (
+        select(Event)
+        .join(Item, Item.id == Event.item_id)
+        .where(Item.conversation_id == item.conversation_id)
+        .order_by(Event.id.desc())
+        .limit(EVENTS)
+    )
+    if window.until is not None:
+        happened = happened.where(Event.at < window.until[0])
+    return [event for event in reversed((await session.scalars(happened)).all()) if window.holds(event.at)]
+
+
+def woven(told: Iterable[Said], events: Iterable[Event]) -> tuple[Said | Happened, ...]:
+    """Everything in order of time, with neighbouring events folded into one entry."""
+    in_order: list[Said | Event] = sorted([*told, *events], key=lambda one: (one.at, isinstance(one, Event), one.id))
+    woven: list[Said | Happened] = []
+    for one in in_order:
+        if isinstance(one, Said):
+            woven.append(one)
+        elif woven and isinstance(woven[-1], Happened):
+            woven[-1] = Happened((*woven[-1].events, one))
+        else:
+            woven.append(Happened((one,)))
+    return tuple(woven)
