@@ -20,6 +20,7 @@ from app.flow.configure_queue import QueueSettings, change_queue, create_queue, 
 from app.flow.configure_rules import RuleSettings, arrange_rules
 from app.flow.configure_skill import SkillSettings, create_skill
 from app.flow.configure_team import TeamSettings, create_team
+from app.flow.relaxing import RuleStep, read_steps
 from app.flow.triage import Conditions
 from app.models.account import Account
 from app.models.agent import Agent, Skill, Team
@@ -144,13 +145,21 @@ async def _rules(session: AsyncSession, parts: Iterable[RulePart]) -> None:
             raise Invalid(f"Two rules are named '{part.name}'. Rename one.", "rules")
         when = part.when.model_dump() | {"feeds": [_found(feeds, name, who, "feed") for name in part.when.feeds]}
         settings = RuleSettings(
-            **part.model_dump(include={"name", "enabled", "discard", "priority", "tags"}),
+            **part.model_dump(include={"name", "enabled", "discard", "priority", "emergency", "tags"}),
             conditions=Conditions.model_validate(when),
             queue_id=None if part.queue is None else _found(queues, part.queue, who, "queue"),
             requirements={_found(skills, name, who, "skill"): level for name, level in part.needs.items()},
+            steps=_steps(part, skills),
         )
         wanted[part.name] = (stored.get(part.name), settings)
     await arrange_rules(session, list(wanted.values()))
+
+
+def _steps(part: RulePart, skills: Ids) -> tuple[RuleStep, ...]:
+    try:
+        return read_steps(part.steps, skills)
+    except Invalid as error:
+        raise Invalid(f"rule {part.name}: {error.message}", error.field) from None
 
 
 async def _ids(session: AsyncSession, table: type[Team | Skill | Queue | Feed | Rule]) -> dict[str, int]:

@@ -20,6 +20,7 @@ from app.flow.configure_feed import feed_settings
 from app.flow.configure_queue import queue_settings
 from app.flow.configure_rules import rule_settings
 from app.flow.configured import fingerprint
+from app.flow.relaxing import write_step
 from app.models.account import Account
 from app.models.agent import Agent, Skill, Team
 from app.models.feed import Feed
@@ -142,6 +143,8 @@ def _rule(rule: Rule, queues: Mapping[int, str], skills: Mapping[int, str], feed
         queue=None if settings.queue_id is None else queues[settings.queue_id],
         priority=settings.priority,
         needs={skills[one]: level for one, level in settings.requirements.items()},
+        steps=tuple(write_step(step, skills) for step in settings.steps),
+        emergency=settings.emergency,
         tags=settings.tags,
     )
 

@@ -8,6 +8,7 @@ from app.connectors.base import PostKind, SettingsModel
 from app.flow.configure_agent import AgentSettings
 from app.flow.configure_feed import FeedShape
 from app.flow.queue_shape import QueueShape
+from app.flow.relaxing import sorted_lines
 from app.flow.triage import Conditions, compiled
 
 
@@ -69,6 +70,8 @@ class RulePart(SettingsModel):
     queue: Name | None = None
     priority: int = Field(3, ge=1, le=5)
     needs: dict[Name, Level] = Field(default_factory=dict)
+    steps: Annotated[tuple[str, ...], AfterValidator(sorted_lines)] = ()  # how the needs relax, by the skills' names
+    emergency: bool = False
     tags: tuple[Name, ...] = ()
 
 

@@ -1,9 +1,10 @@
 """Configure agents: who they are, what they may do and can do; and how one leaves."""
 
 from collections.abc import Mapping
+from typing import Annotated
 from zoneinfo import available_timezones
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,6 +12,7 @@ from app.connectors.base import SettingsModel
 from app.db import announce
 from app.errors import Invalid, NotFound
 from app.flow.configured import UPDATE_LOCK, must_be_fresh, naming
+from app.flow.counts import as_lines, check_channels, parse_counts, write_counts
 from app.flow.passwords import NONE, hashed
 from app.flow.presence import hand_back
 from app.flow.wake import wake
@@ -19,6 +21,19 @@ from app.models.item import SYSTEM, Actor, Item, State
 from app.models.queue import Queue, QueueMember
 
 LEVELS = range(1, 6)
+MOST_CARRIED = 100
+
+
+def checked_caps(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """The lines in the one way they are shown. Raises ValueError, naming the line."""
+    try:
+        return write_counts(_caps(lines))
+    except Invalid as error:
+        raise ValueError(error.message) from None
+
+
+def _caps(lines: tuple[str, ...]) -> dict[str, int]:
+    return parse_counts(lines, 0, MOST_CARRIED, "channel_caps")
 
 
 class AgentSettings(SettingsModel):
@@ -35,7 +50,13 @@ class AgentSettings(SettingsModel):
     role: Role = Field(
         Role.AGENT, title="Role", description="Supervisors also watch their teams; admins see and set everything."
     )
-    capacity: int = Field(5, title="Capacity", description="Weights of items carried at once.", ge=0, le=100)
+    capacity: int = Field(5, title="Capacity", description="Weights of items carried at once.", ge=0, le=MOST_CARRIED)
+    channel_caps: Annotated[tuple[str, ...], BeforeValidator(as_lines), AfterValidator(checked_caps)] = Field(
+        (),
+        title="Most of a channel",
+        description="A channel and how many of its items they carry at once a line. 0: none. Others: up to capacity.",
+        examples=["bluesky: 1"],
+    )
     language: str = Field("en", title="Language", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     timezone: str = Field("UTC", title="Time zone", examples=["Europe/Berlin"])
     active: bool = Field(True, title="Active", description="May sign in and be offered work.")
@@ -59,6 +80,7 @@ class AgentPlaces(SettingsModel):
 def agent_settings(agent: Agent) -> AgentSettings:
     """The settings of a stored agent. A time zone that this machine does not know is shown as UTC."""
     values = {name: getattr(agent, name) for name in AgentSettings.model_fields}
+    values["channel_caps"] = write_counts(agent.channel_caps)
     known = values["timezone"] in available_timezones()
     return AgentSettings.model_validate(values if known else values | {"timezone": "UTC"})
 
@@ -67,9 +89,8 @@ async def create_agent(
     session: AsyncSession, settings: AgentSettings, password: str | None, places: AgentPlaces | None = None
 ) -> Agent:
     """Make an agent who can sign in with `password` (None: not before an admin has set one). Raises Invalid (e-mail taken, password too short, ...)."""
-    agent = Agent(
-        **settings.model_dump(mode="json"), password_hash=NONE if password is None else await hashed(password)
-    )
+    check_channels(settings.channel_caps, "channel_caps")
+    agent = Agent(**_columns(settings), password_hash=NONE if password is None else await hashed(password))
     async with naming(session, _refusals(settings)):
         session.add(agent)
     session.add(Presence(agent_id=agent.id))
@@ -97,11 +118,12 @@ async def change_agent(
     await _lock_admins(session)
     agent = await _agent(session, agent_id)
     must_be_fresh(agent_settings(agent), seen, agent.name)
+    check_channels(settings.channel_caps, "channel_caps")
     await _check_admin_left(session, agent, settings)
     leaves = agent.active and not settings.active
     loses_rights = agent.role != settings.role
     async with naming(session, _refusals(settings)):
-        for name, value in settings.model_dump(mode="json").items():
+        for name, value in _columns(settings).items():
             setattr(agent, name, value)
     if leaves:
         await _leave(session, agent_id, actor)
@@ -230,6 +252,10 @@ async def _leave(session: AsyncSession, agent_id: int, actor: Actor) -> None:
 
 async def _end_sign_ins(session: AsyncSession, agent_id: int) -> None:
     await session.execute(delete(SignIn).where(SignIn.agent_id == agent_id))
+
+
+def _columns(settings: AgentSettings) -> dict[str, object]:
+    return settings.model_dump(mode="json") | {"channel_caps": _caps(settings.channel_caps)}
 
 
 def _refusals(settings: AgentSettings) -> dict[str, tuple[str, str]]:

@@ -1,15 +1,16 @@
 """Configure rules: ordered, the last one catches all. One change of the order at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import SettingsModel
 from app.errors import Conflict, Invalid, NotFound
 from app.flow.configured import UPDATE_LOCK, must_be_fresh
+from app.flow.relaxing import RuleStep, check_steps, in_order
 from app.flow.triage import Conditions
 from app.models.agent import Skill
 from app.models.feed import Feed
@@ -29,6 +30,11 @@ class RuleBasics(SettingsModel):
     enabled: bool = Field(True, title="On")
     discard: bool = Field(False, title="Discard", description="Nobody will be asked to answer such posts.")
     priority: int = Field(3, title="Priority", description="1 is the highest, 5 the lowest.", ge=1, le=5)
+    emergency: bool = Field(
+        False,
+        title="Emergency",
+        description="Such items may be given to an agent who is full, where the queue allows it.",
+    )
 
 
 class RuleSettings(RuleBasics):
@@ -37,6 +43,7 @@ class RuleSettings(RuleBasics):
     conditions: Conditions = Field(default_factory=Conditions, title="When")
     queue_id: int | None = Field(None, title="Queue")
     requirements: Mapping[int, int] = Field(default_factory=dict, title="Needs skills")
+    steps: Annotated[tuple[RuleStep, ...], AfterValidator(in_order)] = Field((), title="Relaxes", max_length=20)
     tags: tuple[Annotated[str, Field(min_length=1, max_length=60)], ...] = Field((), title="Tags", max_length=20)
 
 
@@ -50,6 +57,8 @@ def rule_settings(rule: Rule) -> RuleSettings:
         queue_id=rule.queue_id,
         priority=rule.priority,
         requirements={int(skill): level for skill, level in sorted(rule.requirements.items())},
+        steps=tuple(RuleStep.model_validate(step) for step in rule.steps),
+        emergency=rule.emergency,
         tags=tuple(rule.tags),
     )
 
@@ -182,15 +191,20 @@ async def _check(session: AsyncSession, settings: RuleSettings, *, catches_all: 
         await _check_queue(session, settings.queue_id)
     if any(level not in range(1, 6) for level in settings.requirements.values()):
         raise Invalid("A level is 1 to 5.", "requirements")
-    skills = set(await session.scalars(select(Skill.id).where(Skill.id.in_(settings.requirements))))
-    if set(settings.requirements) - skills:
+    skills = await _skills(session, {*settings.requirements, *(step.skill for step in settings.steps)})
+    if settings.requirements.keys() - skills.keys():
         raise Invalid("One of the skills was removed meanwhile. Look at the list again.", "requirements")
+    check_steps(settings.steps, settings.requirements, skills)
     feeds = set(await session.scalars(select(Feed.id).where(Feed.id.in_(settings.conditions.feeds))))
     if set(settings.conditions.feeds) - feeds:
         raise Invalid("One of the feeds was removed meanwhile. Look at the list again.", "conditions")
     low, high = settings.conditions.followers_min, settings.conditions.followers_max
     if low is not None and high is not None and low > high:
         raise Invalid(f"Nobody has at least {low} and at most {high} followers.", "conditions")
+
+
+async def _skills(session: AsyncSession, ids: Collection[int]) -> dict[int, str]:
+    return dict(list(await session.execute(select(Skill.id, Skill.name).where(Skill.id.in_(ids)))))
 
 
 def _check_catches_all(settings: RuleSettings) -> None:
@@ -222,5 +236,7 @@ def _columns(settings: RuleSettings) -> dict[str, object]:
         "queue_id": None if settings.discard else settings.queue_id,
         "priority": settings.priority,
         "requirements": {str(skill): level for skill, level in sorted(settings.requirements.items())},
+        "steps": [{"after": step.after, "skill": str(step.skill), "level": step.level} for step in settings.steps],
+        "emergency": settings.emergency,
         "tags": list(settings.tags),
     }

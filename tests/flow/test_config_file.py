@@ -255,3 +255,36 @@ async def test_an_overflow_to_a_name_that_is_nowhere_is_refused(session: AsyncSe
 
     with pytest.raises(Invalid, match="queue Billing: there is no queue named 'Nowhere'"):
         await _apply(session, ROUTING.replace("overflow_to: Press", "overflow_to: Nowhere"))
+
+
+async def test_steps_and_emergencies_go_by_the_skills_names(session: AsyncSession) -> None:
+    relaxed = HOUSE.replace(
+        "    tags: [invoice]\n",
+        "    tags: [invoice]\n    emergency: true\n    steps: [after 5 min without German, after 120 s German 1]\n",
+    )
+
+    await _apply(session, relaxed)
+
+    rule = (await session.scalars(select(Rule).order_by(Rule.position))).first()
+    assert rule is not None
+    assert rule.emergency
+    assert [(step["after"], step["level"]) for step in rule.steps] == [(120, 1), (300, None)]
+    text = await export(session)
+    assert "- after 2 min German 1\n  - after 5 min without German" in text
+    assert (await plan(session, text)).lines == ()
+    assert (await plan(session, relaxed)).lines == ()
+    with pytest.raises(Invalid, match="rule German invoices: 'after 5 min without Klingon': there is no skill"):
+        await _apply(session, relaxed.replace("without German", "without Klingon"))
+
+
+async def test_what_an_agent_carries_of_a_channel_goes_by_lines_or_as_a_mapping(session: AsyncSession) -> None:
+    capped = HOUSE.replace("    skills: {German: 3}\n", "    skills: {German: 3}\n    channel_caps: {bluesky: 1}\n")
+
+    await _apply(session, capped)
+
+    assert await session.scalar(select(Agent.channel_caps)) == {"bluesky": 1}
+    text = await export(session)
+    assert "'bluesky: 1'" in text
+    assert (await plan(session, text)).lines == ()
+    with pytest.raises(Invalid, match="'bluesky: 101': the number is 0 to 100"):
+        await plan(session, capped.replace("bluesky: 1", "bluesky: 101"))

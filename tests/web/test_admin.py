@@ -259,6 +259,51 @@ async def test_a_rule_is_made_moved_switched_off_and_removed(sign_in: SignIn, ho
         assert (await session.scalars(select(Rule.name).order_by(Rule.position))).all() == ["Second", "Everything else"]
 
 
+async def test_a_rule_relaxes_by_lines_and_says_so_in_its_sentence(
+    sign_in: SignIn, house: House, sessions: Sessions
+) -> None:
+    admin = await sign_in("admin")
+    await admin.send("/admin/skills", {"name": "German <b>"})
+    async with sessions() as session:
+        skill = (await session.scalars(select(Skill))).one().id
+    sent = {"name": "German", "enabled": "on", "priority": "2", "queue_id": str(house.billing), f"skill-{skill}": "3",
+            "emergency": "on", "steps": "after 2 min German <b> 2\r\nafter 5 min without German <b>"}  # fmt: skip
+
+    unneeded = await admin.send("/admin/rules", sent | {f"skill-{skill}": ""})
+    assert unneeded.status_code == 422
+    assert "the rule does not need German &lt;b&gt;" in unneeded.text
+    assert (await admin.send("/admin/rules", sent)).status_code == 303
+    page = (await admin.get("/admin/rules")).text
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page))
+    assert "needs German &lt;b&gt; ≥ 3, after 2 min German &lt;b&gt; 2 is enough, after 5 min without German" in words
+    assert "as an emergency" in words
+    async with sessions() as session:
+        rule = (await session.scalars(select(Rule).where(Rule.name == "German"))).one()
+    form = await admin.get(f"/admin/rules/{rule.id}")
+    assert "after 2 min German &lt;b&gt; 2\nafter 5 min without German" in form.text
+    again = sent | {"steps": "after 3 min German <b> 1", "emergency": "", "seen": _seen(form)}
+    assert (await admin.send(f"/admin/rules/{rule.id}", again, "PUT")).status_code == 303
+    async with sessions() as session:
+        rule = await session.get_one(Rule, rule.id)
+    assert (rule.steps, rule.emergency) == ([{"after": 180, "skill": str(skill), "level": 1}], False)
+
+
+async def test_an_agent_carries_so_many_of_a_channel(sign_in: SignIn, house: House, sessions: Sessions) -> None:
+    admin = await sign_in("admin")
+    page = await admin.get(f"/admin/agents/{house.ids['agent']}")
+    who = {"name": "Agent", "email": "agent@example.com", "role": "agent", "capacity": "5", "language": "en",
+           "timezone": "UTC", "active": "on", "seen": _seen(page), "channel_caps": "bluesky: 1\r\nRSS: 0"}  # fmt: skip
+    where = f"/admin/agents/{house.ids['agent']}"
+
+    bad = await admin.send(where, who | {"channel_caps": "pigeon: 1"}, "PUT")
+    assert bad.status_code == 422
+    assert "there is no channel pigeon" in bad.text
+    assert (await admin.send(where, who, "PUT")).status_code == 303
+    assert "bluesky: 1\nrss: 0</textarea>" in (await admin.get(where)).text
+    async with sessions() as session:
+        assert (await session.get_one(Agent, house.ids["agent"])).channel_caps == {"bluesky": 1, "rss": 0}
+
+
 async def test_a_bad_pattern_is_told_in_re2s_words_and_kept_in_the_field(sign_in: SignIn, house: House) -> None:
     admin = await sign_in("admin")
 

@@ -1,5 +1,6 @@
 """/admin/rules: the rules in order, in plain sentences; the first that fits decides."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Literal
@@ -24,12 +25,14 @@ from app.flow.configure_rules import (
     rule_settings,
 )
 from app.flow.configured import fingerprint
+from app.flow.relaxing import read_steps, write_step
 from app.flow.triage import Conditions
 from app.models.agent import Skill
 from app.models.feed import Feed
 from app.models.queue import Queue
 from app.models.rule import Rule
 from app.queries import admin
+from app.routing.spans import write_span
 from app.web.admin.pages import page, to
 from app.web.edge import Db
 from app.web.forms import Form, Refused, attempt, fresh, showing, typed
@@ -60,6 +63,7 @@ def texts() -> dict[str, FormField]:
         "languages": FormField("languages", _("Language is"), "text", help=_("Codes, separated by commas."), example="de, pt-BR"),
         "followers_min": FormField("followers_min", _("Followers, at least"), "number", min=0),
         "followers_max": FormField("followers_max", _("Followers, at most"), "number", min=0),
+        "steps": FormField("steps", _("Needs less with time"), "lines", help=_("One a line, as in: after 2 min German 2; after 5 min without German. Times count from when an item begins to wait."), example="after 2 min German 2"),
         "tags": FormField("tags", _("Tags"), "text", help=_("Separated by commas.")),
     }  # fmt: skip
 
@@ -71,6 +75,7 @@ async def _names(db: AsyncSession) -> dict[str, Any]:
         "feeds": await admin.names(db, Feed),
         "channels": {name: connector.title for name, connector in registry.all().items()},
         "kinds": kinds(),
+        "span": write_span,
     }
 
 
@@ -123,7 +128,7 @@ async def shown(request: Request, db: Db, rule_id: int) -> Response:
     """The form of a rule."""
     rule = await _rule(db, rule_id)
     settings = rule_settings(rule)
-    return await _form_page(request, db, _stored(settings), rule, fingerprint(settings))
+    return await _form_page(request, db, _stored(settings, await admin.names(db, Skill)), rule, fingerprint(settings))
 
 
 @router.post("")
@@ -131,7 +136,7 @@ async def made(request: Request, db: Db) -> Response:
     """Make a rule, just before the one that catches all."""
     form = await typed(request)
     try:
-        settings = _read(form)
+        settings = _read(form, await admin.names(db, Skill))
         async with attempt(db, form):
             await create_rule(db, settings)
     except Refused:
@@ -144,7 +149,7 @@ async def changed(request: Request, db: Db, rule_id: int) -> Response:
     """Change a rule."""
     form = await typed(request)
     try:
-        settings = _read(form)
+        settings = _read(form, await admin.names(db, Skill))
         async with attempt(db, form):
             await change_rule(db, rule_id, settings, form.text("seen"))
     except Refused:
@@ -191,10 +196,17 @@ async def removed(request: Request, db: Db, rule_id: int) -> Response:
     return to("/admin/rules")
 
 
-def _read(form: Form) -> RuleSettings:
-    """The rule that the form stands for. Raises Refused, with an error for every field."""
+def _read(form: Form, skills: Mapping[int, str]) -> RuleSettings:
+    """The rule that the form stands for; `skills` are their names by id. Raises Refused, with an error for every field."""
     more: dict[str, Any] = {"tags": _listed(form.text("tags"), ",")}
-    for name, read in (("conditions", _conditions), ("queue_id", _queue), ("requirements", _requirements)):
+    ids = {name: skill_id for skill_id, name in skills.items()}
+    readers: tuple[tuple[str, Callable[[Form], Any]], ...] = (
+        ("conditions", _conditions),
+        ("queue_id", _queue),
+        ("requirements", _requirements),
+        ("steps", lambda form: read_steps(_listed(form.text("steps"), "\n"), ids)),
+    )
+    for name, read in readers:
         try:
             more[name] = read(form)
         except Invalid as error:
@@ -240,7 +252,7 @@ def _listed(text: str, separator: str) -> list[str]:
     return [part.strip() for part in text.split(separator) if part.strip()]
 
 
-def _stored(settings: RuleSettings) -> Form:
+def _stored(settings: RuleSettings, skills: Mapping[int, str]) -> Form:
     c = settings.conditions
     form = showing(RuleBasics(**settings.model_dump(include=set(RuleBasics.model_fields))))
     form.values = {
@@ -252,6 +264,7 @@ def _stored(settings: RuleSettings) -> Form:
         "followers_min": "" if c.followers_min is None else str(c.followers_min),
         "followers_max": "" if c.followers_max is None else str(c.followers_max),
         "tags": ", ".join(settings.tags),
+        "steps": "\n".join(write_step(step, skills) for step in settings.steps),
         "queue_id": str(settings.queue_id or ""),
         **{f"{SKILL}{skill}": str(level) for skill, level in settings.requirements.items()},
     }
