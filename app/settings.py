@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     )
     max_body: int = Field(default=2_000_000, description="Largest request body that is read.")
     session_hours: int = Field(default=12, description="A sign-in ends after this time without use.")
+    why_days: int = Field(
+        default=30, ge=1, description="Why the router chose whom is kept for so many days after an offer ended."
+    )
     pool_size: int = Field(default=10, description="Database connections of one process.")
     worker_concurrency: int = Field(default=8, description="Jobs that one worker process runs at once.")
     metrics_port: int = Field(

@@ -8,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.door import Db, Reader, Writer
 from app.api.schemas import (
+    AssignmentAsked,
     AuthorGiven,
     ClosureAsked,
+    DecidedGiven,
     ItemGiven,
     ItemsAsked,
     Named,
@@ -19,15 +21,21 @@ from app.api.schemas import (
     PostGiven,
     ReplyAsked,
     ReplyGiven,
+    WaitingGiven,
+    WhyGiven,
 )
 from app.errors import NotFound
+from app.flow.assign import assign
 from app.flow.claim import claim
 from app.flow.close import close
+from app.flow.explain import Explained, decided, explain
 from app.flow.note import note
 from app.flow.release import release
 from app.flow.reopen import reopen
 from app.flow.reply import reply
+from app.flow.visibility import visible_item
 from app.models.agent import Agent
+from app.models.item import State
 from app.models.post import Author, Post
 from app.models.sight import visible_queues
 from app.queries import programs
@@ -102,10 +110,31 @@ async def shown(db: Db, me: Reader, item_id: int) -> ItemWhole:
     )
 
 
+@router.get("/{item_id}/why")
+async def why(db: Db, me: Reader, item_id: int) -> WhyGiven:
+    """Why nobody has it yet, or the decision that gave it to whom it is with."""
+    item = await visible_item(db, me, item_id)
+    found = await explain(db, item_id) if item.state == State.QUEUED else None
+    made = await decided(db, item)
+    return WhyGiven(
+        state=State(item.state),
+        raised=item.raised,
+        waiting=None if found is None else _waiting(found),
+        decided=None if made is None else DecidedGiven.model_validate(made),
+    )
+
+
+def _waiting(found: Explained) -> WaitingGiven:
+    return WaitingGiven.model_validate(found)
+
+
 @router.post("/{item_id}/assignment", status_code=HTTPStatus.CREATED)
-async def claimed(db: Db, me: Writer, item_id: int) -> ItemGiven:
-    """Claim it for the token's agent. 409 when somebody was first."""
-    await claim(db, me, item_id)
+async def claimed(db: Db, me: Writer, item_id: int, asked: AssignmentAsked | None = None) -> ItemGiven:
+    """Claim it for the token's agent; 409 when somebody was first. With a body, a supervisor gives it to an agent."""
+    if asked is None:
+        await claim(db, me, item_id)
+    else:
+        await assign(db, me, item_id, asked.agent, force=asked.how == "now")
     return item_given(await _one(db, me, item_id))
 
 

@@ -1,7 +1,7 @@
 """What the API takes and gives. Requests are strict: an unknown field is refused by name, nobody names an owner."""
 
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -60,6 +60,13 @@ class ClosureAsked(Asked):
 
     disposition: Disposition
     seen: int | None = Field(None, description="The newest post's id that you know; refused when a newer one came.")
+
+
+class AssignmentAsked(Asked):
+    """To whom a supervisor gives the item."""
+
+    agent: int = Field(description="An agent's id: of the queue's team, or a member of the queue.")
+    how: Literal["offer", "now"] = Field("offer", description="As an offer, or into their hands at once.")
 
 
 class Given(BaseModel):
@@ -189,6 +196,75 @@ class FeedGiven(Given):
     post_at: datetime | None
     next_poll_at: datetime | None
     quarantined: int
+
+
+class NeededGiven(Given):
+    """A skill that is needed now; `asked` is the level on arrival."""
+
+    skill: str
+    level: int
+    asked: int
+
+
+class AbleGiven(Given):
+    """Somebody who could take the item now, in the order of the queue's policy."""
+
+    agent_id: int
+    name: str
+    available_since: datetime
+    spare: int = Field(description="Capacity minus load.")
+    margin: int = Field(description="How far their skills are above what was asked on arrival.")
+
+
+class UnableGiven(Given):
+    """A member of the queue who cannot take the item now."""
+
+    agent_id: int
+    name: str
+    reason: str
+    lacks: list[tuple[str, int, int]] = Field(description="Skill, the level needed, theirs (0: none).")
+
+
+class ComingGiven(Given):
+    """What time alone will change. A relax without a level drops the skill."""
+
+    at: datetime
+    what: str
+    skill: str | None
+    level: int | None
+    agent: str | None
+    queue: str | None
+
+
+class WaitingGiven(Given):
+    """Why nobody has the item yet."""
+
+    paused: bool = Field(description="The queue is switched off.")
+    policy: str | None
+    needs: list[NeededGiven]
+    candidates: list[AbleGiven]
+    rejected: list[UnableGiven]
+    kept_for: str | None = Field(description="The agent who knows the customer, and for whom it waits.")
+    upcoming: list[ComingGiven]
+
+
+class DecidedGiven(Given):
+    """How the item came to whom it is with. `decision` is what the router weighed; empty when nobody chose."""
+
+    agent_id: int
+    agent: str
+    how: str
+    at: datetime
+    decision: dict[str, Any]
+
+
+class WhyGiven(Given):
+    """Why an item is where it is: `waiting` while it waits, `decided` while somebody has it or is asked."""
+
+    state: State
+    raised: list[str]
+    waiting: WaitingGiven | None
+    decided: DecidedGiven | None
 
 
 class Page(BaseModel, Generic[T]):

@@ -111,8 +111,17 @@ async def _expire(session: AsyncSession, offer: Offer) -> None:
 async def revoke_all(session: AsyncSession, agent_id: int, actor: Actor, because: str, *, waiting: bool = True) -> None:
     """Take back every open offer of an agent. Who has locked a presence already says `waiting=False`."""
     for item in await in_hands(session, agent_id, State.OFFERED, waiting=waiting):
-        await _end(session, item, agent_id, Outcome.REVOKED, because)
-        await move(session, item, Verb.REVOKE, State.QUEUED, actor, why={"because": because}, agent_id=None)
+        await revoke(session, item, actor, because)
+
+
+async def revoke(session: AsyncSession, item: Item, actor: Actor, because: str) -> Item:
+    """Take back the open offer of an item that is locked already.
+
+    Raises:
+        Conflict: it is not offered any more.
+    """
+    await _end(session, item, item.agent_id or 0, Outcome.REVOKED, because)
+    return await move(session, item, Verb.REVOKE, State.QUEUED, actor, why={"because": because}, agent_id=None)
 
 
 async def in_hands(session: AsyncSession, agent_id: int, *states: State, waiting: bool = True) -> Sequence[Item]:

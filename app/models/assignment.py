@@ -28,6 +28,7 @@ class Offer(Base):
         Index("ix_offer_expiry", "expires_at", postgresql_where=text("outcome IS NULL")),
         Index("ix_offer_item", "item_id", "agent_id", "ended_at"),
         Index("ix_offer_agent", "agent_id", "made_at"),
+        Index("ix_offer_told", "ended_at", postgresql_where=text("why <> '{}' AND outcome IS NOT NULL")),
     )
 
     id: Mapped[Id]
@@ -55,7 +56,7 @@ class Assignment(Base):
     agent_id: Mapped[Big] = mapped_column(ForeignKey("agent.id"))
     since: Mapped[Created]
     until: Mapped[Time | None]
-    began_by: Mapped[Str]  # accept | claim | wake
+    began_by: Mapped[Str]  # accept | claim | assign | transfer
     ended_by: Mapped[Str | None]  # release | close | wake ...
 
 

@@ -14,6 +14,9 @@ from app.db import announce
 from app.models.event import ActorKind
 from app.models.item import State, Verb
 
+# Parts of a decision that stand with the offer alone, which is emptied when it is old; events are for ever.
+KEPT_BY_OFFER = ("candidates", "parts", "rejected")
+
 _LOCK_ITEMS = text(
     """
     SELECT i.id FROM item i
@@ -38,7 +41,8 @@ _OFFER = text(
         JOIN queue q ON q.id = i.queue_id
         JOIN presence p ON p.agent_id = g.agent_id
         JOIN agent a ON a.id = g.agent_id
-        WHERE i.id = ANY(CAST(:ids AS bigint[])) AND p.state = 'ready' AND a.active
+        WHERE i.id = ANY(CAST(:ids AS bigint[])) AND a.active
+          AND (p.state = 'ready' OR (CAST(:by AS bigint) IS NOT NULL AND p.state <> 'offline'))
           AND (p.load + i.weight <= a.capacity OR (g.over AND p.load <= a.capacity AND a.capacity > 0))
           AND NOT EXISTS (SELECT 1 FROM item o WHERE o.agent_id = g.agent_id AND o.state = 'offered')
     ), moved AS (
@@ -52,9 +56,10 @@ _OFFER = text(
         INSERT INTO offer (item_id, agent_id, expires_at, why)
         SELECT f.id, f.agent_id, now() + make_interval(secs => f.offer_seconds), f.why FROM fits f
     )
-    INSERT INTO event (item_id, verb, actor, changes, why)
-    SELECT m.id, :verb, :actor,
-           jsonb_build_object('state', CAST(:state AS text), 'version', m.version, 'agent_id', m.agent_id), f.why
+    INSERT INTO event (item_id, verb, actor, agent_id, changes, why)
+    SELECT m.id, :verb, :actor, CAST(:by AS bigint),
+           jsonb_build_object('state', CAST(:state AS text), 'version', m.version, 'agent_id', m.agent_id),
+           f.why - CAST(:kept_by_offer AS text[])
     FROM moved m JOIN fits f ON f.id = m.id
     ORDER BY m.id
     RETURNING item_id
@@ -62,8 +67,10 @@ _OFFER = text(
 )
 
 
-async def offer_items(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> set[int]:
+async def offer_items(session: AsyncSession, rows: Sequence[Mapping[str, Any]], *, by: int | None = None) -> set[int]:
     """Offer items to agents, each agent at most once; returns the ids of the items whose offers hold.
+
+    `by` is the supervisor who decided instead of the router: they may ask anybody who is signed in.
 
     A row has item_id, version, agent_id, over (may exceed the agent's capacity by this item) and why.
     A row whose item has moved on, or whose agent is not ready, asked, or full by now, is left out.
@@ -75,7 +82,9 @@ async def offer_items(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) 
     agents = sorted({row["agent_id"] for row in rows if row["item_id"] in locked})
     await session.execute(_LOCK_AGENTS, {"ids": agents})
     bound = {"rows": json.dumps(list(rows)), "ids": locked, "state": State.OFFERED, "verb": Verb.OFFER}
-    held = set(await session.scalars(_OFFER, {**bound, "actor": ActorKind.ROUTER}))
+    actor = ActorKind.ROUTER if by is None else ActorKind.AGENT
+    told = {"by": by, "kept_by_offer": list(KEPT_BY_OFFER)}
+    held = set(await session.scalars(_OFFER, {**bound, **told, "actor": actor}))
     announce(session, "items", held)
     announce(session, "agents", [row["agent_id"] for row in rows if row["item_id"] in held])
     return held

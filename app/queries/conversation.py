@@ -82,7 +82,9 @@ async def thread(
     events = await said.events(session, item, window)
     agents = {e.agent_id for e in events} | {e.changes.get("agent_id") for e in events} | {item.agent_id}
     names = await _names(session, agents)
-    newest = select(Offer).where(Offer.item_id == item.id, Offer.agent_id == reader.id).order_by(Offer.id.desc()).limit(1)
+    newest = (
+        select(Offer).where(Offer.item_id == item.id, Offer.agent_id == reader.id).order_by(Offer.id.desc()).limit(1)
+    )
     offer = await session.scalar(newest)
     opener = authors.get(item.author_id) or await said.author(session, item.author_id)
     return Thread(

@@ -17,6 +17,7 @@ from app.models.assignment import Assignment, Offer
 from app.models.item import Item, State
 from app.models.post import Author, Post
 from app.models.queue import Queue
+from app.models.reply import Reply
 
 PAGE = 50  # rows of a queue's page
 MOST = 200  # rows of one's own lists
@@ -96,6 +97,7 @@ class OpenOffer:
     made_at: datetime
     expires_at: datetime
     why: Mapping[str, Any]
+    knew: datetime | None = None  # when the agent last answered this customer, if that decided
 
 
 async def rail(session: AsyncSession, agent_id: int, queues: Select[Any]) -> Rail:
@@ -176,8 +178,25 @@ async def offers(session: AsyncSession, agent_id: int) -> tuple[OpenOffer, ...]:
         return ()
     rows = await _rows(session, Item.id.in_(held), order=(Item.due_at, Item.id), most=MOST)
     asked = ((row, held[row.item_id]) for row in rows)
-    open_ones = (OpenOffer(row, offer.made_at, offer.expires_at, offer.why) for row, offer in asked)
+    open_ones = [
+        OpenOffer(row, offer.made_at, offer.expires_at, offer.why, await knew(session, agent_id, offer))
+        for row, offer in asked
+    ]
     return tuple(sorted(open_ones, key=lambda offer: offer.expires_at))
+
+
+async def knew(session: AsyncSession, agent_id: int, offer: Offer) -> datetime | None:
+    """When the agent last answered this customer before, if they were asked because of that."""
+    if not offer.why.get("preferred"):
+        return None
+    customer = select(Item.customer_id).where(Item.id == offer.item_id).scalar_subquery()
+    answered = (
+        select(func.max(Reply.enqueued_at))
+        .join(Item, Item.id == Reply.item_id)
+        .where(Item.customer_id == customer, Reply.agent_id == agent_id, Reply.enqueued_at < offer.made_at)
+    )
+    found: datetime | None = await session.scalar(answered)
+    return found
 
 
 async def row_of(session: AsyncSession, item_id: int) -> Row | None:

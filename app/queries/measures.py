@@ -30,7 +30,7 @@ _TODAY = text(
            extract(epoch FROM percentile_cont(0.5) WITHIN GROUP (ORDER BY i.answered_at - p.posted_at))::float AS frt
     FROM item i
     JOIN LATERAL (
-        SELECT min(at) FILTER (WHERE verb IN ('accept', 'claim')) AS taken_at,
+        SELECT min(at) FILTER (WHERE verb IN ('accept', 'claim', 'assign')) AS taken_at,
                min((changes->>'due_at')::timestamptz) FILTER (WHERE verb = 'open') AS due_at,
                bool_or(verb = 'open' AND changes->>'state' <> 'queued') AS silent
         FROM event WHERE item_id = i.id
@@ -102,7 +102,7 @@ def service_level(figures: Figures) -> float | None:
 
 
 def average_speed_of_answer(figures: Figures) -> timedelta | None:
-    """Mean time from an item's arrival here until an agent first accepted or claimed it, of today's items (ASA).
+    """Mean time from an item's arrival here until an agent first took it (accepted, claimed, or was given), of today's items (ASA).
 
     Only a queue's open hours are counted. Items that nobody took yet do not count. None while nobody took one.
     """

@@ -20,7 +20,7 @@ _TIMES = text(
     SELECT i.queue_id, i.opened_at, e.taken_at, i.answered_at, p.posted_at
     FROM item i
     JOIN LATERAL (
-        SELECT min(at) FILTER (WHERE verb IN ('accept', 'claim')) AS taken_at,
+        SELECT min(at) FILTER (WHERE verb IN ('accept', 'claim', 'assign')) AS taken_at,
                bool_or(verb = 'open' AND changes->>'state' <> 'queued') AS silent
         FROM event WHERE item_id = i.id
     ) e ON NOT e.silent

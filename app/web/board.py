@@ -17,6 +17,7 @@ from app.queries import measures
 from app.queries.board import COUNTED, Board, board, watched_queues
 from app.queries.desk import offers
 from app.queries.measures import Figures
+from app.web import words
 from app.web.edge import Db, Supervisor
 from app.web.i18n import _, reader
 from app.web.templating import render
@@ -61,12 +62,7 @@ async def shown(request: Request, db: Db, me: Supervisor) -> Response:
 
 def state_words() -> dict[str, str]:
     """What somebody is doing."""
-    return {
-        PresenceState.READY: _("ready"),
-        PresenceState.NOT_READY: _("not ready"),
-        PresenceState.WRAP_UP: _("wrap-up"),
-        PresenceState.OFFLINE: _("offline"),
-    }
+    return {state: words.presence(state) for state in PresenceState}
 
 
 def reason_words() -> dict[str, str]:

@@ -4,6 +4,7 @@ Every visible string goes through the catalogue in `locale/` (`_("...")`, `{% tr
 reader is known per request and kept in a context variable, so that handlers and templates ask the same catalogue.
 """
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, format_time
+from babel.lists import format_list
 from babel.numbers import format_decimal
 from babel.support import NullTranslations, Translations
 
@@ -91,6 +93,19 @@ def npgettext(context: str, one: str, many: str, n: int) -> str:
 def number(value: float) -> str:
     """A number with the reader's separators."""
     return format_decimal(value, locale=reader.get().locale)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a list in the reader's language: `Ayumi, Diego and Finn`."""
+    return format_list(list(words), locale=reader.get().locale)
+
+
+def month(at: datetime, now: datetime) -> str:
+    """A month as short as it stays clear: `May` this year, else `May 2025`."""
+    who = reader.get()
+    local = at.astimezone(who.zone)
+    pattern = "LLLL" if local.year == now.astimezone(who.zone).year else who.locale.datetime_skeletons["yMMMM"].pattern
+    return format_date(local.date(), pattern, locale=who.locale)
 
 
 def clock(span: timedelta | float) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors import registry
 from app.connectors.length import left
 from app.errors import Conflict, Invalid
+from app.flow.assign import assign
 from app.flow.claim import claim
 from app.flow.close import close
 from app.flow.draft import load_draft, save_draft
@@ -83,8 +84,19 @@ async def customer(request: Request, db: Db, me: Me, item_id: int) -> Response:
 
 
 @router.post("/assignment")
-async def take(db: Db, me: Me, item_id: int, listed: Listed = "") -> Response:
-    """Claim. Raises Conflict, naming who was first."""
+async def take(
+    *,
+    db: Db,
+    me: Me,
+    item_id: int,
+    agent_id: Annotated[int | None, Form()] = None,
+    how: Text = "",
+    listed: Listed = "",
+) -> Response:
+    """Claim. With `agent_id` a supervisor gives it: `how` is `offer` or `now`. Raises Conflict, naming who was first."""
+    if agent_id is not None:
+        await assign(db, me, item_id, agent_id, force=_how(how) == "now")
+        return _to(item_id, listed)
     try:
         await claim(db, me, item_id)
     except Conflict as error:
@@ -94,6 +106,12 @@ async def take(db: Db, me: Me, item_id: int, listed: Listed = "") -> Response:
         told = {"who": holder[0], "ago": i18n.ago(holder[1], datetime.now(UTC))}
         raise Conflict(_("%(who)s took it %(ago)s. Choose another item.") % told) from error
     return _to(item_id, listed)
+
+
+def _how(code: str) -> str:
+    if code not in {"offer", "now"}:
+        raise Invalid(_("Say how to give it: as an offer, or straight into their hands."), "how")
+    return code
 
 
 @router.delete("/assignment")

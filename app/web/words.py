@@ -3,15 +3,17 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.connectors import registry
 from app.connectors.base import Visibility
 from app.errors import NotFound
+from app.models.agent import PresenceState
 from app.models.event import Event
 from app.models.item import Disposition, ParkReason, State, Verb
-from app.web.i18n import _, moment, ngettext
+from app.routing.inputs import Policy
+from app.web.i18n import _, ago, moment, month, ngettext
 
 RISK = 0.75  # of the reply time used: from here on an item is at risk
 
@@ -90,6 +92,17 @@ def state(code: str) -> str:
     return words[State(code)]
 
 
+def presence(code: str) -> str:
+    """What somebody is doing."""
+    words = {
+        PresenceState.READY: _("ready"),
+        PresenceState.NOT_READY: _("not ready"),
+        PresenceState.WRAP_UP: _("wrap-up"),
+        PresenceState.OFFLINE: _("offline"),
+    }
+    return words[PresenceState(code)]
+
+
 def channel_title(name: str) -> str:
     """A channel's name for people."""
     try:
@@ -120,19 +133,25 @@ def event(one: Event, names: Mapping[int, str], reader_id: int, now: datetime) -
         return _("%(who)s parked it until %(until)s") % {"who": actor, "until": until}
     if one.verb == Verb.CLOSE:
         return _("%(who)s closed it: %(how)s") % {"who": actor, "how": disposition(one.changes.get("disposition"))}
-    told = _plain(actor, target).get(Verb(one.verb)) or one.verb
+    told = _plain(actor, target, by_router=one.agent_id is None).get(Verb(one.verb)) or one.verb
     return f"{told} ({because})" if because and one.verb in {Verb.DECLINE, Verb.REVOKE, Verb.RELEASE} else told
 
 
-def _plain(actor: str, target: str) -> dict[Verb, str]:
+def _plain(actor: str, target: str, *, by_router: bool) -> dict[Verb, str]:
     return {
         Verb.JOIN: _("A new post came"),
-        Verb.OFFER: _("Offered to %s") % target,
+        Verb.OFFER: _("Offered to %s") % target
+        if by_router
+        else _("%(who)s offered it to %(whom)s") % {"who": actor, "whom": target},
         Verb.ACCEPT: _("%s accepted the offer") % actor,
         Verb.DECLINE: _("%s declined the offer") % actor,
         Verb.EXPIRE: _("The offer ran out unanswered"),
         Verb.REVOKE: _("The offer was taken back"),
         Verb.CLAIM: _("%s claimed it") % actor,
+        Verb.ASSIGN: _("%(who)s gave it to %(whom)s") % {"who": actor, "whom": target},
+        Verb.TRANSFER: _("%(who)s gave it to %(whom)s") % {"who": actor, "whom": target},
+        Verb.OVERFLOW: _("It waited too long there, and went to another queue"),
+        Verb.RAISE: _("A signal moved it forward"),
         Verb.RELEASE: _("%s gave it back to the queue") % actor,
         Verb.WAKE: _("It came back from parking"),
         Verb.DISCARD: _("%s discarded it") % actor,
@@ -168,14 +187,18 @@ class Why:
     right: str = ""
 
 
-def why_lines(why: Mapping[str, Any]) -> list[Why]:
-    """A router's decision in plain words; unknown keys are left out."""
-    able = int(why.get("candidates_total") or 0)
+def why_lines(why: Mapping[str, Any], knew: datetime | None = None) -> list[Why]:
+    """A router's or a supervisor's decision in plain words; unknown keys are left out.
+
+    `knew` is when the reader last answered this customer.
+    """
+    if why.get("by"):
+        return [Why(_("%s offers it to you") % why.get("by_name", _("A supervisor")))]
     lines = []
-    if able > 1:
-        lines.append(Why(_("You were free the longest of %d who could take it") % able))
-    elif able == 1:
-        lines.append(Why(_("You were the only one ready who could take it")))
+    if why.get("preferred"):
+        lines.append(Why(_known(knew, datetime.now(UTC))))
+    else:
+        lines += _chosen(why)
     counts = Counter(str(reason) for reason in (why.get("rejected") or {}).values())
     told = {
         "skill": ngettext("%d colleague lacks a skill for it", "%d colleagues lack a skill for it", counts["skill"]),
@@ -183,3 +206,30 @@ def why_lines(why: Mapping[str, Any]) -> list[Why]:
         "refused": ngettext("%d colleague passed on it", "%d colleagues passed on it", counts["refused"]),
     }
     return lines + [Why(text % counts[reason], soft=True) for reason, text in told.items() if counts[reason]]
+
+
+def _chosen(why: Mapping[str, Any]) -> list[Why]:
+    """How the queue's policy came to this agent."""
+    able = int(why.get("candidates_total") or 0)
+    if able == 1:
+        return [Why(_("You were the only one ready who could take it"))]
+    if able < 1:
+        return []
+    if why.get("policy") == Policy.MOST_SPARE:
+        return [Why(_("You had the most room of %d who could take it") % able, right=_room(why))]
+    if why.get("policy") == Policy.BEST_SKILLED:
+        return [Why(_("You have the most skill of %d who could take it") % able)]
+    return [Why(_("You were free the longest of %d who could take it") % able)]
+
+
+def _room(why: Mapping[str, Any]) -> str:
+    part: Mapping[str, Any] = next(iter(why.get("parts") or ()), {})
+    return _("%d free") % int(part["spare"]) if "spare" in part else ""
+
+
+def _known(knew: datetime | None, now: datetime) -> str:
+    if knew is None:
+        return _("You know this customer")
+    if now - knew < timedelta(days=2):
+        return _("You answered this customer %s") % ago(knew, now)
+    return _("You answered this customer in %s") % month(knew, now)

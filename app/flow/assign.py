@@ -1,0 +1,140 @@
+"""Assign: a supervisor gives an item to an agent of their choice, as an offer or straight into their hands.
+
+Locks: the item, then the presences of who has it and who gets it, in order of agent.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import Conflict, Forbidden, Invalid
+from app.flow import hold, offer
+from app.flow.visibility import visible_item
+from app.models.agent import Agent, Presence, PresenceState, Role, TeamMember
+from app.models.assignment import Offer
+from app.models.item import Item, State, Verb, agent_actor, move
+from app.models.offering import offer_items
+from app.models.queue import Queue, QueueMember
+from app.models.sight import visible_queues
+
+AWAKE = {"parked_until": None, "parked_for": None, "closes_at": None}
+
+
+async def assign(session: AsyncSession, supervisor: Agent, item_id: int, agent_id: int, *, force: bool) -> Item:
+    """Give an item to an agent: with `force` it is theirs at once, whatever their load; else they are offered it.
+
+    Whoever is offered it now loses that offer. From another agent's hands it goes with `force` only; what they began
+    to write stays theirs.
+
+    Raises:
+        NotFound: not for the supervisor's eyes.
+        Forbidden: they do not supervise the item's queue.
+        Invalid: the agent is switched off, or has nothing to do with the queue.
+        Conflict: the agent has it already, cannot be asked now, or the item is held or has ended.
+    """
+    item = await _supervised(session, supervisor, item_id)
+    agent = await _receiver(session, item, agent_id)
+    if item.agent_id == agent.id and (not force or item.state == State.ACTIVE):
+        raise Conflict(f"{agent.name} has item {item.id} already.")
+    presences = await _presences(session, item.agent_id, agent.id)
+    if force:
+        return await _put(session, supervisor, item, agent)
+    return await _ask(session, supervisor, item, agent, presences[agent.id])
+
+
+async def receivers(session: AsyncSession, item: Item) -> Sequence[tuple[Agent, Presence]]:
+    """Who may be given the item: active people of its queue's team, and the queue's members; by name."""
+    found = (
+        select(Agent, Presence)
+        .join(Presence, Presence.agent_id == Agent.id)
+        .where(Agent.active, _concerned(item))
+        .order_by(Agent.name, Agent.id)
+    )
+    return [(row[0], row[1]) for row in await session.execute(found)]
+
+
+def _concerned(item: Item) -> ColumnElement[bool]:
+    team = select(Queue.team_id).where(Queue.id == item.queue_id).scalar_subquery()
+    of_team = select(TeamMember.agent_id).where(TeamMember.team_id == team)
+    members = select(QueueMember.agent_id).where(QueueMember.queue_id == item.queue_id)
+    return or_(Agent.id.in_(of_team), Agent.id.in_(members))
+
+
+async def _supervised(session: AsyncSession, supervisor: Agent, item_id: int) -> Item:
+    item = await visible_item(session, supervisor, item_id)
+    if not await supervises(session, supervisor, item):
+        raise Forbidden("Only supervisors of the item's team may give it to somebody. Ask one of them.")
+    locked = select(Item).where(Item.id == item_id).with_for_update().execution_options(populate_existing=True)
+    return (await session.scalars(locked)).one()
+
+
+async def supervises(session: AsyncSession, agent: Agent, item: Item) -> bool:
+    """Whether the agent may give the item to others."""
+    if not agent.is_at_least(Role.SUPERVISOR):
+        return False
+    theirs = visible_queues(agent).where(Queue.id == item.queue_id)
+    return await session.scalar(theirs) is not None
+
+
+async def _receiver(session: AsyncSession, item: Item, agent_id: int) -> Agent:
+    agent = await session.scalar(select(Agent).where(Agent.id == agent_id, Agent.active, _concerned(item)))
+    if agent is None:
+        raise Invalid("Choose somebody of the queue's team, or a member of the queue, whose account is on.", "agent")
+    return agent
+
+
+async def _presences(session: AsyncSession, *agent_ids: int | None) -> dict[int, Presence]:
+    ids = [one for one in agent_ids if one is not None]
+    locked = select(Presence).where(Presence.agent_id.in_(ids)).order_by(Presence.agent_id).with_for_update()
+    found = await session.scalars(locked.execution_options(populate_existing=True))
+    return {presence.agent_id: presence for presence in found}
+
+
+async def _put(session: AsyncSession, supervisor: Agent, item: Item, agent: Agent) -> Item:
+    """Into the agent's hands, from wherever it is."""
+    actor = agent_actor(supervisor.id)
+    why = {"because": f"{supervisor.name} gave it to {agent.name}", "from": item.agent_id}
+    if item.state == State.ACTIVE:
+        moved = await move(session, item, Verb.TRANSFER, State.ACTIVE, actor, why=why, agent_id=agent.id)
+        await hold.end(session, moved, Verb.TRANSFER)
+        await hold.begin(session, moved, agent.id, Verb.TRANSFER)
+        return moved
+    if item.state == State.OFFERED:
+        item = await _taken_back(session, supervisor, item)
+    if item.state == State.PARKED:
+        item = await move(session, item, Verb.WAKE, State.QUEUED, actor, why=why, agent_id=None, **AWAKE)
+        await hold.end(session, item, Verb.WAKE)
+    moved = await move(session, item, Verb.ASSIGN, State.ACTIVE, actor, why=why, agent_id=agent.id)
+    await hold.begin(session, moved, agent.id, Verb.ASSIGN)
+    return moved
+
+
+async def _ask(session: AsyncSession, supervisor: Agent, item: Item, agent: Agent, presence: Presence) -> Item:
+    """As an offer, which the agent may decline."""
+    if presence.state == PresenceState.OFFLINE:
+        raise Conflict(f"{agent.name} is not signed in, so nothing can be offered to them. Give it to them directly.")
+    if item.state == State.OFFERED:
+        item = await _taken_back(session, supervisor, item)
+    if item.state != State.QUEUED:
+        raise Conflict(f"Item {item.id} is {item.state}: only what waits can be offered. Give it to them directly.")
+    why = {"by": supervisor.id, "by_name": supervisor.name}
+    row = {"item_id": item.id, "version": item.version, "agent_id": agent.id, "over": item.emergency, "why": why}
+    if not await offer_items(session, [row], by=supervisor.id):
+        raise Conflict(await _unaskable(session, item, agent, presence))
+    return await session.get_one(Item, item.id, populate_existing=True)
+
+
+async def _unaskable(session: AsyncSession, item: Item, agent: Agent, presence: Presence) -> str:
+    asked = select(Offer.id).where(Offer.agent_id == agent.id, Offer.outcome.is_(None)).limit(1)
+    if await session.scalar(asked) is not None:
+        return f"{agent.name} is being asked about another item. Try again in a moment, or give it to them directly."
+    return (
+        f"{agent.name} has no room for item {item.id}: they carry {presence.load} of {agent.capacity}. "
+        "Choose somebody else, or give it to them directly."
+    )
+
+
+async def _taken_back(session: AsyncSession, supervisor: Agent, item: Item) -> Item:
+    because = f"{supervisor.name} gave it to somebody else"
+    return await offer.revoke(session, item, agent_actor(supervisor.id), because)
