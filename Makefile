@@ -4,7 +4,7 @@ PY := .venv/bin/python
 BOOTSTRAP := $$(command -v python3 || command -v python3.13 || command -v python3.12 || command -v python3.11 || echo python3) tools/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset up test check bench peers docs screenshots lock format clean runtime dev
+.PHONY: help demo demo-reset up test check bench peers docs screenshots lock format clean runtime dev benchmarks
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -24,7 +24,7 @@ test: dev  ## Run every test
 check: dev  ## Lint, types, import rules, templates, migrations
 	$(PY) -m tools.check
 
-bench: dev  ## Run the benchmarks, or one: make bench NAME=ingest
+bench: benchmarks  ## Run the benchmarks, or one: make bench NAME=ingest
 	$(PY) -m bench $(NAME)
 
 peers: dev  ## Test against real networks on loopback (fetches their packages)
@@ -51,3 +51,6 @@ runtime:
 
 dev:
 	@$(BOOTSTRAP) dev
+
+benchmarks:
+	@$(BOOTSTRAP) bench

@@ -31,6 +31,10 @@ def test_the_developers_lock_holds_the_runtime_one() -> None:
     assert pins(ROOT / "requirements/runtime.txt") <= pins(ROOT / "requirements/dev.txt")
 
 
+def test_the_benchmarks_lock_holds_the_developers_one() -> None:
+    assert pins(ROOT / "requirements/dev.txt") < pins(ROOT / "requirements/bench.txt")
+
+
 def test_the_front_end_lock_has_hashes_and_no_addresses() -> None:
     packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
     assert {"node_modules/htmx.org", "node_modules/tinykeys"} <= packages.keys()

@@ -1,6 +1,6 @@
 """Make the checkout ready: .venv/ from a hashed lock, static/vendor/ from package-lock.json.
 
-    python3 tools/bootstrap.py runtime|dev
+    python3 tools/bootstrap.py runtime|dev|bench
 
 Runs on the standard library alone, on Python 3.7 far enough to say that it is too old, and does nothing when all is
 in place. What goes wrong is said in one line; the whole story stands in .venv/bootstrap.log.
@@ -24,6 +24,7 @@ LOG = VENV / "bootstrap.log"
 VENDORED = ROOT / "static" / "vendor" / "htmx.min.js"
 OLDEST = (3, 11)
 NAMES = ("python3", "python3.14", "python3.13", "python3.12", "python3.11")
+LARGER = {"runtime": ("dev", "bench"), "dev": ("bench",)}  # locks that hold this one and more
 FRONT_END = ("package.json", "package-lock.json", "tools/vendor.py")
 
 CAUSES = (  # what the installers print -> what it means
@@ -82,12 +83,12 @@ def main() -> None:
 
 
 def is_ready(lock: str) -> bool:
-    """Whether this lock, or the larger one, is installed as it stands, and the browser's files with it."""
+    """Whether this lock, or a larger one, is installed as it stands, and the browser's files with it."""
     if not (VENDORED.exists() and Path(PYTHON).exists() and read_stamp("front-end") == fingerprint(FRONT_END)):
         return False
     if not Path(f"requirements/{lock}.txt").exists():
         return False
-    return any(read_stamp(name) == fingerprint([f"requirements/{name}.txt"]) for name in {lock, "dev"})
+    return any(read_stamp(name) == fingerprint([f"requirements/{name}.txt"]) for name in (lock, *LARGER.get(lock, ())))
 
 
 def find_python() -> str:

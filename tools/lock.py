@@ -9,10 +9,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
 
-# dev first: runtime is held to dev's versions, so that dev is runtime and more.
+# dev first: the others are held to dev's versions, so that dev is runtime and more, and bench is dev and more.
 LOCKS = {
     "dev": ["pyproject.toml", "--extra", "embedded", "--extra", "dev"],
     "runtime": ["pyproject.toml", "--extra", "embedded", "--constraint", "requirements/dev.txt"],
+    "bench": [
+        "pyproject.toml",
+        *("--extra", "embedded", "--extra", "dev", "--extra", "bench", "--constraint", "requirements/dev.txt"),
+    ],
     "node": ["requirements/node.in"],
     "uv": ["requirements/uv.in"],
 }
