@@ -13,7 +13,21 @@ from app.api import hooks
 from app.api.program import PREFIX, create_api
 from app.db import create_engine, sessionmaker
 from app.settings import Settings, get_settings
-from app.web import board, desk, failures, first_run, health, item, live, login, media, outgoing, presence, staffing
+from app.web import (
+    board,
+    customer,
+    desk,
+    failures,
+    first_run,
+    health,
+    item,
+    live,
+    login,
+    media,
+    outgoing,
+    presence,
+    staffing,
+)
 from app.web.admin import router as admin
 from app.web.assets import STATIC, Assets
 from app.web.live import Hub, ends_with_the_server
@@ -26,6 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     desk.router,
     presence.router,
     item.router,
+    customer.router,
     outgoing.router,
     media.router,
     live.router,

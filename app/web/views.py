@@ -20,8 +20,9 @@ from app.flow.assign import receivers, supervises
 from app.flow.draft import load_draft
 from app.flow.explain import explain
 from app.flow.reply import answerable
+from app.flow.tier import tier_of
 from app.flow.visibility import visible_item
-from app.models.agent import Agent, Presence
+from app.models.agent import Agent, Presence, Role
 from app.models.item import OPEN_STATES, Item, State
 from app.models.queue import Queue
 from app.models.sight import visible_queues
@@ -142,6 +143,8 @@ async def desk_context(
         queue = await db.get_one(Queue, item.queue_id)
         context["closes_after"] = queue.park_close_after and timedelta(seconds=queue.park_close_after)
         context["composer"] = await composer(db, me, item, request.query_params.get("key", ""))
+        context["tier"] = await tier_of(db, item.customer_id)
+        context["may_set_tier"] = item.customer_id is not None and me.is_at_least(Role.SUPERVISOR)
         context["waits"] = await _waits(db, me, item) if wanted & {"head", "context"} else None
         context["receivers"] = await _receivers(db, me, item) if "head" in wanted else ()
     else:
