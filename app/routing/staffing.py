@@ -111,7 +111,9 @@ def agents_needed(load: Load, target_seconds: float, share: float) -> int:
     enough = _needed_by_erlang_c(load, target_seconds, share)
     if load.patience is None:
         return enough
-    least = 0  # with patience never more than without: those who give up leave room
+    least = 0  # those who give up leave room, but were not answered either: it can be fewer than without, or more
+    while service_level(load, enough, target_seconds) < share:
+        least, enough = enough + 1, 2 * enough
     while least < enough:
         middle = (least + enough) // 2
         if service_level(load, middle, target_seconds) >= share:
