@@ -23,6 +23,12 @@ class QueueOrder:
     queue_id: int
     name: str
     boosts: tuple[float, ...]
+    raised: float = 0  # minutes that signals can raise one of its items by, all of them at once
+
+    @property
+    def greatest(self) -> float:
+        """The most that one of its items can be ahead of its time."""
+        return max(self.boosts) + self.raised
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +85,9 @@ def overtaking(orders: Iterable[QueueOrder], roster: Iterable[Agent]) -> list[Ov
     found = []
     for order in orders:
         rivals = [other for other in orders if any({order.queue_id, other.queue_id} <= queues for queues in members)]
-        greatest = max(boost for rival in (order, *rivals) for boost in rival.boosts)
+        greatest = max(rival.greatest for rival in (order, *rivals))
         for priority, boost in enumerate(order.boosts, 1):
-            found.append(Overtaking(order.queue_id, priority, greatest - boost, max(order.boosts) - boost))
+            found.append(Overtaking(order.queue_id, priority, greatest - boost, order.greatest - boost))
     return found
 
 

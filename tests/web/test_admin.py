@@ -288,6 +288,26 @@ async def test_a_rule_relaxes_by_lines_and_says_so_in_its_sentence(
     assert (rule.steps, rule.emergency) == ([{"after": 180, "skill": str(skill), "level": 1}], False)
 
 
+async def test_bounds_and_dangers_stand_on_the_pages_where_they_are_made(sign_in: SignIn, house: House) -> None:
+    admin = await sign_in("admin")
+    calm = await admin.get("/admin/queues")
+    assert "How long an item can be overtaken" in calm.text
+    assert "Deadlock." not in calm.text
+    await admin.send("/admin/skills", {"name": "German"})
+    page = await admin.get("/admin/rules/new")
+    skill = re.search(r'name="skill-(\d+)"', page.text)
+    assert skill is not None
+    sent = {"name": "<b>German", "enabled": "on", "priority": "2", "queue_id": str(house.billing),
+            f"skill-{skill[1]}": "3"}  # fmt: skip
+    assert (await admin.send("/admin/rules", sent)).status_code == 303
+
+    for path in ("queues", "rules"):
+        text = (await admin.get(f"/admin/{path}")).text
+        assert "Deadlock." in text
+        assert "could ever take what rule &#39;&lt;b&gt;German&#39; sends to Billing: it needs German 3" in text
+        assert "Give an agent of the queue what is missing" in text
+
+
 async def test_an_agent_carries_so_many_of_a_channel(sign_in: SignIn, house: House, sessions: Sessions) -> None:
     admin = await sign_in("admin")
     page = await admin.get(f"/admin/agents/{house.ids['agent']}")

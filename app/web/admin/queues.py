@@ -11,6 +11,7 @@ from app.connectors import forms
 from app.errors import NotFound
 from app.flow.configure_queue import QueueSettings, change_queue, create_queue, queue_settings
 from app.flow.configured import fingerprint
+from app.flow.implied import implied
 from app.models.agent import Team
 from app.models.queue import Policy, Queue, QueueMember
 from app.queries import admin
@@ -64,7 +65,7 @@ async def _form_page(
 @router.get("")
 async def listed(request: Request, db: Db) -> Response:
     """All queues."""
-    return await page(request, db, "queues.html", lines=await admin.queues(db))
+    return await page(request, db, "queues.html", lines=await admin.queues(db), implied=await implied(db))
 
 
 @router.get("/new")

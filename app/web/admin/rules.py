@@ -25,6 +25,7 @@ from app.flow.configure_rules import (
     rule_settings,
 )
 from app.flow.configured import fingerprint
+from app.flow.implied import implied
 from app.flow.relaxing import read_steps, write_step
 from app.flow.triage import Conditions
 from app.models.agent import Skill
@@ -84,9 +85,9 @@ async def _list_page(
 ) -> Response:
     rules = [(rule, rule_settings(rule)) for rule in await admin.rules(db)]
     seen = {rule.id: fingerprint(settings) for rule, settings in rules}
-    return await page(
-        request, db, "rules.html", status=status, rules=rules, seen=seen, problem=problem, **await _names(db)
-    )
+    concerns = (await implied(db)).concerns
+    shown = {"rules": rules, "seen": seen, "problem": problem, "concerns": concerns, **await _names(db)}
+    return await page(request, db, "rules.html", status=status, **shown)
 
 
 async def _form_page(
