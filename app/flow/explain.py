@@ -101,7 +101,7 @@ async def explain(session: AsyncSession, item_id: int, reader_id: int | None = N
         Conflict: it does not wait.
     """
     item = await session.get_one(Item, item_id, populate_existing=True)
-    queue = await session.get_one(Queue, item.queue_id)
+    queue = await session.get_one(Queue, item.queue_id, populate_existing=True)
     now = await clock(session)
     if not queue.active:
         return Explained(item_id, now, queue.name, paused=True)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.flow.ingest import ingest
 from app.flow.tokens import revoke_token
-from app.models.agent import Agent, ApiToken
+from app.models.agent import Agent, ApiToken, Presence, PresenceState
 from app.models.feed import Feed
 from app.models.item import Item
 from app.models.reply import Reply
@@ -75,6 +75,7 @@ async def test_the_second_who_claims_is_told(program: Program, item_id: int) -> 
 
 EVERYTHING = [
     ("GET", "/items/{item}", None),
+    ("GET", "/items/{item}/why", None),
     ("POST", "/items/{item}/assignment", None),
     ("DELETE", "/items/{item}/assignment", None),
     ("POST", "/items/{item}/replies", {"text": "x"}),
@@ -231,7 +232,7 @@ async def test_openapi_describes_every_route_and_needs_no_other_host(app: FastAP
 
     assert set(described["paths"]) == {
         "/items", "/items/{item_id}", "/items/{item_id}/assignment", "/items/{item_id}/replies",
-        "/items/{item_id}/notes", "/items/{item_id}/closure", "/posts", "/posts/{post_id}", "/replies/{reply_id}",
+        "/items/{item_id}/why", "/items/{item_id}/notes", "/items/{item_id}/closure", "/posts", "/posts/{post_id}", "/replies/{reply_id}",
         "/feeds", "/queues",
     }  # fmt: skip
     assert "HTTPBearer" in described["components"]["securitySchemes"]
@@ -243,3 +244,40 @@ async def test_a_browsers_cookie_opens_nothing_here(app: FastAPI, house: House) 
         await http.post("/login", data={"email": "admin@example.com", "password": "correct horse"})
         assert http.cookies
         assert (await http.get("/api/v1/items")).status_code == 401
+
+
+async def test_why_a_waiting_item_waits_and_why_a_held_one_is_with_whom(
+    program: Program, item_id: int, house: House, sessions: Sessions
+) -> None:
+    agent, supervisor = await program("agent"), await program("supervisor")
+    async with sessions.begin() as session:
+        await session.execute(update(Presence).values(state=PresenceState.OFFLINE))
+
+    waits = (await agent.get(f"/items/{item_id}/why")).json()
+
+    assert (waits["state"], waits["decided"]) == ("queued", None)
+    told = waits["waiting"]["rejected"]
+    assert told == [{"agent_id": house.ids["agent"], "name": "Agent", "reason": "absent", "lacks": []}]
+    assert waits["waiting"]["candidates"] == []
+    given = {"agent": house.ids["agent"], "how": "now"}
+    assert (await supervisor.post(f"/items/{item_id}/assignment", json=given)).status_code == 201
+    held = (await agent.get(f"/items/{item_id}/why")).json()
+    assert (held["state"], held["waiting"]) == ("active", None)
+    assert (held["decided"]["agent"], held["decided"]["how"]) == ("Agent", "assign")
+
+
+async def test_a_supervisors_program_offers_or_gives_an_item_and_an_agents_may_not(
+    program: Program, item_id: int, house: House
+) -> None:
+    agent, supervisor = await program("agent"), await program("supervisor")
+    body = {"agent": house.ids["agent"]}
+
+    refused = await agent.post(f"/items/{item_id}/assignment", json=body)
+    offered = await supervisor.post(f"/items/{item_id}/assignment", json=body)
+
+    assert refused.status_code == 403
+    assert (offered.status_code, offered.json()["state"]) == (201, "offered")
+    why = (await agent.get(f"/items/{item_id}/why")).json()["decided"]
+    assert (why["how"], why["decision"]) == ("offer", {"by": house.ids["supervisor"], "by_name": "Supervisor"})
+    for wrong in ({"agent": house.ids["stranger"], "how": "now"}, {**body, "how": "gently"}, {"how": "now"}):
+        assert (await supervisor.post(f"/items/{item_id}/assignment", json=wrong)).status_code == 422, wrong

@@ -88,7 +88,9 @@ async def test_from_a_colleagues_hands_it_goes_over_and_the_draft_stays_with_its
 
 async def test_parked_by_a_colleague_it_wakes_in_the_new_hands(scene: Scene) -> None:
     await claim(scene.session, scene.company.ayumi, scene.item.id)
-    await park(scene.session, scene.company.ayumi, scene.item.id, datetime.now(UTC) + timedelta(days=1), ParkReason.SNOOZE)
+    await park(
+        scene.session, scene.company.ayumi, scene.item.id, datetime.now(UTC) + timedelta(days=1), ParkReason.SNOOZE
+    )
     given = await scene.give(scene.company.finn, force=True)
     assert (given.state, given.agent_id, given.parked_until) == (State.ACTIVE, scene.company.finn.id, None)
     live = (await scene.session.scalars(select(Assignment).where(Assignment.until.is_(None)))).all()
