@@ -11,6 +11,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from fastapi import Request
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import registry
@@ -24,7 +25,7 @@ from app.flow.tier import tier_of
 from app.flow.visibility import visible_item
 from app.models.agent import Agent, Presence, Role
 from app.models.item import OPEN_STATES, Item, State
-from app.models.queue import Queue
+from app.models.queue import Queue, QueueMember
 from app.models.sight import visible_queues
 from app.queries import conversation, desk, pieces
 from app.web import i18n, rows, why, words
@@ -156,8 +157,10 @@ async def _waits(db: AsyncSession, me: Agent, item: Item) -> why.Account | None:
     """Why nobody has the item yet; None when it does not wait."""
     if item.state != State.QUEUED:
         return None
+    theirs = select(QueueMember.queue_id).where(QueueMember.queue_id == item.queue_id, QueueMember.agent_id == me.id)
+    asks = not me.is_at_least(Role.SUPERVISOR) or await db.scalar(theirs) is not None  # others only watch
     try:
-        return why.account(await explain(db, item.id, me.id), datetime.now(UTC))
+        return why.account(await explain(db, item.id, me.id if asks else None), datetime.now(UTC))
     except Conflict:  # it went while the page was drawn: the page hears of it in a moment
         return None
 

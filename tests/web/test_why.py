@@ -32,7 +32,8 @@ async def item_id(app: FastAPI, house: House) -> int:
         overflow = {"overflow_queue_id": house.orders, "overflow_after": 120}
         await session.execute(update(Queue).where(Queue.id == house.billing).values(**overflow))
         await session.execute(update(Item).values(raised=["tier=gold"]))
-        return (await session.scalars(select(Item.id))).one()
+        waiting: int = (await session.scalars(select(Item.id))).one()
+        return waiting
 
 
 async def away(app: FastAPI, agent_id: int, **values: object) -> None:
@@ -51,6 +52,7 @@ async def test_a_waiting_item_says_why_nobody_has_it_what_comes_next_and_what_mo
     assert "Nobody is ready. Agent is at lunch." in page
     assert re.search(r'In <time datetime="[^"]+" data-clock="down">1:5\d</time>: it goes to Orders', page)
     assert "tier gold" in page
+    assert "You are not a member" not in page  # who only watches is not told why not they
 
 
 async def test_the_agent_who_looks_hears_why_not_they(
