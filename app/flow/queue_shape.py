@@ -93,7 +93,7 @@ class QueueShape(SettingsModel):
     boosts: tuple[int, int, int, int, int] = Field(
         (240, 60, 0, -60, -240),
         title="What a priority is worth",
-        description="Minutes of waiting for priorities 1 to 5. The longest that an item can be overtaken is the span.",
+        description="Minutes of waiting for priorities 1 to 5. How long that lets others overtake stands below the queues.",
     )
     policy: Policy = Field(
         Policy.LONGEST,

@@ -1,5 +1,7 @@
 """The configuration as a file."""
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -288,3 +290,15 @@ async def test_what_an_agent_carries_of_a_channel_goes_by_lines_or_as_a_mapping(
     assert (await plan(session, text)).lines == ()
     with pytest.raises(Invalid, match="'bluesky: 101': the number is 0 to 100"):
         await plan(session, capped.replace("bluesky: 1", "bluesky: 101"))
+
+
+async def test_the_example_of_the_operators_guide_is_taken_as_it_stands(session: AsyncSession) -> None:
+    await _apply(session, HOUSE)
+    guide = (Path(__file__).parents[2] / "docs" / "operators.md").read_text()
+    example = guide.partition("```yaml\nqueues:\n")[2].partition("```")[0]
+
+    await _apply(session, f"queues:\n{example}  - {{name: Everything else, queue: Everything}}\n")
+
+    rule = (await session.scalars(select(Rule).where(Rule.name == "German invoices"))).one()
+    assert (len(rule.steps), rule.emergency) == (2, True)
+    assert (await plan(session, await export(session))).lines == ()
