@@ -25,6 +25,7 @@ from app.settings import Settings
 from app.vault import Vault
 from app.workers.router import route
 from app.workers.work import work
+from tests.browser.wire import Wire, wire
 
 SWITCHES = [
     "--no-sandbox",
@@ -45,6 +46,7 @@ class Running:
 
     url: str
     network: server.Running
+    wire: Wire  # between the two
     sessions: async_sessionmaker[AsyncSession]
     settings: Settings
 
@@ -65,8 +67,8 @@ async def careline(fresh_database: str, tmp_path: Path) -> AsyncIterator[Running
     engine = create_engine(fresh_database)
     sessions = sessionmaker(engine)
     vault = Vault.load(settings, create=True)
-    async with server.running(tmp_path / "network", Pace(seconds=3, crowd=12)) as network:
-        await company.settle(sessions, vault, network)
+    async with server.running(tmp_path / "network", Pace(seconds=3, crowd=12)) as network, wire(network.url) as between:
+        await company.settle(sessions, vault, server.Running(between.url, network.token))
         app = create_app(settings)
         web = Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5))
         stop = asyncio.Event()
@@ -75,7 +77,7 @@ async def careline(fresh_database: str, tmp_path: Path) -> AsyncIterator[Running
             asyncio.create_task(work(settings, stop)),
             asyncio.create_task(route(settings, stop)),
         ]
-        yield Running(settings.base_url, network, sessions, settings)
+        yield Running(settings.base_url, network, between, sessions, settings)
         stop.set()
         app.state.hub.stop()
         web.should_exit = True

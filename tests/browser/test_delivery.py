@@ -1,0 +1,65 @@
+"""A reply that does not arrive, in a real browser: the desk says what happened, and what a person does about it works."""
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import Running, SignIn
+from tests.browser.wire import Trouble
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+TEXT = "We are sorry. Your new tent leaves today."
+
+
+async def answer(page: Page) -> None:
+    await page.locator("#rows-next .item a").first.click()
+    await page.locator("#claim").click()
+    await expect(page.locator("[name=visibility][value=direct]")).to_be_attached()
+    await page.locator("[data-draft]").fill(TEXT)
+    await page.locator("[data-send]").click()
+    await page.get_by_role("button", name="Send now").click()
+
+
+async def standing(careline: Running) -> int:
+    """How often our answer stands on the network."""
+    found, after, more = 0, 0, True
+    headers = {"authorization": f"Bearer {careline.network.token}"}
+    async with httpx.AsyncClient(base_url=careline.network.url, headers=headers, trust_env=False) as http:
+        while more:
+            inbox = (await http.get("/api/inbox", params={"after": after})).json()
+            found += sum(post["text"] == TEXT for post in inbox["posts"])
+            after, more = inbox["last"], inbox["more"]
+    return found
+
+
+async def test_a_refused_reply_shows_the_cause_and_a_retry_delivers_it(careline: Running, signed_in: SignIn) -> None:
+    page = await signed_in("marta")
+    careline.wire.trouble = Trouble.REFUSED
+    await answer(page)
+    told = page.locator(".msg .delivery[data-state=failed]")
+    await expect(told).to_contain_text("Not delivered:")
+    await expect(told).to_contain_text(careline.wire.why)
+    assert await standing(careline) == 0
+    careline.wire.trouble = Trouble.NONE
+    await page.get_by_role("button", name="Retry now").click()
+    await expect(page.locator(".msg .delivery[data-state=sent]")).to_be_visible()
+    await expect(told).to_have_count(0)
+    assert await standing(careline) == 1
+
+
+@pytest.mark.parametrize("word", ["It did arrive", "It did not, send it again"])
+async def test_a_reply_whose_answer_was_lost_is_asked_about_and_stands_there_once_whatever_one_says(
+    careline: Running, signed_in: SignIn, word: str
+) -> None:
+    page = await signed_in("marta")
+    careline.wire.trouble = Trouble.ANSWER_LOST
+    await answer(page)
+    await expect(page.locator(".msg .delivery[data-state=failed]")).to_contain_text("Did it arrive?")
+    await expect(page.locator(".msg[data-kind=reply]")).to_contain_text(TEXT)
+    set_out = len(careline.wire.sent)
+    careline.wire.trouble = Trouble.NONE
+    await page.get_by_role("button", name=word).click()
+    await expect(page.locator(".msg .delivery[data-state=sent]")).to_be_visible()
+    assert await standing(careline) == 1
+    assert len(careline.wire.sent) == set_out + (word != "It did arrive")
+    assert len(set(careline.wire.sent)) == 1
