@@ -6,8 +6,9 @@ is believed: write `func.now()`, never the process's time.
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
+import psycopg
 from sqlalchemy import MetaData, event, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -60,6 +61,13 @@ def create_engine(url: str, pool_size: int = 10, application: str = "careline") 
 def sessionmaker(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     """Sessions that keep loaded values after the commit, so that a page can be drawn from them."""
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+async def driver(session: AsyncSession) -> psycopg.AsyncConnection[Any]:
+    """The session's connection as psycopg has it, in the session's transaction, for what must be quick."""
+    await session.flush()
+    pooled = await (await session.connection()).get_raw_connection()
+    return cast("psycopg.AsyncConnection[Any]", pooled.driver_connection)
 
 
 def announce(session: AsyncSession, kind: str, ids: Iterable[int]) -> None:

@@ -17,8 +17,7 @@ from app.flow.offer import accept
 from app.models.agent import Agent
 from app.models.assignment import RouterLease
 from app.models.item import ROUTER, Item, State, Verb, lane_of, move
-from app.models.offering import offer_items
-from app.models.queue import Queue
+from app.models.offering import offer_batch
 from app.routing.decisions import Candidate, Decision, Match, Overflow
 
 LEASE = timedelta(seconds=3)
@@ -53,8 +52,8 @@ async def leads(session: AsyncSession, holder: str, epoch: int) -> bool:
     would else keep every standby waiting.
     """
     silent = f"{LEASE // timedelta(milliseconds=1)}"
-    await session.execute(select(func.set_config("idle_in_transaction_session_timeout", silent, True)))
-    still = select(RouterLease.id).where(RouterLease.id == 1, RouterLease.epoch == epoch, _live(holder))
+    limit = func.set_config("idle_in_transaction_session_timeout", silent, True)
+    still = select(RouterLease.id, limit).where(RouterLease.id == 1, RouterLease.epoch == epoch, _live(holder))
     return await session.scalar(still.with_for_update(read=True)) is not None
 
 
@@ -79,11 +78,11 @@ async def carry_out(session: AsyncSession, decisions: Sequence[Decision]) -> set
     for decision in decisions:
         if isinstance(decision, Overflow) and await _overflow(session, decision):
             held.add(decision.item.id)
-    offered: set[int] = set()
     for batch in _each_agent_once([d for d in decisions if isinstance(d, Match)]):
-        offered |= await offer_items(session, [_row(one) for one in batch])
-    await _accept_for(session, [d for d in decisions if isinstance(d, Match) and d.item.id in offered])
-    return held | offered
+        offered = await offer_batch(session, [_row(one) for one in batch])
+        held |= offered.keys()
+        await _accept_for(session, [one for one in batch if offered.get(one.item.id)])
+    return held
 
 
 async def make_offers(session: AsyncSession, decisions: Sequence[Decision]) -> int:
@@ -134,13 +133,8 @@ async def _overflow(session: AsyncSession, decision: Overflow) -> bool:
 
 async def _accept_for(session: AsyncSession, matches: Sequence[Match]) -> None:
     """In queues that accept by themselves, an offer is accepted as it is made."""
-    queues = {one.item.queue_id for one in matches}
-    if not queues:
-        return
-    eager = set(await session.scalars(select(Queue.id).where(Queue.id.in_(queues), Queue.auto_accept)))
     for one in matches:
-        if one.item.queue_id in eager:
-            await accept(session, await session.get_one(Agent, one.agent_id), one.item.id)
+        await accept(session, await session.get_one(Agent, one.agent_id), one.item.id)
 
 
 def told(one: Match) -> Mapping[str, Any]:
