@@ -1,13 +1,16 @@
 """What the kernel is told of the database: queues, agents and waiting items, all at once or those that changed."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
+from psycopg.rows import tuple_row
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db import driver
 from app.models.agent import Agent, AgentSkill, Presence, PresenceState
 from app.models.queue import Policy as Chosen
 from app.models.queue import Queue, QueueMember
@@ -20,8 +23,14 @@ POLICIES = {
     Chosen.SKILLED: inputs.Policy.BEST_SKILLED,
 }
 _ITEMS = """
-    SELECT i.id, i.version, i.queue_id, i.channel, i.requirements, i.steps, i.rank, i.ready_at, i.weight, i.emergency,
-           i.preferred_agent_id, q.prefer_seconds, r.refused, l.queues AS left_queues
+    SELECT i.id, i.version, i.queue_id, i.rank, i.ready_at, i.channel, i.requirements::text, i.steps::text, i.weight,
+           i.preferred_agent_id, q.prefer_seconds, i.emergency
+    FROM item i JOIN queue q ON q.id = i.queue_id
+    WHERE i.state = 'queued' AND q.active
+"""
+# Who refused an item of late, and which queues it overflowed from. An item that nothing was done to has no such past.
+_PASTS = """
+    SELECT i.id, r.refused, l.queues
     FROM item i
     JOIN queue q ON q.id = i.queue_id
     LEFT JOIN LATERAL (
@@ -33,15 +42,17 @@ _ITEMS = """
     ) r ON true
     LEFT JOIN LATERAL (
         SELECT array_agg((e.why ->> 'from')::bigint) AS queues FROM event e
-        WHERE e.item_id = i.id AND e.verb = 'overflow' AND i.version > 1
+        WHERE e.item_id = i.id AND e.verb = 'overflow'
     ) l ON true
-    WHERE i.state = 'queued' AND q.active
+    WHERE i.state = 'queued' AND i.version > 1 AND (r.refused IS NOT NULL OR l.queues IS NOT NULL)
 """
-_ALL_ITEMS = text(_ITEMS)
-_SOME_ITEMS = text(_ITEMS + " AND i.id = ANY(CAST(:ids AS bigint[]))")
+_THESE = " AND i.id = ANY(%s::bigint[])"
 
 _CHANGED = text("SELECT DISTINCT item_id FROM event WHERE id > :after")
 _LAST_EVENT = text("SELECT coalesce(max(id), 0) FROM event")
+
+Past: TypeAlias = tuple[Mapping[int, datetime], frozenset[int]]  # who refused until when, and the queues it left
+NO_PAST: Past = ({}, frozenset())
 
 
 @dataclass(slots=True)
@@ -70,8 +81,8 @@ async def load_all(session: AsyncSession) -> Mirror:
     mirror = Mirror.empty()
     mirror.after = (await session.execute(_LAST_EVENT)).scalar_one()
     await load_house(session, mirror)
-    for row in await session.execute(_ALL_ITEMS):
-        mirror.kernel.put_item(item_of(row))
+    for item in await _items(session):
+        mirror.kernel.put_item(item)
     return mirror
 
 
@@ -109,13 +120,13 @@ async def load_items(session: AsyncSession, mirror: Mirror, ids: Iterable[int]) 
     wanted = set(ids)
     if not wanted:
         return
-    found = {row.id: row for row in await session.execute(_SOME_ITEMS, {"ids": sorted(wanted)})}
-    if any(row.queue_id not in mirror.queues for row in found.values()):
+    found = {item.id: item for item in await _items(session, sorted(wanted))}
+    if any(item.queue_id not in mirror.queues for item in found.values()):
         await load_house(session, mirror)
     for item_id in wanted - found.keys():
         mirror.kernel.drop_item(item_id)
-    for row in found.values():
-        mirror.kernel.put_item(item_of(row))
+    for item in found.values():
+        mirror.kernel.put_item(item)
 
 
 async def changed_since(session: AsyncSession, after: int) -> set[int]:
@@ -128,25 +139,39 @@ async def last_event(session: AsyncSession) -> int:
     return int((await session.execute(_LAST_EVENT)).scalar_one())
 
 
-def item_of(row: Any) -> inputs.Item:
-    """An item's row as the kernel wants it."""
-    refused: Mapping[str, str] = row.refused or {}
-    return inputs.Item(
-        id=row.id,
-        version=row.version,
-        queue_id=row.queue_id,
-        rank=row.rank,
-        ready_at=row.ready_at,
-        channel=row.channel,
-        requirements={int(skill): level for skill, level in row.requirements.items()},
-        steps=tuple(inputs.Step(step["after"], int(step["skill"]), step.get("level")) for step in row.steps),
-        weight=row.weight,
-        preferred=row.preferred_agent_id,
-        prefer_seconds=row.prefer_seconds,
-        refused={int(agent): datetime.fromisoformat(until) for agent, until in refused.items()},
-        emergency=row.emergency,
-        left=frozenset(row.left_queues or ()),
-    )
+async def _items(session: AsyncSession, ids: list[int] | None = None) -> Iterator[inputs.Item]:
+    """The waiting items, or those of these that wait. There may be a hundred thousand: plain rows in binary."""
+    raw = await driver(session)
+    which, bound = ("", []) if ids is None else (_THESE, [ids])
+    async with raw.cursor(binary=True, row_factory=tuple_row) as cursor:
+        await cursor.execute(_PASTS + which, bound)
+        pasts = {item_id: (_refused(by), frozenset(left or ())) for item_id, by, left in await cursor.fetchall()}
+        await cursor.execute(_ITEMS + which, bound)
+        return _told(await cursor.fetchall(), pasts)
+
+
+def _told(rows: Iterable[tuple[Any, ...]], pasts: Mapping[int, Past]) -> Iterator[inputs.Item]:
+    """Items' rows as the kernel wants them. Few kinds of requirements and steps stand in many rows: each is read once."""
+    needs: dict[str, Mapping[int, int]] = {}
+    ladders: dict[str, tuple[inputs.Step, ...]] = {}
+    for row in rows:
+        item_id, version, queue_id, rank, ready_at, channel, requirements, steps, *rest = row
+        weight, preferred, prefer_seconds, emergency = rest
+        if requirements not in needs:
+            needs[requirements] = {int(skill): level for skill, level in json.loads(requirements).items()}
+        if steps not in ladders:
+            ladders[steps] = tuple(
+                inputs.Step(step["after"], int(step["skill"]), step.get("level")) for step in json.loads(steps)
+            )
+        refused, left = pasts.get(item_id, NO_PAST)
+        yield inputs.Item(
+            item_id, version, queue_id, rank, ready_at, channel, needs[requirements], ladders[steps], weight,
+            preferred, prefer_seconds, refused, emergency, left,
+        )  # fmt: skip
+
+
+def _refused(by: Mapping[str, str] | None) -> dict[int, datetime]:
+    return {int(agent): datetime.fromisoformat(until) for agent, until in (by or {}).items()}
 
 
 def queue_of(queue: Queue) -> inputs.Queue:

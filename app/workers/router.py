@@ -1,11 +1,12 @@
 """The router process: it leads or stands by, expires offers and makes new ones. `careline route`.
 
-A hint wakes it at once, and it looks by itself every second. It believes in its lease only as long as its own clock
+A standby keeps its kernel told as the leader does, so that it can decide as soon as it leads. A hint wakes it at once, and it looks by itself every second. It believes in its lease only as long as its own clock
 says that the last renewal is young; the database has the last word in every transaction.
 """
 
 import asyncio
 import contextlib
+import gc
 import os
 import secrets
 import socket
@@ -70,7 +71,8 @@ class Router:
             batch = await self._round()
             made += batch
             if not batch and not self.decided:
-                break
+                return made
+        await self._follow()
         return made
 
     async def _lead(self) -> bool:
@@ -82,9 +84,25 @@ class Router:
             epoch = await lead(session, self.holder)
         if epoch != self.epoch:
             log.info("router_leads" if epoch is not None else "router_stands_by", epoch=epoch)
-            self.forget()
+            if self.epoch is not None:
+                self.forget()
+            self.changed.everything = True
         self.epoch, self.renewed = epoch, began
         return epoch is not None
+
+    async def _follow(self) -> None:
+        """Stand by: know what the leader knows, and decide nothing."""
+        try:
+            async with self.sessions() as session:
+                cold = self.mirror is None
+                mirror = await self._mirrored(session)
+                if cold:
+                    # The first run puts every item into its lane, which takes longest. What it decides is taken back.
+                    self._reconsider(mirror.kernel.run(await clock(session)), set())
+                    await self._mirrored(session)
+        except BaseException:
+            self.forget()
+            raise
 
     def forget(self) -> None:
         """Believe nothing any more: the next round reads everything anew."""
@@ -128,6 +146,7 @@ class Router:
         if self.mirror is None:
             self.changed = Changed()
             self.mirror = await load_all(session)
+            gc.freeze()  # what waits may be a hundred thousand items: the collector need not look at them again
             self.seen.append((now, self.mirror.after))
             self.looked = self.looked_at_house = now
             return self.mirror
