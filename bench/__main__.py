@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from bench import claim, desk, ingest, rehearsal
+from bench import claim, desk, ingest, rehearsal, routing, routing_kernel, takeover
 from bench.harness import Result, server
 
 BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {
@@ -14,6 +14,9 @@ BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {
     "claim": claim.measure,
     "desk": desk.measure,
     "rehearsal": rehearsal.measure,
+    "routing": routing.measure,
+    "routing_kernel": routing_kernel.measure,
+    "takeover": takeover.measure,
 }
 
 

@@ -3,7 +3,7 @@
 A company of 2,000 agents, 10 queues, 5 skills at levels, 3 channels. One decision is either an item that arrives while
 agents are free, or an agent who becomes ready while items wait. The full match is compared with OR-tools' min-cost
 flow over the same lanes (supply: what waits; arcs: who may serve; cost: the lane's place by rank), in the same run.
-Neither counts what it takes to tell it the world; both are printed. Needs ortools.
+Neither counts what it takes to tell it the world; both are printed. Needs ortools, which `make bench` installs.
 
 Times are processor times. A machine is never quiet even so: the same history is played three times, and each decision
 counts with its least time, so that the percentile is over decisions and not over the neighbours' noise. What was loaded
@@ -14,7 +14,6 @@ a hundred thousand waiting as with a thousand, no slower than the flow at one of
 """
 
 import gc
-import json
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,6 +25,7 @@ from time import thread_time
 from app.routing.decisions import Match
 from app.routing.inputs import Agent, Item, Policy, Queue
 from app.routing.kernel import Kernel
+from bench.harness import Result
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 QUEUES, SKILLS, CHANNELS = range(1, 11), range(1, 6), ("mastodon", "bluesky", "form")
@@ -139,7 +139,7 @@ def full_match(random: Random, offers: int) -> float:
     ours = thread_time() - told
     flow, theirs, built = min_cost_flow(items, agents, offers)
     print(
-        f"full match: kernel {matched} in {ours:.3f} s, told in {told - began:.3f} s; "
+        f"routing_kernel: full match: kernel {matched} in {ours:.3f} s, told in {told - began:.3f} s; "
         f"flow {flow} in {theirs:.3f} s, built in {built:.3f} s"
     )
     return theirs / ours
@@ -178,7 +178,8 @@ def least(decide: Callable[[int, Policy], list[float]], waiting: int, policy: Po
     return [min(times) for times in zip(*(decide(waiting, policy) for _ in range(ROUNDS)), strict=True)]
 
 
-def main() -> None:
+async def measure(_url: str | None = None) -> Result:
+    """Measure; no database is asked."""
     worst, flattest = 0.0, 0.0
     for name, decide in (("agent becomes ready", agent_becomes_ready), ("item arrives", item_arrives)):
         for policy in Policy:
@@ -186,17 +187,13 @@ def main() -> None:
             small, large = p99(few), p99(many)
             middle = sorted(many)[len(many) // 2] * 1000
             print(
-                f"{name}, {policy}: p99 {small:.4f} ms at {FEW}, {large:.4f} ms at {MANY} (median {middle:.4f}, max {max(many) * 1000:.2f})"
+                f"routing_kernel: {name}, {policy}: p99 {small:.4f} ms at {FEW}, {large:.4f} ms at {MANY} (median {middle:.4f}, max {max(many) * 1000:.2f})"
             )
             worst, flattest = max(worst, large), max(flattest, large / small)
-    print(f"worst p99 {worst:.3f} ms, worst growth {flattest:.2f} times")
+    print(f"routing_kernel: worst p99 {worst:.3f} ms, worst growth {flattest:.2f} times")
     ratios = {n: sorted(full_match(Random(r), n) for r in range(ROUNDS))[ROUNDS // 2] for n in (1, 5)}
     print(
-        f"full match: the flow takes {ratios[1]:.2f} of the kernel's time at one offer an agent, {ratios[5]:.2f} at five"
+        f"routing_kernel: full match: the flow takes {ratios[1]:.2f} of the kernel's time at one offer an agent, {ratios[5]:.2f} at five"
     )
     ratio = max(worst / P99_GOAL, flattest / FLAT_GOAL, 1 / ratios[1])
-    print(json.dumps({"name": "routing_kernel", "ratio": round(ratio, 3), "goal": 1.0, "met": ratio <= 1}))
-
-
-if __name__ == "__main__":
-    main()
+    return Result("routing_kernel", ratio, 1.0, at_least=False)
