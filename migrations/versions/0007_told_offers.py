@@ -1,4 +1,4 @@
-"""Find the decisions that are old enough to be emptied. Offers wait while it is built: about a second a million."""
+"""Find the decisions that are old enough to be emptied. Offers go on while the index is built."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,8 +11,17 @@ depends_on = None
 
 def upgrade() -> None:
     told = sa.text("why <> '{}' AND outcome IS NOT NULL")
-    op.create_index("ix_offer_told", "offer", ["ended_at"], postgresql_where=told)
+    with op.get_context().autocommit_block():
+        op.create_index(
+            "ix_offer_told",
+            "offer",
+            ["ended_at"],
+            postgresql_where=told,
+            postgresql_concurrently=True,
+            if_not_exists=True,
+        )
 
 
 def downgrade() -> None:
-    op.drop_index("ix_offer_told", "offer")
+    with op.get_context().autocommit_block():
+        op.drop_index("ix_offer_told", "offer", postgresql_concurrently=True, if_exists=True)

@@ -91,7 +91,7 @@ tinykeys(window, {
   z: press("#park"),
   i: single(() => ($("#customer-link")?.checkVisibility() ? $("#customer-link").click() : $("#context-scroll")?.focus())),
   "Shift+R": press("#go-ready"),
-  "Shift+W": press("#wrap-up"),
+  "Shift+W": press('#wrap-up, [data-key="wrap-up"]'),
   "#": press("#close"),
   "Shift+#": press("#close"),
   "AltGraph+#": press("#close"),
