@@ -233,14 +233,36 @@ async def arrived(session: AsyncSession, agent: Agent, reply_id: int, url: str =
         Conflict: its fate is known.
     """
     found = await own_reply(session, agent, reply_id)
+    place: dict[str, object] = {"url": url or None}
+    stands = await _brought_by_a_feed(session, found)
+    if stands is not None:
+        place = {"url": url or stands.url, "external_id": stands.external_id}
     settled = await _step(
-        session, reply_id, ReplyState.UNKNOWN, state=ReplyState.SENT, sent_at=func.now(), due_at=None,
-        url=url or None, trouble="",
-    )  # fmt: skip
+        session,
+        reply_id,
+        ReplyState.UNKNOWN,
+        state=ReplyState.SENT,
+        sent_at=func.now(),
+        due_at=None,
+        trouble="",
+        **place,
+    )
     if settled is None:
         raise Conflict("The reply's fate is known by now. Look at it again.")
     announce(session, "items", [found.item_id])
     return settled
+
+
+async def _brought_by_a_feed(session: AsyncSession, reply: Reply) -> Post | None:
+    """Our own post that a feed has brought meanwhile and that says what the reply says: then it is shown once."""
+    taken = select(Reply.external_id).where(Reply.channel == reply.channel, Reply.external_id.is_not(None))
+    ours = select(Post).where(
+        Post.conversation_id == reply.conversation_id,
+        Post.own,
+        Post.text.contains(reply.text, autoescape=True),
+        Post.external_id.not_in(taken.where(Reply.conversation_id == reply.conversation_id)),
+    )
+    return await session.scalar(ours.order_by(Post.id.desc()).limit(1))
 
 
 async def _step(session: AsyncSession, reply_id: int, seen: ReplyState, **changes: object) -> Reply | None:

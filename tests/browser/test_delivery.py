@@ -55,7 +55,7 @@ async def test_a_reply_whose_answer_was_lost_is_asked_about_and_stands_there_onc
     careline.wire.trouble = Trouble.ANSWER_LOST
     await answer(page)
     await expect(page.locator(".msg .delivery[data-state=failed]")).to_contain_text("Did it arrive?")
-    await expect(page.locator(".msg[data-kind=reply]")).to_contain_text(TEXT)
+    await expect(page.locator(".msg[id^=reply-]")).to_contain_text(TEXT)
     set_out = len(careline.wire.sent)
     careline.wire.trouble = Trouble.NONE
     await page.get_by_role("button", name=word).click()

@@ -14,7 +14,7 @@ from app.flow.close import close
 from app.flow.draft import load_draft, save_draft
 from app.flow.ingest import ingest
 from app.flow.park import park
-from app.flow.reply import reply, retry, send_now, undo
+from app.flow.reply import arrived, reply, retry, send_now, undo
 from app.models.agent import Role, Team
 from app.models.feed import Feed
 from app.models.item import Disposition, Item, State
@@ -261,3 +261,23 @@ async def test_an_endless_draft_is_refused(session: AsyncSession) -> None:
     company, item = await claimed(session)
     with pytest.raises(Invalid, match="at most"):
         await save_draft(session, company.ayumi, item.id, "x" * 50_001, "public")
+
+
+async def test_a_reply_that_arrived_is_the_own_post_that_a_feed_brought(session: AsyncSession) -> None:
+    company, item = await claimed(session)
+    unknown = Reply(
+        item_id=item.id,
+        conversation_id=item.conversation_id,
+        post_id=item.post_id,
+        agent_id=company.ayumi.id,
+        channel="webhook",
+        state=ReplyState.UNKNOWN,
+        text="Done 100%_now!",
+        visibility="public",
+    )
+    session.add(unknown)
+    await session.flush()
+    echo = post(2, "@ada Done 100%_now!", thread_id="thread-1", own=True, url="https://example.com/2")
+    await ingest(session, company.feed, [echo])
+    settled = await arrived(session, company.ayumi, unknown.id)
+    assert (settled.state, settled.external_id, settled.url) == (ReplyState.SENT, "post-2", "https://example.com/2")
