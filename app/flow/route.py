@@ -139,7 +139,7 @@ async def _accept_for(session: AsyncSession, matches: Sequence[Match]) -> None:
 
 def told(one: Match) -> Mapping[str, Any]:
     """A decision as it is kept: who could have taken the item, in what order, and why others could not."""
-    rejected = list(one.sight.rejected().items())
+    rejected, rejected_total = one.sight.some_rejected(MOST_TOLD)
     return {
         "policy": one.policy,
         "agent_id": one.agent_id,
@@ -147,8 +147,8 @@ def told(one: Match) -> Mapping[str, Any]:
         "candidates": [candidate.agent_id for candidate in one.candidates],
         "parts": [_part(candidate) for candidate in one.candidates],
         "candidates_total": one.total,
-        "rejected": {str(agent): reason for agent, reason in rejected[:MOST_TOLD]},
-        "rejected_total": len(rejected),
+        "rejected": {str(agent): reason for agent, reason in rejected.items()},
+        "rejected_total": rejected_total,
         "requirements": {str(skill): level for skill, level in one.item.requirements.items()},
     }
 

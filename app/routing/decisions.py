@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import reduce
+from operator import and_
 from typing import NamedTuple, TypeAlias
 
 from app.routing.inputs import Item, Policy
@@ -52,6 +54,17 @@ class Sight:
                 found[self.ids[bit]] = reason
             left &= allowed
         return dict(sorted(found.items()))
+
+    def some_rejected(self, most: int) -> tuple[dict[int, Rejection], int]:
+        """At most so many of the rejected, by id, and how many there are: what can be kept with every decision."""
+        everybody = left = self.everyone & ~reduce(and_, self.allows)
+        found: dict[int, Rejection] = {}
+        reasons = tuple(zip(Rejection, self.allows, strict=True))
+        while left and len(found) < most:
+            bit = left & -left
+            found[self.ids[bit.bit_length() - 1]] = next(reason for reason, allowed in reasons if not bit & allowed)
+            left ^= bit
+        return dict(sorted(found.items())), everybody.bit_count()
 
 
 def _bits(mask: int) -> list[int]:
