@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -6,13 +7,18 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db import sessionmaker
+from app.errors import Conflict
+from app.flow.close import close
 from app.flow.ingest import ingest
+from app.flow.offer import accept
 from app.flow.route import LEASE
+from app.models.agent import Agent
 from app.models.assignment import Offer, RouterLease
+from app.models.item import Disposition, Item, State
 from tests.company import Company, make_company, post
 from tests.properties.invariants import broken
 
@@ -20,6 +26,8 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 90.0  # seconds; a machine may be busy
+KILLS = 10
+SOON = 3.0  # seconds from the end of a dead leader's lease
 
 
 async def router(url: str, *more: str) -> asyncio.subprocess.Process:
@@ -126,3 +134,78 @@ async def test_a_leader_that_was_frozen_past_its_lease_decides_nothing_when_it_w
         process.send_signal(signal.SIGCONT)
         process.terminate()
         await asyncio.wait_for(process.wait(), 30)
+
+
+async def routers_there(engine: AsyncEngine, count: int) -> None:
+    """Wait until so many routers have a connection."""
+    there = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'careline route'")
+    async with asyncio.timeout(PATIENCE), engine.connect() as connection:
+        while (await connection.execute(there)).scalar_one() < count:
+            await connection.rollback()
+            await asyncio.sleep(0.05)
+
+
+async def work_on(engine: AsyncEngine, company: Company, posts: asyncio.Queue[int]) -> None:
+    """Customers write without a pause, and the agents take and close whatever they are offered."""
+    for number in range(1, 1_000_000):
+        if posts.empty():
+            await another_post(engine, company, number)
+        async with AsyncSession(engine) as session:
+            asked = (await session.execute(select(Offer.item_id, Offer.agent_id).where(Offer.outcome.is_(None)))).all()
+        for item_id, agent_id in asked:
+            with contextlib.suppress(Conflict):
+                async with sessionmaker(engine).begin() as session:
+                    agent = await session.get_one(Agent, agent_id)
+                    await accept(session, agent, item_id)
+                    await close(session, agent, item_id, Disposition.NO_REPLY)
+        await asyncio.sleep(0.02)
+
+
+async def seconds_from_lease_to_leader(engine: AsyncEngine, epoch: int) -> float:
+    """How long after the end of the lease at `epoch` another leads, by the database's clock."""
+    async with asyncio.timeout(PATIENCE), engine.connect() as connection:
+        lease = "SELECT expires_at, epoch, clock_timestamp() FROM router_lease"
+        ended = None
+        while True:
+            until, now_epoch, now = (await connection.execute(text(lease))).one()
+            await connection.rollback()
+            if now_epoch > epoch:
+                return 0.0 if ended is None else float((now - ended).total_seconds())
+            ended = until
+            await asyncio.sleep(0.02)
+
+
+async def test_leaders_that_are_killed_under_load_again_and_again_lose_and_double_nothing(
+    engine: AsyncEngine, fresh_database: str
+) -> None:
+    company = await company_with_work(engine)
+    leading = await router(fresh_database)
+    await until_offers(engine, 1)
+    posts: asyncio.Queue[int] = asyncio.Queue()
+    load = asyncio.create_task(work_on(engine, company, posts))
+    took = []
+    for number in range(KILLS):
+        standby = await router(fresh_database)
+        await routers_there(engine, 2)
+        holder, epoch = await leader(engine)
+        assert f":{leading.pid}:" in holder
+        await asyncio.sleep(0.1 * (number % 3))  # at different moments of its second
+        leading.kill()
+        await leading.wait()
+        took.append(await seconds_from_lease_to_leader(engine, epoch))
+        leading = standby
+    assert max(took) < SOON, took
+    posts.put_nowait(0)  # nobody writes any more
+    waits = select(func.count()).select_from(Item).where(Item.state != State.CLOSED)
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            async with AsyncSession(engine) as session:
+                if not await session.scalar(waits):
+                    break
+            await asyncio.sleep(0.05)
+    load.cancel()
+    async with AsyncSession(engine) as session:
+        assert await broken(session) == []
+        assert (await session.scalar(select(func.count()).select_from(Item)) or 0) > KILLS
+    leading.terminate()
+    assert await asyncio.wait_for(leading.wait(), 30) == 0
