@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from bench import claim, desk, ingest
+from bench import claim, desk, ingest, routing, takeover
 from bench.__main__ import BENCHMARKS, main
 from bench.harness import Result, percentile
 
@@ -25,13 +25,26 @@ async def test_the_desks_pages_are_measured_as_the_app_draws_them(
     well_told(await desk.measure(fresh_database, desk.TINY), "desk", capsys)
 
 
+async def test_offers_are_measured_against_other_queues_and_a_bare_claim(
+    fresh_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    well_told(await routing.measure(fresh_database, routing.TINY), "routing", capsys)
+
+
+async def test_a_takeover_is_measured_from_leading_to_the_first_offers(
+    fresh_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    well_told(await takeover.measure(fresh_database, takeover.TINY), "takeover", capsys)
+
+
 def well_told(result: Result, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """How fast it was says nothing at this size; that it was measured, and told in the agreed shape, does."""
     told = json.loads(result.line())
     assert list(told) == ["name", "ratio", "goal", "met"]
     assert (told["name"], told["ratio"] > 0, told["met"]) == (name, True, result.met)
     assert "\n" not in result.line()
-    assert all(line.startswith(name) for line in capsys.readouterr().out.splitlines())
+    said = [line for line in capsys.readouterr().out.splitlines() if "[info" not in line]
+    assert all(line.startswith(name) for line in said), said
 
 
 def test_a_goal_is_a_floor_or_a_ceiling() -> None:
