@@ -28,7 +28,7 @@ _ITEMS = """
     FROM item i JOIN queue q ON q.id = i.queue_id
     WHERE i.state = 'queued' AND q.active
 """
-# Who refused an item of late, and which queues it overflowed from. An item that nothing was done to has no such past.
+# Who refused an item of late, and which queues it overflowed from.
 _PASTS = """
     SELECT i.id, r.refused, l.queues
     FROM item i
@@ -44,8 +44,9 @@ _PASTS = """
         SELECT array_agg((e.why ->> 'from')::bigint) AS queues FROM event e
         WHERE e.item_id = i.id AND e.verb = 'overflow'
     ) l ON true
-    WHERE i.state = 'queued' AND i.version > 1 AND (r.refused IS NOT NULL OR l.queues IS NOT NULL)
+    WHERE i.state = 'queued' AND (r.refused IS NOT NULL OR l.queues IS NOT NULL)
 """
+_TOUCHED = " AND i.version > 1"  # an item that nothing was done to has no such past
 _THESE = " AND i.id = ANY(%s::bigint[])"
 
 _CHANGED = text("SELECT DISTINCT item_id FROM event WHERE id > :after")
@@ -144,7 +145,7 @@ async def _items(session: AsyncSession, ids: list[int] | None = None) -> Iterato
     raw = await driver(session)
     which, bound = ("", []) if ids is None else (_THESE, [ids])
     async with raw.cursor(binary=True, row_factory=tuple_row) as cursor:
-        await cursor.execute(_PASTS + which, bound)
+        await cursor.execute(_PASTS + (which or _TOUCHED), bound)
         pasts = {item_id: (_refused(by), frozenset(left or ())) for item_id, by, left in await cursor.fetchall()}
         await cursor.execute(_ITEMS + which, bound)
         return _told(await cursor.fetchall(), pasts)
