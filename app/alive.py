@@ -14,7 +14,7 @@ from app.settings import get_settings
 QUIET = 30  # seconds
 QUERY = """
 SELECT count(*) FROM pg_stat_activity
-WHERE application_name = %s AND client_addr IS NOT DISTINCT FROM inet_client_addr() AND pid <> pg_backend_pid()
+WHERE datname = current_database() AND application_name = %s AND client_addr IS NOT DISTINCT FROM inet_client_addr() AND pid <> pg_backend_pid()
   AND state_change > now() - make_interval(secs => %s)
 """
 

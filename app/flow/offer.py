@@ -1,7 +1,8 @@
 """Offers: an item reserved for one agent; accepted, declined, expired (RONA) or revoked.
 
-Locks are taken in one order everywhere: the items, then the presences of their agents, in order of agent. So a claim,
-an offer and an expiry that meet each other wait, and never deadlock or overfill.
+Locks are taken in one order everywhere: the items, then the presences of their agents, in order of agent; the router's
+batches hold presences first and pass over items that somebody holds, so they wait for no item. So a claim, an offer and
+an expiry that meet each other wait, and never deadlock or overfill.
 """
 
 from collections.abc import Mapping, Sequence

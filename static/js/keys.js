@@ -15,7 +15,8 @@ function single(act) {
   };
 }
 const press = (selector) => single(() => {
-  const found = [...document.querySelectorAll(selector)].find((one) => one.checkVisibility());
+  const all = [...document.querySelectorAll(selector)];
+  const found = all.find((one) => one.checkVisibility()) ?? all.find((one) => one.closest("[popover]")); // of a shut menu
   if (!found || found.disabled) return false;
   if (found.hasAttribute("popovertarget")) open(found);
   else found.click();

@@ -16,6 +16,8 @@ let lastHeard = Date.now();
 let lastSlow = 0;
 let lastAlive = 0;
 let busy = false;
+let askedAt = 0; // when the parts on their way were asked for
+let answeredAt = 0; // when the newest answer to a person was drawn
 let timer;
 
 function asking() {
@@ -70,6 +72,7 @@ async function refresh() {
     for (const { parts, address, how } of asked) {
       for (const part of parts) wanted.delete(part);
       if (parts.some((part) => !MY_PARTS.includes(part) && !ITEM_PARTS.includes(part))) lastSlow = Date.now();
+      askedAt = performance.now();
       await htmx.ajax("GET", address, how);
     }
   } finally {
@@ -154,10 +157,16 @@ function state() {
   if (word.textContent !== text) word.textContent = text;
 }
 
-// A part that was asked for on another page must not land on this one.
+// A part that was asked for on another page, or before the page's newest answer, must not land on it.
 document.addEventListener("htmx:before:swap", (event) => {
   const asked = event.detail.ctx?.request?.action;
-  if (asked?.includes("parts=") && new URL(asked, location.href).pathname !== location.pathname) event.preventDefault();
+  if (!asked?.includes("parts=")) {
+    answeredAt = performance.now();
+    return;
+  }
+  const elsewhere = new URL(asked, location.href).pathname !== location.pathname;
+  if (elsewhere || askedAt < answeredAt) event.preventDefault();
+  if (!elsewhere && askedAt < answeredAt) everything();
 });
 document.addEventListener("careline:refresh", everything);
 document.addEventListener("careline:swapped", state);
