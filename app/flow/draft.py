@@ -11,7 +11,6 @@ from app.flow.visibility import visible_item
 from app.listening.clean import LONGEST_TEXT, storable
 from app.models.agent import Agent
 from app.models.item import Item
-from app.models.post import Post
 from app.models.reply import Reply, ReplyState
 
 
@@ -52,21 +51,40 @@ async def save_draft(
     return saved or await _first(session, agent, item, text=storable(text), visibility=visibility, key=key)
 
 
+async def clear_draft(session: AsyncSession, agent: Agent, item_id: int) -> None:
+    """Leave an empty draft of a newer version, so that a save which is still on its way is refused.
+
+    Raises:
+        NotFound: not for their eyes.
+    """
+    item = await visible_item(session, agent, item_id)
+    values = {**_fixed(agent, item), "key": uuid4(), "text": "", "visibility": "note"}
+    await session.execute(
+        insert(Reply)
+        .values(values)
+        .on_conflict_do_update(
+            index_elements=[Reply.item_id, Reply.agent_id],
+            index_where=Reply.state == ReplyState.DRAFT,
+            set_={"text": "", "version": Reply.version + 1},
+        )
+    )
+
+
+def _fixed(agent: Agent, item: Item) -> dict[str, object]:
+    return {
+        "item_id": item.id,
+        "conversation_id": item.conversation_id,
+        "post_id": item.post_id,
+        "agent_id": agent.id,
+        "channel": item.channel,
+    }
+
+
 async def _first(
     session: AsyncSession, agent: Agent, item: Item, *, text: str, visibility: str, key: UUID | None
 ) -> Reply:
-    post = await session.get_one(Post, item.post_id)
-    values = {
-        "key": key or uuid4(),
-        "item_id": item.id,
-        "conversation_id": item.conversation_id,
-        "post_id": post.id,
-        "agent_id": agent.id,
-        "channel": item.channel,
-        "text": text,
-        "visibility": visibility,
-        "created_at": func.now(),
-    }
+    written = {"key": key or uuid4(), "text": text, "visibility": visibility, "created_at": func.now()}
+    values = {**_fixed(agent, item), **written}
     made: Reply | None = await session.scalar(insert(Reply).values(values).on_conflict_do_nothing().returning(Reply))
     if made is None:
         raise Conflict("This draft was changed or sent in another window. Load it again; what you typed is still here.")

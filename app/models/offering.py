@@ -22,6 +22,8 @@ from app.models.item import State, Verb
 # Parts of a decision that stand with the offer alone, which is emptied when it is old; events are for ever.
 KEPT_BY_OFFER = ("candidates", "parts", "rejected")
 
+# In the order that all keep: the items (but those in use), then the presences.
+_LOCK_ITEMS = "SELECT FROM item WHERE id = ANY(%s::bigint[]) AND state = 'queued' ORDER BY id FOR UPDATE SKIP LOCKED"
 _LOCK_AGENTS = "SELECT FROM presence WHERE agent_id = ANY(%s::bigint[]) ORDER BY agent_id FOR UPDATE"
 
 # The presences are ours by now, so this statement sees them as they are. An agent stands in a batch once.
@@ -102,6 +104,7 @@ async def offer_batch(
     raw = await driver(session)
     try:
         async with raw.pipeline():
+            await raw.execute(_LOCK_ITEMS, [[row["item_id"] for row in rows]], prepare=True)
             await raw.execute(_LOCK_AGENTS, [sorted({row["agent_id"] for row in rows})], prepare=True)
             held = await raw.execute(_OFFER, bound, prepare=True)
         return dict(await held.fetchall())

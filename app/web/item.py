@@ -15,7 +15,7 @@ from app.errors import Conflict, Invalid
 from app.flow.assign import assign
 from app.flow.claim import claim
 from app.flow.close import close
-from app.flow.draft import load_draft, save_draft
+from app.flow.draft import clear_draft, load_draft, save_draft
 from app.flow.note import note
 from app.flow.offer import accept, decline
 from app.flow.park import park
@@ -37,6 +37,7 @@ from app.web.views import desk_context, seen_item, shown_of
 router = APIRouter(prefix="/items/{item_id}")
 Listed = Annotated[str, Form(alias="list")]
 Text = Annotated[str, Form()]
+NEVER_SAVED = 0  # versions begin at 1: a page that saved nothing yet overwrites nothing
 CUSTOMER_WAIT = timedelta(days=7)  # an item that waits for its customer comes back after so long
 
 
@@ -169,8 +170,9 @@ async def jot(*, request: Request, db: Db, me: Me, item_id: int, text: Text = ""
     request.state.kept_text = text
     await note(db, me, item_id, _lines(text))
     draft = await load_draft(db, me, item_id)
-    if draft is not None and draft.visibility == "note":
-        await save_draft(db, me, item_id, "", "note")
+    if draft is None or draft.visibility == "note":
+        # Left empty, it refuses a save of the note's own text that is still on its way: it would end up in a reply.
+        await clear_draft(db, me, item_id)
     return _to(item_id, listed)
 
 
@@ -187,7 +189,7 @@ async def keep(
 ) -> JSONResponse:
     """Save what is written so far; answers with the version, and how much may still be written."""
     item = await seen_item(db, me, item_id)
-    saved = await save_draft(db, me, item_id, _lines(text), visibility, seen=seen, key=key)
+    saved = await save_draft(db, me, item_id, _lines(text), visibility, seen=seen or NEVER_SAVED, key=key)
     connector = registry.get(item.channel)
     post = await db.get_one(Post, item.post_id)
     room = left(_lines(text).strip(), connector.capabilities, connector.lead(post.ref))

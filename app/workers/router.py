@@ -111,14 +111,16 @@ class Router:
         self.seen.clear()
 
     async def _round(self) -> int:
-        """One transaction of decisions, fenced by the lease's epoch."""
+        """Take back what ran out, then decide: each a transaction, fenced by the lease's epoch."""
         try:
+            # Two transactions: each locks presences in order of agent, and one after the other would not be in order.
             async with self.sessions.begin() as session:
-                if self.epoch is None or not await leads(session, self.holder, self.epoch):
-                    self.epoch = None
-                    self.forget()
+                if not await self._still_leads(session):
                     return 0
                 expired = await expire_offers(session)
+            async with self.sessions.begin() as session:
+                if not await self._still_leads(session):
+                    return 0
                 mirror = await self._mirrored(session)
                 if not self.decided:
                     self.decided.extend(mirror.kernel.run(await clock(session)))
@@ -131,6 +133,14 @@ class Router:
         offers.labels(outcome="expired").inc(expired)
         offers.labels(outcome="made").inc(len(held))
         return len(held)
+
+    async def _still_leads(self, session: AsyncSession) -> bool:
+        """Whether the lease is ours until this transaction ends; if not, nothing is believed any more."""
+        if self.epoch is not None and await leads(session, self.holder, self.epoch):
+            return True
+        self.epoch = None
+        self.forget()
+        return False
 
     def _reconsider(self, batch: Sequence[Decision], held: set[int]) -> None:
         """Decisions that did not hold were made on what is not so any more: look at those again."""
