@@ -50,7 +50,7 @@ class Result:
 
     def line(self) -> str:
         """The one line of JSON that a benchmark ends with."""
-        return json.dumps({"name": self.name, "ratio": round(self.ratio, 3), "goal": self.goal, "met": self.met})
+        return json.dumps({"name": self.name, "ratio": float(f"{self.ratio:.3g}"), "goal": self.goal, "met": self.met})
 
 
 @dataclass(frozen=True, slots=True)
