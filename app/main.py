@@ -23,6 +23,7 @@ from app.web import (
     item,
     live,
     login,
+    me,
     media,
     outgoing,
     presence,
@@ -37,6 +38,7 @@ from app.web.security import BodyLimit, MethodOverride, Security, same_origin
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     login.router,
+    me.router,
     desk.router,
     presence.router,
     item.router,

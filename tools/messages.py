@@ -14,14 +14,21 @@ from babel.messages.pofile import write_po
 
 ROOT = Path(__file__).parent.parent
 POT = ROOT / "locale" / "careline.pot"
-METHODS = [("app/web/**.py", "python"), ("templates/**.html", "jinja2")]
+METHODS = [("app/**.py", "python"), ("templates/**.html", "jinja2")]
 JINJA = {
     "extensions": "jinja2.ext.i18n,jinja2.ext.do",
     "trim_blocks": "true",
     "lstrip_blocks": "true",
     "silent": "false",
 }
-KEYWORDS = {"_": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2), "npgettext": ((1, "c"), 2, 3), "gettext": None}
+KEYWORDS = {
+    "_": None,
+    "N_": None,
+    "ngettext": (1, 2),
+    "pgettext": ((1, "c"), 2),
+    "npgettext": ((1, "c"), 2, 3),
+    "gettext": None,
+}
 
 
 def extracted() -> bytes:

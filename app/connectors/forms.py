@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from app.connectors.base import SettingsModel
 from app.errors import Invalid
+from app.i18n import _
 
 Kind = Literal["text", "password", "url", "number", "choice", "checkbox", "lines"]
 Model = TypeVar("Model", bound=SettingsModel)
@@ -99,7 +100,7 @@ def _field(name: str, info: FieldInfo) -> FormField:
         name=name,
         label=_label(name, info),
         kind=kind,
-        help=info.description or "",
+        help=_(info.description) if info.description else "",
         required=info.is_required() and kind not in {"checkbox", "lines"},
         default=False if kind == "checkbox" and info.is_required() else _default(default, info, kind),
         choices=_choices(kind_of) if kind == "choice" else (),
@@ -110,7 +111,7 @@ def _field(name: str, info: FieldInfo) -> FormField:
 
 
 def _label(name: str, info: FieldInfo) -> str:
-    return info.title or name.replace("_", " ").capitalize()
+    return _(info.title) if info.title else name.replace("_", " ").capitalize()
 
 
 def _default(value: Any, info: FieldInfo, kind: Kind) -> str | bool:

@@ -56,6 +56,7 @@ class Agent(Base):
     language: Mapped[Str] = mapped_column(server_default="en")
     timezone: Mapped[Str] = mapped_column(server_default="UTC")
     theme: Mapped[Str] = mapped_column(server_default="system")  # system | light | dark
+    preferences: Mapped[Jsonb]  # the rest of app/flow/preferences.py
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[Created]
 

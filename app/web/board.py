@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.i18n import _, reader
 from app.models.agent import NotReadyReason, PresenceState, Role
 from app.models.sight import visible_queues
 from app.queries import measures
@@ -19,7 +20,6 @@ from app.queries.desk import offers
 from app.queries.measures import Figures
 from app.web import words
 from app.web.edge import Db, Supervisor
-from app.web.i18n import _, reader
 from app.web.templating import render
 
 router = APIRouter()

@@ -18,12 +18,13 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import i18n
 from app.errors import CarelineError, Forbidden
 from app.flow import gone, wrap_up
+from app.flow.preferences import Preferences, preferences
+from app.i18n import _
 from app.models.agent import Agent, Presence, PresenceState, Role, SignIn
 from app.settings import Settings
-from app.web import i18n
-from app.web.i18n import _
 from app.web.security import SAFE, token_matches
 
 TOUCH = timedelta(minutes=1)  # a sign-in's time of last use is written at most so often
@@ -37,7 +38,7 @@ class Face:
     name: str
     initials: str
     role: Role
-    theme: str
+    preferences: Preferences
     capacity: int
     state: PresenceState
     reason: str | None
@@ -60,7 +61,7 @@ def face(agent: Agent, presence: Presence | None) -> Face:
         name=agent.name,
         initials=agent.initials,
         role=Role(agent.role),
-        theme=agent.theme,
+        preferences=preferences(agent),
         capacity=agent.capacity,
         state=PresenceState(presence.state) if presence else PresenceState.OFFLINE,
         reason=presence.reason if presence else None,

@@ -13,8 +13,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from app.errors import CarelineError, ConfigurationError, ConnectorError, Invalid, Misuse, Throttled
+from app.i18n import _
 from app.web.edge import SignedOut
-from app.web.i18n import _
 from app.web.templating import render, wants_fragment
 
 log = structlog.get_logger()

@@ -7,11 +7,11 @@ from app.connectors import forms
 from app.errors import NotFound
 from app.flow.first_run import FirstAdmin, first_run, is_first_run, must_match
 from app.flow.passwords import SHORTEST
+from app.i18n import _
 from app.vault import Vault
 from app.web.admin.pages import to
 from app.web.edge import Db
 from app.web.forms import Form, Refused, attempt, fresh, typed
-from app.web.i18n import _
 from app.web.templating import render
 
 router = APIRouter()

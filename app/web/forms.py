@@ -15,7 +15,7 @@ from app.connectors import forms
 from app.connectors.base import SettingsModel
 from app.connectors.forms import FormField
 from app.errors import Invalid, Misuse, NotFound
-from app.web.i18n import _
+from app.i18n import _
 
 Model = TypeVar("Model", bound=SettingsModel)
 

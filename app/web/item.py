@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import i18n
 from app.connectors import registry
 from app.connectors.length import left
 from app.errors import Conflict, Invalid
@@ -23,14 +24,14 @@ from app.flow.release import release
 from app.flow.reopen import reopen
 from app.flow.reply import reply
 from app.flow.wake import wake_by_hand
+from app.i18n import _
 from app.models.agent import Agent
 from app.models.item import Disposition, ParkReason, State
 from app.models.post import Post
 from app.models.queue import Queue
 from app.queries.desk import holding, mine
-from app.web import i18n, words
+from app.web import words
 from app.web.edge import Db, Me
-from app.web.i18n import _
 from app.web.templating import render
 from app.web.views import desk_context, seen_item, shown_of
 

@@ -1,4 +1,4 @@
-"""The sign-in page, signing out, and a person's own preferences. Plain forms; no script is needed."""
+"""The sign-in page and signing out. Plain forms; no script is needed."""
 
 from datetime import timedelta
 from http import HTTPStatus
@@ -8,17 +8,16 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from app.errors import Invalid, Throttled
+from app.errors import Throttled
 from app.flow.sign_in import elsewhere, sign_in, sign_out
 from app.flow.sign_off import Work, in_hand, sign_off
+from app.i18n import _
 from app.settings import Settings
 from app.web.edge import Db, Me, cookie_name, forget_cookie
-from app.web.i18n import _
 from app.web.templating import render
 
 router = APIRouter()
 HOME = "/desk"
-THEMES = frozenset({"system", "light", "dark"})
 
 
 def own_path(target: str) -> str:
@@ -87,13 +86,3 @@ async def log_out(request: Request, db: Db, me: Me) -> Response:
         await sign_off(db, me, Work.GIVE_BACK)
     await sign_out(db, request.state.visitor.sign_in_id)
     return forget_cookie(request)
-
-
-@router.post("/preferences")
-async def prefer(request: Request, me: Me, theme: Annotated[str, Form()]) -> Response:
-    """Keep a person's own choice of theme. Raises Invalid for a theme that does not exist."""
-    if theme not in THEMES:
-        raise Invalid(_("There is no such theme. Choose system, light or dark."), "theme")
-    me.theme = theme
-    back = urlsplit(request.headers.get("referer", "")).path
-    return RedirectResponse(own_path(back or HOME), HTTPStatus.SEE_OTHER)

@@ -15,12 +15,12 @@ from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import ConnectorError, NotFound
+from app.i18n import _
 from app.models.agent import Agent
 from app.models.sight import visible_queues
 from app.queries.pieces import avatar_of, media_of
 from app.transport import guarded_client
 from app.web.edge import signed_in
-from app.web.i18n import _
 from app.web.templating import JINJA
 
 router = APIRouter()

@@ -8,9 +8,9 @@ from fastapi.responses import RedirectResponse, Response
 
 from app.errors import Invalid
 from app.flow.reply import arrived, retry, send_now, undo
+from app.i18n import _
 from app.models.reply import Reply
 from app.web.edge import Db, Me
-from app.web.i18n import _
 from app.web.views import shown_of
 
 router = APIRouter(prefix="/replies/{reply_id}")

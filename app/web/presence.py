@@ -9,18 +9,19 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import i18n
 from app.errors import Invalid
 from app.flow import wrap_up
 from app.flow.presence import set_presence
 from app.flow.sign_in import sign_out
 from app.flow.sign_off import Work, in_hand, sign_off
+from app.i18n import _
 from app.models.agent import Agent, NotReadyReason, PresenceState
 from app.models.item import State
 from app.queries.desk import mine
 from app.queries.desk import offers as offers_to
-from app.web import i18n, words
+from app.web import words
 from app.web.edge import Db, Me, forget_cookie
-from app.web.i18n import _
 from app.web.item import parking_time
 from app.web.login import HOME, own_path
 from app.web.templating import render, wants_fragment

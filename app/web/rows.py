@@ -14,10 +14,11 @@ from html import escape
 
 from markupsafe import Markup
 
+from app import i18n
+from app.i18n import _
 from app.models.item import State
 from app.queries.desk import Row
-from app.web import i18n, words
-from app.web.i18n import _
+from app.web import words
 from app.web.templating import JINJA
 
 _SECRET = secrets.token_hex(12)

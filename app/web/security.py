@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Forbidden
-from app.web.i18n import _
+from app.i18n import _
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 WITHOUT_COOKIE = ("/api/", "/hooks/")  # programs: they bring a token or a signature, never the cookie

@@ -8,11 +8,11 @@ from fastapi.responses import Response
 from sqlalchemy import func, select
 
 from app.errors import Invalid
+from app.i18n import _, reader
 from app.models.sight import visible_queues
 from app.queries.board import watched_queues
 from app.queries.staffing import LaneHint, staffing
 from app.web.edge import Db, Supervisor
-from app.web.i18n import _, reader
 from app.web.templating import render
 
 router = APIRouter()

@@ -15,7 +15,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from app.web import i18n, sanitize
+from app import i18n
+from app.web import sanitize
 from app.web.assets import BUILD, static_url
 
 TEMPLATES = Path(__file__).parents[2] / "templates"

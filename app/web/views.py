@@ -14,6 +14,7 @@ from fastapi import Request
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import i18n
 from app.connectors import registry
 from app.connectors.base import Visibility
 from app.errors import Conflict, NotFound
@@ -23,13 +24,13 @@ from app.flow.explain import explain
 from app.flow.reply import answerable
 from app.flow.tier import tier_of
 from app.flow.visibility import visible_item
+from app.i18n import _
 from app.models.agent import Agent, Presence, Role
 from app.models.item import OPEN_STATES, Item, State
 from app.models.queue import Queue, QueueMember
 from app.models.sight import visible_queues
 from app.queries import conversation, desk, pieces
-from app.web import i18n, rows, why, words
-from app.web.i18n import _
+from app.web import rows, why, words
 
 PARTS = {  # the parts that a live page may ask for, and the id that each replaces
     "me": "me-state",

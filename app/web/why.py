@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup, escape
 
+from app import i18n
 from app.flow.explain import Coming, Explained, Unable
+from app.i18n import _, ngettext
 from app.models.agent import NotReadyReason, PresenceState
 from app.routing.decisions import Rejection, What
-from app.web import i18n
-from app.web.i18n import _, ngettext
 
 FEW = 3  # names that are told; of more it is only told how many
 SOON = timedelta(hours=1)  # what comes sooner is counted down

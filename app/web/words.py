@@ -9,11 +9,11 @@ from typing import Any
 from app.connectors import registry
 from app.connectors.base import Visibility
 from app.errors import NotFound
+from app.i18n import _, ago, moment, month, ngettext
 from app.models.agent import PresenceState
 from app.models.event import Event
 from app.models.item import Disposition, ParkReason, State, Verb
 from app.routing.inputs import Policy
-from app.web.i18n import _, ago, moment, month, ngettext
 
 RISK = 0.75  # of the reply time used: from here on an item is at risk
 

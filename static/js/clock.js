@@ -1,4 +1,4 @@
-// Counts on in every <time data-clock="up|down">, in the words of app/web/i18n.py `clock`. Silent for screen readers.
+// Counts on in every <time data-clock="up|down">, in the words of app/i18n.py `clock`. Silent for screen readers.
 const MINUTE = 60;
 const HOUR = 3600;
 const DAY = 86400;

@@ -19,13 +19,13 @@ from app.flow.configure_account import (
     open_credentials,
     remove_account,
 )
+from app.i18n import _
 from app.models.account import Account
 from app.queries import admin
 from app.vault import Vault
 from app.web.admin.pages import page, to
 from app.web.edge import Db
 from app.web.forms import Form, Refused, attempt, fresh, typed
-from app.web.i18n import _
 
 router = APIRouter(prefix="/admin/accounts")
 LABEL = "account"  # the field of the account's own name; credentials may have a field `name` of theirs

@@ -17,6 +17,7 @@ from app.flow.configure_agent import (
 )
 from app.flow.configured import fingerprint
 from app.flow.passwords import SHORTEST
+from app.i18n import _
 from app.models.agent import Agent, Skill, Team
 from app.models.item import agent_actor
 from app.models.queue import Queue
@@ -24,7 +25,6 @@ from app.queries import admin
 from app.web.admin.pages import page, to
 from app.web.edge import Admin, Db
 from app.web.forms import Form, Refused, attempt, fresh, showing, typed
-from app.web.i18n import _
 
 router = APIRouter(prefix="/admin/agents")
 SKILL = "skill-"  # a field per skill: its level, or empty

@@ -23,6 +23,7 @@ from app.flow.configure_feed import (
     retry_quarantined,
 )
 from app.flow.configured import fingerprint
+from app.i18n import _
 from app.models.feed import Feed
 from app.queries import admin
 from app.queries.feeds import feeds, quarantined
@@ -31,7 +32,6 @@ from app.web.admin.pages import page, to
 from app.web.admin.probe import probe_stored, probe_typed
 from app.web.edge import Db
 from app.web.forms import Form, Refused, attempt, fresh, showing, typed
-from app.web.i18n import _
 from app.web.templating import render
 
 router = APIRouter(prefix="/admin/feeds")

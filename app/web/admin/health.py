@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from app.i18n import _
 from app.queries.feeds import Condition, FeedLine
-from app.web.i18n import _
 
 
 @dataclass(frozen=True, slots=True)

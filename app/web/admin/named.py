@@ -14,12 +14,12 @@ from app.errors import NotFound
 from app.flow.configure_skill import SkillSettings, change_skill, create_skill, remove_skill
 from app.flow.configure_team import TeamSettings, change_team, create_team, remove_team
 from app.flow.configured import fingerprint
+from app.i18n import _
 from app.queries import admin
 from app.queries.admin import Named
 from app.web.admin.pages import page, to
 from app.web.edge import Db
 from app.web.forms import Form, Refused, attempt, fresh, showing, typed
-from app.web.i18n import _
 
 router = APIRouter()
 

@@ -9,13 +9,13 @@ from app.errors import CarelineError, SealError, Unauthorized
 from app.flow.configure_account import keep_identity, open_credentials
 from app.flow.configure_feed import FeedSettings
 from app.flow.link import wire
+from app.i18n import _
 from app.models.account import Account
 from app.models.feed import Feed
 from app.settings import Settings
 from app.transport import guarded_client
 from app.vault import Vault
 from app.web.forms import Form
-from app.web.i18n import _
 
 PATIENCE = 20.0  # seconds for the whole check
 

@@ -12,13 +12,13 @@ from app.errors import NotFound
 from app.flow.configure_queue import QueueSettings, change_queue, create_queue, queue_settings
 from app.flow.configured import fingerprint
 from app.flow.implied import implied
+from app.i18n import _
 from app.models.agent import Team
 from app.models.queue import Policy, Queue, QueueMember
 from app.queries import admin
 from app.web.admin.pages import page, to
 from app.web.edge import Db
 from app.web.forms import Form, Refused, attempt, choices, fresh, showing, typed
-from app.web.i18n import _
 
 router = APIRouter(prefix="/admin/queues")
 UNITS = {"target", "offer_seconds", "reoffer_after", "undo_seconds", "reopen_within"}

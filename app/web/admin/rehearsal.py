@@ -16,13 +16,13 @@ from app.flow.config_file import export
 from app.flow.rehearsals import ALIVE, SILENT, publish_rehearsal, start_rehearsal
 from app.flow.rehearse import LONGEST, MOST_ITEMS, Roster, Stretch
 from app.flow.rehearse_report import report
+from app.i18n import _, reader
 from app.models.agent import Agent
 from app.models.rehearsal import Rehearsal, RehearsalState
 from app.routing.rehearsal import Unserved
 from app.web.admin.pages import page, to
 from app.web.edge import Admin, Db
 from app.web.forms import Form, Refused, attempt, typed
-from app.web.i18n import _, reader
 
 router = APIRouter(prefix="/admin/rehearsal")
 REFRESH = "2"  # seconds after which a page that waits for the worker asks again, without any script

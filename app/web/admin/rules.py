@@ -28,6 +28,7 @@ from app.flow.configured import fingerprint
 from app.flow.implied import implied
 from app.flow.relaxing import read_steps, write_step
 from app.flow.triage import Conditions
+from app.i18n import _
 from app.models.agent import Skill
 from app.models.feed import Feed
 from app.models.queue import Queue
@@ -37,7 +38,6 @@ from app.routing.spans import write_span
 from app.web.admin.pages import page, to
 from app.web.edge import Db
 from app.web.forms import Form, Refused, attempt, fresh, showing, typed
-from app.web.i18n import _
 
 router = APIRouter(prefix="/admin/rules")
 SKILL = "skill-"  # a field per skill: its lowest level, or empty

@@ -1,7 +1,8 @@
 """Words, numbers and times in the reader's language and zone.
 
 Every visible string goes through the catalogue in `locale/` (`_("...")`, `{% trans %}`); English is the source. The
-reader is known per request and kept in a context variable, so that handlers and templates ask the same catalogue.
+reader is known per request and kept in a context variable, so that handlers, verbs and templates ask the same
+catalogue. Workers, programs and logs have no reader: they get English, and UTC.
 """
 
 from collections.abc import Sequence
@@ -18,8 +19,9 @@ from babel.lists import format_list
 from babel.numbers import format_decimal
 from babel.support import NullTranslations, Translations
 
-LOCALES = Path(__file__).parents[2] / "locale"
+LOCALES = Path(__file__).parents[1] / "locale"
 DOMAIN = "careline"
+LANGUAGES = {"en": "English", "de": "Deutsch", "es": "Español", "ja": "日本語", "ar": "العربية"}  # in their own words
 MINUTE, HOUR, DAY = 60, 3600, 86400
 RIGHT_TO_LEFT = "right-to-left"
 
@@ -72,7 +74,12 @@ def _catalogue() -> NullTranslations:
 
 def _(text: str) -> str:
     """The text in the reader's language."""
-    return str(_catalogue().gettext(text))
+    return str(_catalogue().gettext(text)) if text else ""  # what is empty would be the catalogue's own header
+
+
+def N_(text: str) -> str:  # noqa: N802 - gettext's own name for it
+    """Mark a text for the catalogue where nobody reads yet (a constant, a field's title); `_` translates it later."""
+    return text
 
 
 def ngettext(one: str, many: str, n: int) -> str:
