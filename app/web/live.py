@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 GATHER = 0.15  # seconds in which hints become one message
 HEARTBEAT = 10.0  # seconds; the browser calls the stream stale after 20
 SEEN_FOR = 3.0  # seconds for which "who may see what" is believed
+PAUSE = 1.0  # seconds, after what was not foreseen
 MOST_WAITING = 64  # messages for a slow browser; beyond them it is told to look at everything
 KINDS = ("items", "queues", "agents", "feeds")
 
@@ -88,10 +89,15 @@ class Hub:
         self._due = asyncio.Event()
 
     async def run(self, url: str) -> None:
-        """Listen until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen(url))
-            group.create_task(self._deliver())
+        """Listen until cancelled. What breaks it is told in the log; the browsers then look at everything once."""
+        while True:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._listen(url))
+                    group.create_task(self._deliver())
+            except* Exception:
+                log.exception("live_updates_broke")
+            await asyncio.sleep(PAUSE)
 
     async def _listen(self, url: str) -> None:
         async for hint in hints(url):
@@ -124,7 +130,7 @@ class Hub:
     async def _tell_all(self, changes: dict[str, set[int] | None], everything: bool) -> None:
         async with self.sessions() as session:
             places = await _places(session, changes.get("items") or set())
-            sights = {stream: await self._sight(session, stream) for stream in self.streams}
+            sights = {stream: await self._sight(session, stream) for stream in tuple(self.streams)}  # they come and go
         self.number += 1
         for stream, sight in sights.items():
             if sight is None:
