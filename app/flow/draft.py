@@ -1,17 +1,23 @@
-"""Drafts: what an agent has begun to write, saved as they type, one for each agent and item."""
+"""Drafts: what an agent has begun to write, saved as they type, one for each agent and item.
+
+A draft is never written over by a window that has not seen it, and never thrown away because something else was sent.
+"""
 
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db import announce
 from app.errors import Conflict, Invalid
 from app.flow.visibility import visible_item
 from app.listening.clean import LONGEST_TEXT, storable
 from app.models.agent import Agent
 from app.models.item import Item
-from app.models.reply import Reply, ReplyState
+from app.models.reply import HandedDraft, Reply, ReplyState
+
+NOTE = "note"  # the kind of a draft that will be a note, where a reply has its visibility
 
 
 async def load_draft(session: AsyncSession, agent: Agent, item_id: int) -> Reply | None:
@@ -58,7 +64,7 @@ async def clear_draft(session: AsyncSession, agent: Agent, item_id: int) -> None
         NotFound: not for their eyes.
     """
     item = await visible_item(session, agent, item_id)
-    values = {**_fixed(agent, item), "key": uuid4(), "text": "", "visibility": "note"}
+    values = {**_fixed(agent, item), "key": uuid4(), "text": "", "visibility": NOTE}
     await session.execute(
         insert(Reply)
         .values(values)
@@ -68,6 +74,40 @@ async def clear_draft(session: AsyncSession, agent: Agent, item_id: int) -> None
             set_={"text": "", "version": Reply.version + 1},
         )
     )
+
+
+async def drop_draft(session: AsyncSession, agent: Agent, item_id: int) -> None:
+    """Throw the agent's own draft on an item away. One's own words may be dropped even where the item went elsewhere."""
+    mine = delete(Reply).where(Reply.item_id == item_id, Reply.agent_id == agent.id, Reply.state == ReplyState.DRAFT)
+    await session.execute(mine.execution_options(synchronize_session=False))
+    announce(session, "items", [item_id])
+
+
+async def hand_over_draft(session: AsyncSession, item_id: int, from_agent: int, to_agent: int) -> Reply | None:
+    """Give the reply that somebody has begun to who takes the item over; None when there is nothing to give.
+
+    What the receiver has begun themselves is kept, above what they are given. The caller has moved the item, and has
+    checked that it may be moved.
+    """
+    theirs = await _locked(session, item_id, from_agent)
+    if from_agent == to_agent or theirs is None or theirs.visibility == NOTE or not theirs.text.strip():
+        return None
+    own = await _locked(session, item_id, to_agent)
+    text = theirs.text
+    if own is not None:
+        text = "\n\n".join(part for part in (own.text.strip(), theirs.text) if part)
+        await session.delete(own)
+        await session.flush()
+    theirs.agent_id, theirs.text, theirs.version = to_agent, text, theirs.version + 1
+    await session.flush()
+    await session.merge(HandedDraft(reply_id=theirs.id, agent_id=from_agent))
+    announce(session, "items", [item_id])
+    return theirs
+
+
+async def _locked(session: AsyncSession, item_id: int, agent_id: int) -> Reply | None:
+    draft = select(Reply).where(Reply.item_id == item_id, Reply.agent_id == agent_id, Reply.state == ReplyState.DRAFT)
+    return await session.scalar(draft.with_for_update().execution_options(populate_existing=True))
 
 
 def _fixed(agent: Agent, item: Item) -> dict[str, object]:

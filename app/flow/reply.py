@@ -29,6 +29,11 @@ from app.models.post import Post
 from app.models.queue import Queue
 from app.models.reply import Reply, ReplyState
 
+OTHER_WORDS = (
+    "This reply was sent from another window, in other words. Nothing was sent again; copy what you wrote, if it still"
+    " has to be said."
+)
+WHITE = " \t\r\n"
 WIDTH = (Visibility.DIRECT, Visibility.FOLLOWERS, Visibility.UNLISTED, Visibility.PUBLIC)  # from narrow to wide
 
 
@@ -82,6 +87,8 @@ async def reply(
     known = await session.scalar(select(Reply).where(Reply.key == key, Reply.state != ReplyState.DRAFT))
     if known is not None:
         await own_reply(session, agent, known.id)
+        if known.text != storable(text).strip():
+            raise Conflict(OTHER_WORDS)
         return known
     item = await held_item(session, agent, item_id)
     if item.state != State.ACTIVE:
@@ -125,8 +132,12 @@ async def _hold(
     then_close: Disposition | None,
 ) -> Reply:
     queue = await session.get_one(Queue, item.queue_id)
-    other = delete(Reply).where(
-        Reply.item_id == item.id, Reply.agent_id == agent.id, Reply.state == ReplyState.DRAFT, Reply.key != key
+    other = delete(Reply).where(  # what another window began is kept, unless it says nothing else
+        Reply.item_id == item.id,
+        Reply.agent_id == agent.id,
+        Reply.state == ReplyState.DRAFT,
+        Reply.key != key,
+        func.btrim(Reply.text, WHITE).in_((text, "")),
     )
     await session.execute(other.execution_options(synchronize_session=False))
     values = {

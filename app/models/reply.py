@@ -66,6 +66,16 @@ class Reply(Base):
     trouble: Mapped[Str] = mapped_column(server_default="")  # cause and remedy in plain words
 
 
+class HandedDraft(Base):
+    """A draft that somebody began who gave the item away; whoever goes on with it sees whose it was."""
+
+    __tablename__ = "handed_draft"
+
+    reply_id: Mapped[Big] = mapped_column(ForeignKey("reply.id", ondelete="CASCADE"), primary_key=True)
+    agent_id: Mapped[Big] = mapped_column(ForeignKey("agent.id"))  # who began it
+    at: Mapped[Created]
+
+
 class Note(Base):
     """A remark on an item, seen only inside."""
 

@@ -20,6 +20,11 @@ from app.i18n import _
 Model = TypeVar("Model", bound=SettingsModel)
 
 
+def line_ends(text: str) -> str:
+    """A form sends line ends as CR LF (HTML, 4.10.21.4); a channel would count them twice."""
+    return text.replace("\r\n", "\n")
+
+
 class Refused(Exception):
     """The form is drawn again: the errors stand in it."""
 

@@ -6,17 +6,15 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import i18n
-from app.connectors import registry
-from app.connectors.length import left
 from app.errors import Conflict, Invalid
 from app.flow.assign import assign
 from app.flow.claim import claim
 from app.flow.close import close
-from app.flow.draft import clear_draft, load_draft, save_draft
+from app.flow.draft import clear_draft, load_draft
 from app.flow.note import note
 from app.flow.offer import accept, decline
 from app.flow.park import park
@@ -27,18 +25,17 @@ from app.flow.wake import wake_by_hand
 from app.i18n import _
 from app.models.agent import Agent
 from app.models.item import Disposition, ParkReason, State
-from app.models.post import Post
 from app.models.queue import Queue
 from app.queries.desk import holding, mine
 from app.web import words
 from app.web.edge import Db, Me
+from app.web.forms import line_ends
 from app.web.templating import render
 from app.web.views import desk_context, seen_item, shown_of
 
 router = APIRouter(prefix="/items/{item_id}")
 Listed = Annotated[str, Form(alias="list")]
 Text = Annotated[str, Form()]
-NEVER_SAVED = 0  # versions begin at 1: a page that saved nothing yet overwrites nothing
 CUSTOMER_WAIT = timedelta(days=7)  # an item that waits for its customer comes back after so long
 
 
@@ -161,7 +158,7 @@ async def answer(
     if visibility == "note":
         return await jot(request=request, db=db, me=me, item_id=item_id, text=text, listed=listed)
     ending = _disposition(then_close) if then_close else None
-    await reply(db, me, item_id, _lines(text), visibility, key=key, then_close=ending)
+    await reply(db, me, item_id, line_ends(text), visibility, key=key, then_close=ending)
     return await _next(db, me, listed) if ending else _to(item_id, listed)
 
 
@@ -169,32 +166,12 @@ async def answer(
 async def jot(*, request: Request, db: Db, me: Me, item_id: int, text: Text = "", listed: Listed = "") -> Response:
     """Write a note, and clear the draft that it was."""
     request.state.kept_text = text
-    await note(db, me, item_id, _lines(text))
+    await note(db, me, item_id, line_ends(text))
     draft = await load_draft(db, me, item_id)
     if draft is None or draft.visibility == "note":
         # Left empty, it refuses a save of the note's own text that is still on its way: it would end up in a reply.
         await clear_draft(db, me, item_id)
     return _to(item_id, listed)
-
-
-@router.put("/draft")
-async def keep(
-    *,
-    db: Db,
-    me: Me,
-    item_id: int,
-    key: Annotated[UUID, Form()],
-    text: Text = "",
-    visibility: Text = "",
-    seen: Annotated[int | None, Form()] = None,
-) -> JSONResponse:
-    """Save what is written so far; answers with the version, and how much may still be written."""
-    item = await seen_item(db, me, item_id)
-    saved = await save_draft(db, me, item_id, _lines(text), visibility, seen=seen or NEVER_SAVED, key=key)
-    connector = registry.get(item.channel)
-    post = await db.get_one(Post, item.post_id)
-    room = left(_lines(text).strip(), connector.capabilities, connector.lead(post.ref))
-    return JSONResponse({"version": saved.version, "left": room})
 
 
 @router.post("/parking")
@@ -250,11 +227,6 @@ def _disposition(code: str) -> Disposition:
     if code not in words.dispositions():
         raise Invalid(_("Say how it ended: choose one from the menu."), "disposition")
     return Disposition(code)
-
-
-def _lines(text: str) -> str:
-    """A form sends line ends as CR LF (HTML, 4.10.21.4); a channel would count them twice."""
-    return text.replace("\r\n", "\n")
 
 
 def parking_time(until: str) -> datetime:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from fastapi import Request
 from sqlalchemy import select
@@ -19,7 +19,7 @@ from app.connectors import registry
 from app.connectors.base import Visibility
 from app.errors import Conflict, NotFound
 from app.flow.assign import receivers, supervises
-from app.flow.draft import load_draft
+from app.flow.draft import NOTE, load_draft
 from app.flow.explain import explain
 from app.flow.reply import answerable
 from app.flow.tier import tier_of
@@ -30,6 +30,7 @@ from app.models.item import OPEN_STATES, Item, State
 from app.models.queue import Queue, QueueMember
 from app.models.sight import visible_queues
 from app.queries import conversation, desk, pieces
+from app.queries.drafts import begun_by, sent_under
 from app.web import rows, why, words
 
 PARTS = {  # the parts that a live page may ask for, and the id that each replaces
@@ -99,6 +100,8 @@ class Composer:
     bytes: int | None
     lead: str
     language: str | None
+    begun_by: str | None  # whose draft it was before the item was handed over
+    unsent: bool  # it is a reply that was begun, and cannot be sent now
 
 
 def shown_of(code: str) -> Shown:
@@ -253,9 +256,9 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
             lead = registry.get(item.channel).lead(way.post.ref)
         except (Conflict, NotFound) as error:
             reason = error.message
-    modes = (*visibilities, "note")
+    modes = (*visibilities, NOTE)
     return Composer(
-        key=str(draft.key) if draft else key or str(uuid4()),
+        key=str(draft.key) if draft else await _fresh(db, me, key),
         text=draft.text if draft else "",
         version=draft.version if draft else None,
         mode=draft.visibility if draft and draft.visibility in modes else _usual(visibilities, usual),
@@ -266,7 +269,18 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
         bytes=capabilities.byte_limit,
         lead=lead,
         language=item.language,
+        begun_by=await begun_by(db, draft.id) if draft else None,
+        unsent=bool(draft and draft.text.strip() and draft.visibility != NOTE and not visibilities),
     )
+
+
+async def _fresh(db: AsyncSession, me: Agent, key: str) -> str:
+    """The key of the composer on the page, unless something was sent under it from another window."""
+    try:
+        kept = key and await sent_under(db, me.id, UUID(key)) is None
+    except ValueError:
+        kept = False
+    return key if kept else str(uuid4())
 
 
 def _usual(visibilities: tuple[str, ...], post: Visibility) -> str:

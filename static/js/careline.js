@@ -4,6 +4,7 @@ import "./toasts.js";
 import "./page.js";
 import "./countdown.js";
 import "./composer.js";
+import "./drafts.js";
 import "./keys.js";
 import "./live.js";
 

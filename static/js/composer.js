@@ -1,31 +1,29 @@
-// The composer: the channel's own count, the kind of message, and a draft that is saved as one writes.
-import { toast } from "./toasts.js";
-
-const PAUSE = 800;
+// The composer: the channel's own count, and the kind of message. Its drafts are minded by drafts.js.
 const LINK = /(?<![\p{L}\p{N}_@/])https?:\/\/[^\s<>"\p{C}]*[^\s<>"\p{C}.,:;!?'\u2019”»…-]/giu;
 const REMOTE = /(?<![=/\w])(@\w(?:[\w.-]{0,200}\w)?)@[\w.:-]{0,250}\w/g;
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
-
-const composer = () => document.querySelector("[data-composer]");
-const field = (form) => form.elements.namedItem("text");
-const mode = (form) => form.elements.namedItem("visibility").value;
+const seen = (text) => [...graphemes.segment(text)].length;
 
 // Mirrors app/connectors/length.py; the server counts again when a draft is saved and when a reply is sent.
-function length(text, rule) {
-  if (rule === "characters") return [...text].length;
-  const counted = rule === "mastodon" ? text.replace(LINK, "x".repeat(23)).replace(REMOTE, "$1") : text;
-  return [...graphemes.segment(counted)].length;
-}
+const RULES = {
+  characters: (text) => [...text].length,
+  graphemes: seen,
+  mastodon: (text) => seen(text.replace(LINK, "x".repeat(23)).replace(REMOTE, "$1")),
+};
+
+export const composer = () => document.querySelector("[data-composer]");
+export const field = (form) => form.elements.namedItem("text");
+export const mode = (form) => form.elements.namedItem("visibility").value;
 
 function room(form) {
   const whole = form.dataset.lead + field(form).value.trim();
   const rooms = [];
-  if (form.dataset.limit) rooms.push(Number(form.dataset.limit) - length(whole, form.dataset.rule));
+  if (form.dataset.limit) rooms.push(Number(form.dataset.limit) - RULES[form.dataset.rule](whole));
   if (form.dataset.bytes) rooms.push(Number(form.dataset.bytes) - new TextEncoder().encode(whole).length);
   return rooms.length ? Math.min(...rooms) : null;
 }
 
-function show(form, left = room(form)) {
+export function show(form, left = room(form)) {
   const note = mode(form) === "note";
   const over = !note && left !== null && left < 0;
   const counter = form.querySelector(".counter");
@@ -44,7 +42,7 @@ function show(form, left = room(form)) {
       : "";
   const empty = !field(form).value.trim();
   for (const button of form.querySelectorAll("[data-send], [data-send-close]")) {
-    button.disabled = over || empty;
+    button.disabled = over || empty || "undecided" in form.dataset;
     if ("sendClose" in button.dataset) button.hidden = note;
   }
   form.querySelector("[data-send-more]")?.toggleAttribute("hidden", note);
@@ -54,80 +52,6 @@ function show(form, left = room(form)) {
     word.textContent = note ? word.dataset.note : word.dataset.usual;
   }
 }
-
-let timer;
-let unsaved = false;
-
-async function save(form) {
-  clearTimeout(timer);
-  if (!unsaved || !form.isConnected) return;
-  unsaved = false;
-  const body = new URLSearchParams({ text: field(form).value, visibility: mode(form), key: form.elements.namedItem("key").value });
-  if (form.dataset.version) body.set("seen", form.dataset.version);
-  const line = form.querySelector("[data-unsaved]");
-  try {
-    const headers = { "X-CSRF": document.querySelector('meta[name="csrf"]').content, Accept: "application/json" };
-    const answer = await fetch(`/items/${form.dataset.item}/draft`, { method: "PUT", headers, body, keepalive: true });
-    const told = await answer.json();
-    if (!answer.ok) throw new Error(told.error?.message);
-    form.dataset.version = told.version;
-    line.textContent = "";
-    if (mode(form) !== "note" && !unsaved) show(form, told.left);
-  } catch (error) {
-    if (!form.isConnected) return;
-    unsaved = true;
-    line.textContent = form.dataset.wordsUnsaved;
-    if (error.message && form.isConnected && !(error instanceof TypeError)) toast(error.message);
-  }
-}
-
-document.addEventListener("input", ({ target }) => {
-  const form = target.closest?.("[data-composer]");
-  if (!form) return;
-  unsaved = true;
-  show(form);
-  clearTimeout(timer);
-  timer = setTimeout(() => save(form), PAUSE);
-});
-document.addEventListener("focusout", ({ target }) => {
-  const form = target.closest?.("[data-composer]");
-  if (form && target === field(form)) save(form);
-});
-document.addEventListener("submit", ({ target }) => {
-  if (!target.matches("[data-composer]")) return;
-  clearTimeout(timer);
-  unsaved = false;
-}, true);
-// A composer may be replaced while somebody writes in it (they claimed the item, it was taken away): what they wrote goes on.
-let left = null;
-document.addEventListener("htmx:before:swap", ({ detail }) => {
-  const form = composer();
-  const undone = detail.ctx?.sourceElement?.matches?.("[data-undo]") ?? false;
-  const inField = form && document.activeElement === field(form);
-  left = form && unsaved ? { form, text: field(form).value, kind: mode(form), inField, undone, at: field(form).selectionEnd } : null;
-});
-function carry(form) {
-  if (!left || left.form === form || left.form.dataset.item !== form.dataset.item) return;
-  if (left.undone && field(form).value) left.text = [field(form).value, left.text].filter(Boolean).join("\n\n");
-  const choice = form.querySelector(`input[type="radio"][value="${left.kind}"]`);
-  if (choice) choice.checked = true;
-  field(form).value = left.text;
-  if (left.inField) {
-    field(form).focus();
-    field(form).setSelectionRange(left.at, left.at);
-  }
-  unsaved = true;
-  clearTimeout(timer);
-  timer = setTimeout(() => save(form), PAUSE);
-}
-document.addEventListener("visibilitychange", () => document.hidden && composer() && save(composer()));
-document.addEventListener("careline:swapped", () => {
-  const form = composer();
-  if (!form) return;
-  carry(form);
-  left = null;
-  show(form);
-});
 
 export function write(kind) {
   const form = composer();
