@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from starlette.datastructures import State
 
-from app.api import items, problems, reading
+from app.api import items, presence, problems, reading
 
 PREFIX = "/api/v1"
 
@@ -21,6 +21,6 @@ def create_api(state: State) -> FastAPI:
     )
     api.state = state
     problems.install(api)
-    for router in (items.router, reading.router):
+    for router in (items.router, presence.router, reading.router):
         api.include_router(router)
     return api

@@ -69,6 +69,13 @@ class AssignmentAsked(Asked):
     how: Literal["offer", "now"] = Field("offer", description="As an offer, or into their hands at once.")
 
 
+class PresenceAsked(Asked):
+    """What the token's agent does from now on."""
+
+    state: Literal["ready", "not_ready"]
+    reason: str | None = Field(None, description="With not_ready: one of GET /reasons.")
+
+
 class Given(BaseModel):
     """Anything that is answered."""
 
@@ -196,6 +203,16 @@ class FeedGiven(Given):
     post_at: datetime | None
     next_poll_at: datetime | None
     quarantined: int
+
+
+class PresenceGiven(Given):
+    """What an agent does, and how much they carry."""
+
+    agent_id: int
+    state: str
+    reason: str | None
+    since: datetime
+    load: int
 
 
 class NeededGiven(Given):

@@ -17,6 +17,7 @@ from app.flow.configure_agent import (
 )
 from app.flow.configure_feed import FeedSettings, change_feed, create_feed, feed_settings
 from app.flow.configure_queue import QueueSettings, change_queue, create_queue, queue_settings
+from app.flow.configure_reason import arrange_reasons
 from app.flow.configure_rules import RuleSettings, arrange_rules
 from app.flow.configure_skill import SkillSettings, create_skill
 from app.flow.configure_team import TeamSettings, create_team
@@ -34,6 +35,8 @@ Ids = Mapping[str, int]
 async def apply_document(session: AsyncSession, document: Document) -> None:
     """Make and change what the file names, section by section; what does not differ is not touched."""
     await _names(session, document)
+    if document.reasons is not None:
+        await arrange_reasons(session, document.reasons)
     await _new_queues(session, document.queues or ())
     await _queues(session, document.queues or (), closing=False)
     await _agents(session, document.agents or ())

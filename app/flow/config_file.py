@@ -22,7 +22,7 @@ from app.flow.configure_rules import rule_settings
 from app.flow.configured import fingerprint
 from app.flow.relaxing import write_step
 from app.models.account import Account
-from app.models.agent import Agent, Skill, Team
+from app.models.agent import Agent, ReasonCode, Skill, Team
 from app.models.feed import Feed
 from app.models.queue import Queue
 from app.models.rule import Rule
@@ -81,6 +81,7 @@ async def current(session: AsyncSession) -> Document:
     return Document(
         teams=tuple(sorted(teams.values())),
         skills=tuple(sorted(skills.values())),
+        reasons=tuple(await session.scalars(select(ReasonCode.name).order_by(ReasonCode.id))),
         queues=tuple(_queue(queue, teams, queue_names) for queue in queues),
         agents=tuple([await _agent(session, agent, teams, queue_names, skills) for agent in agents]),
         feeds=tuple(_feed(feed, accounts) for feed in feeds),
@@ -154,6 +155,8 @@ def _difference(stored: Document, wanted: Document) -> Iterable[str]:
         for name in getattr(wanted, section) or ():
             if name not in getattr(stored, section):
                 yield f"+ {thing} {name}"
+    if wanted.reasons is not None and wanted.reasons != stored.reasons:
+        yield f"~ reasons not to be ready: {', '.join(stored.reasons or ())} -> {', '.join(wanted.reasons)}"
     for section, thing in (("queues", "queue"), ("agents", "agent"), ("feeds", "feed")):
         yield from _changes(thing, getattr(stored, section), getattr(wanted, section) or ())
     if wanted.rules is not None:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 from app.connectors.base import PostKind, SettingsModel
 from app.flow.configure_agent import AgentSettings
 from app.flow.configure_feed import FeedShape
+from app.flow.configure_reason import reason_name
 from app.flow.queue_shape import QueueShape
 from app.flow.relaxing import sorted_lines
 from app.flow.triage import Conditions, compiled
@@ -21,6 +22,7 @@ def checked_pattern(pattern: str) -> str:
 
 Name = Annotated[str, Field(min_length=1, max_length=254)]
 Pattern = Annotated[str, AfterValidator(checked_pattern)]
+Reason = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(reason_name)]
 Level = Annotated[int, Field(ge=1, le=5)]
 
 
@@ -79,12 +81,13 @@ class Document(SettingsModel):
     """The whole file. A section that is left out is left alone.
 
     Teams, skills, queues, agents and feeds that the file does not name stay as they are; the rules are complete, so a
-    rule that the file does not name is removed.
+    rule that the file does not name is removed, and so are the reasons not to be ready.
     """
 
     careline: Literal[1] = 1
     teams: tuple[Name, ...] | None = None
     skills: tuple[Name, ...] | None = None
+    reasons: tuple[Reason, ...] | None = None
     queues: tuple[QueuePart, ...] | None = None
     agents: tuple[AgentPart, ...] | None = None
     feeds: tuple[FeedPart, ...] | None = None

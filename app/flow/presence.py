@@ -2,29 +2,30 @@
 
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import announce
 from app.errors import Invalid
 from app.flow.offer import in_hands, revoke_all
 from app.flow.release import give_back
-from app.models.agent import Agent, NotReadyReason, Presence, PresenceState
+from app.i18n import _
+from app.models.agent import Agent, Presence, PresenceState, ReasonCode
 from app.models.item import Actor, State, agent_actor
 
 
 async def set_presence(
-    session: AsyncSession, agent: Agent, state: PresenceState, reason: NotReadyReason | None = None
+    session: AsyncSession, agent: Agent, state: PresenceState, reason: str | None = None
 ) -> Presence:
     """Change what an agent is doing. Who is not ready gets no offers: those that are open go back at once.
 
     Wrap-up has its own verbs, since it ends by itself: `app.flow.wrap_up`.
 
     Raises:
-        Invalid: not ready without a reason.
+        Invalid: not ready without a reason, or for one that is none of the admin's.
     """
-    if state == PresenceState.NOT_READY and reason is None:
-        raise Invalid("Say why you are not ready: choose a reason.", field="reason")
+    if state == PresenceState.NOT_READY:
+        await _check(session, reason)
     actor, because = agent_actor(agent.id), f"{agent.name} went {state}"
     if state != PresenceState.READY:
         await revoke_all(session, agent.id, actor, because)
@@ -45,6 +46,13 @@ async def set_presence(
     if state != PresenceState.READY:  # an offer made while we waited for the presence; from now on there is none
         await revoke_all(session, agent.id, actor, because, waiting=False)
     return presence
+
+
+async def _check(session: AsyncSession, reason: str | None) -> None:
+    if not reason:
+        raise Invalid(_("Say why you are not ready: choose a reason."), field="reason")
+    if await session.scalar(select(ReasonCode.id).where(ReasonCode.name == reason)) is None:
+        raise Invalid(_("There is no such reason any more. Choose one from the menu."), field="reason")
 
 
 async def hand_back(session: AsyncSession, agent_id: int, actor: Actor, because: str) -> int:

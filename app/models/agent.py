@@ -27,7 +27,7 @@ class PresenceState(StrEnum):
 
 
 class NotReadyReason(StrEnum):
-    """Why an agent is not ready. `missed` is set by the router after too many offers went unanswered."""
+    """The reason codes that Careline has words for. `missed` is set by the router after too many unanswered offers."""
 
     BREAK = "break"
     LUNCH = "lunch"
@@ -72,6 +72,22 @@ class Agent(Base):
         return order.index(Role(self.role)) >= order.index(role)
 
 
+class ReasonCode(Base):
+    """A reason not to be ready that agents may choose. Those of `NotReadyReason` are shown in each reader's language.
+
+    A presence keeps the name itself, so that it still says why when the code is gone.
+    """
+
+    __tablename__ = "reason_code"
+    __table_args__ = (
+        CheckConstraint("lower(name) <> 'missed'", name="name"),  # the router's own
+        Index("uq_reason_code_name", text("lower(name)"), unique=True),
+    )
+
+    id: Mapped[Id]
+    name: Mapped[Str]
+
+
 class Presence(Base):
     """What an agent is doing now, and how much they carry. One row an agent; `load` moves with the items.
 
@@ -87,7 +103,7 @@ class Presence(Base):
 
     agent_id: Mapped[Big] = mapped_column(ForeignKey("agent.id"), primary_key=True, autoincrement=False)
     state: Mapped[Str] = mapped_column(server_default=PresenceState.OFFLINE)
-    reason: Mapped[Str | None]
+    reason: Mapped[Str | None]  # the name of a reason code, or `missed`
     since: Mapped[Created]  # in this state
     available_since: Mapped[Created]  # without a new offer; the longest available comes first
     load: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # weights of active + offered items

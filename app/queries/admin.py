@@ -6,7 +6,7 @@ from sqlalchemy import case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.account import Account
-from app.models.agent import Agent, AgentSkill, Skill, Team, TeamMember
+from app.models.agent import Agent, AgentSkill, Presence, PresenceState, ReasonCode, Skill, Team, TeamMember
 from app.models.feed import Feed
 from app.models.queue import Queue, QueueMember
 from app.models.rule import Rule
@@ -100,6 +100,18 @@ async def teams(session: AsyncSession) -> list[Named]:
     return [Named(*row) for row in rows]
 
 
+async def reasons(session: AsyncSession) -> list[Named]:
+    """All reasons not to be ready, in the order of the menu: how many people are away because of each now."""
+    away = (
+        select(func.count())
+        .select_from(Presence)
+        .where(Presence.reason == ReasonCode.name, Presence.state == PresenceState.NOT_READY)
+        .scalar_subquery()
+    )
+    rows = await session.execute(select(ReasonCode.id, ReasonCode.name, away).order_by(ReasonCode.id))
+    return [Named(*row) for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class AgentLine:
     """One agent of the list."""
@@ -176,11 +188,12 @@ class Counts:
     skills: int
     agents: int
     teams: int
+    reasons: int
 
 
 async def counts(session: AsyncSession) -> Counts:
     """How many of each there are."""
-    tables = (Feed, Account, Rule, Queue, Skill, Agent, Team)
+    tables = (Feed, Account, Rule, Queue, Skill, Agent, Team, ReasonCode)
     row = (
         await session.execute(select(*[select(func.count()).select_from(t).scalar_subquery() for t in tables]))
     ).one()

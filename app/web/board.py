@@ -11,8 +11,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.i18n import _, reader
-from app.models.agent import NotReadyReason, PresenceState, Role
+from app.i18n import reader
+from app.models.agent import PresenceState, Role
 from app.models.sight import visible_queues
 from app.queries import measures
 from app.queries.board import COUNTED, Board, board, watched_queues
@@ -49,7 +49,7 @@ async def shown(request: Request, db: Db, me: Supervisor) -> Response:
         today=today,
         none_yet=Figures(),
         state_words=state_words(),
-        reason_words=reason_words(),
+        reason_word=words.reason_code,
         measures=measures,
         counted=COUNTED,
         goal=_goal(now),
@@ -63,17 +63,6 @@ async def shown(request: Request, db: Db, me: Supervisor) -> Response:
 def state_words() -> dict[str, str]:
     """What somebody is doing."""
     return {state: words.presence(state) for state in PresenceState}
-
-
-def reason_words() -> dict[str, str]:
-    """Why somebody is not ready."""
-    return {
-        NotReadyReason.BREAK: _("break"),
-        NotReadyReason.LUNCH: _("lunch"),
-        NotReadyReason.TRAINING: _("training"),
-        NotReadyReason.TECHNICAL: _("technical trouble"),
-        NotReadyReason.MISSED: _("missed offers"),
-    }
 
 
 def midnight(now: datetime) -> datetime:

@@ -15,7 +15,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse, Response
-from sqlalchemy import func, select, update
+from sqlalchemy import ARRAY, ColumnElement, Text, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import i18n
@@ -23,10 +23,13 @@ from app.errors import CarelineError, Forbidden
 from app.flow import gone, wrap_up
 from app.flow.preferences import Preferences, preferences
 from app.i18n import _
-from app.models.agent import Agent, Presence, PresenceState, Role, SignIn
+from app.models.agent import Agent, Presence, PresenceState, ReasonCode, Role, SignIn
 from app.settings import Settings
 from app.web.security import SAFE, token_matches
 
+_REASONS: ColumnElement[list[str]] = func.array(
+    select(ReasonCode.name).order_by(ReasonCode.id).scalar_subquery(), type_=ARRAY(Text)
+)
 TOUCH = timedelta(minutes=1)  # a sign-in's time of last use is written at most so often
 
 
@@ -80,6 +83,7 @@ class Visitor:
     agent: Face
     csrf: str
     sign_in_id: int
+    reasons: tuple[str, ...] = ()  # not to be ready
 
 
 class SignedOut(CarelineError):
@@ -118,7 +122,7 @@ async def signed_in(request: Request, db: Db) -> Agent:
         cookie
         and (
             await db.execute(
-                select(SignIn, Agent, Presence, func.now())
+                select(SignIn, Agent, Presence, func.now(), _REASONS)
                 .join(Agent, Agent.id == SignIn.agent_id)
                 .outerjoin(Presence, Presence.agent_id == Agent.id)
                 .where(SignIn.digest == digest(cookie), SignIn.expires_at > func.now(), Agent.active)
@@ -127,13 +131,13 @@ async def signed_in(request: Request, db: Db) -> Agent:
     )
     if not found:
         raise SignedOut(_("Please sign in first."))
-    row, agent, presence, now = found
+    row, agent, presence, now, reasons = found
     if (
         presence is not None and request.method in SAFE
     ):  # what changes things locks items before presences, so not there
         await _be_seen(db, presence, now)
     i18n.reader.set(i18n.reader_of(agent.language, agent.timezone))
-    request.state.visitor = Visitor(face(agent, presence), row.csrf, row.id)
+    request.state.visitor = Visitor(face(agent, presence), row.csrf, row.id, tuple(reasons))
     if request.method not in SAFE and not await token_matches(request, row.csrf):
         raise Forbidden(
             _("This form is from an earlier sign-in, so nothing was changed. Reload the page and try again.")

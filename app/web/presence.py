@@ -16,7 +16,7 @@ from app.flow.presence import set_presence
 from app.flow.sign_in import sign_out
 from app.flow.sign_off import Work, in_hand, sign_off
 from app.i18n import _
-from app.models.agent import Agent, NotReadyReason, PresenceState
+from app.models.agent import Agent, PresenceState
 from app.models.item import State
 from app.queries.desk import mine
 from app.queries.desk import offers as offers_to
@@ -51,7 +51,6 @@ async def change(request: Request, db: Db, me: Me, state: Annotated[str, Form()]
     name, _colon, reason = state.partition(":")
     try:
         wanted = PresenceState(name)
-        why = NotReadyReason(reason) if reason else None
     except ValueError:
         raise Invalid(_("There is no such state. Choose one from the menu."), "state") from None
     if wanted == PresenceState.OFFLINE:
@@ -59,7 +58,7 @@ async def change(request: Request, db: Db, me: Me, state: Annotated[str, Form()]
     if wanted == PresenceState.WRAP_UP:
         await wrap_up.start(db, me)
     else:
-        await set_presence(db, me, wanted, why)
+        await set_presence(db, me, wanted, reason)
     return _back(request)
 
 

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app import i18n
-from app.web import sanitize
+from app.web import sanitize, words
 from app.web.assets import BUILD, static_url
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -68,6 +68,7 @@ def environment() -> Environment:
     jinja.filters.update(language_name=i18n.language_name, initials=initials)
     jinja.globals.update(static=static_url, build=BUILD, channel_mark=channel_mark, tone=tone)
     jinja.filters.update(parts=sanitize.parts, clean=cleaned)
+    jinja.filters["reason_code"] = words.reason_code
     return jinja
 
 

@@ -117,6 +117,8 @@ def _not_ready(one: Unable) -> str:
         NotReadyReason.TECHNICAL: _("has technical trouble"),
         NotReadyReason.MISSED: _("is away: they missed offers"),
     }
+    if one.state_reason and one.state_reason not in words:
+        return _("is not ready (%s)") % one.state_reason
     return words.get(one.state_reason or "", _("is not ready"))
 
 

@@ -10,7 +10,7 @@ from app.connectors import registry
 from app.connectors.base import Visibility
 from app.errors import NotFound
 from app.i18n import _, ago, moment, month, ngettext
-from app.models.agent import PresenceState
+from app.models.agent import NotReadyReason, PresenceState
 from app.models.event import Event
 from app.models.item import Disposition, ParkReason, State, Verb
 from app.routing.inputs import Policy
@@ -101,6 +101,18 @@ def presence(code: str) -> str:
         PresenceState.OFFLINE: _("offline"),
     }
     return words[PresenceState(code)]
+
+
+def reason_code(name: str) -> str:
+    """Why somebody is not ready: in the reader's language where Careline knows it, else as the admin wrote it."""
+    words: dict[str, str] = {
+        NotReadyReason.BREAK: _("Break"),
+        NotReadyReason.LUNCH: _("Lunch"),
+        NotReadyReason.TRAINING: _("Training"),
+        NotReadyReason.TECHNICAL: _("Technical problem"),
+        NotReadyReason.MISSED: _("Missed offers"),
+    }
+    return words.get(name, name)
 
 
 def channel_title(name: str) -> str:

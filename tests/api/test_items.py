@@ -233,7 +233,7 @@ async def test_openapi_describes_every_route_and_needs_no_other_host(app: FastAP
     assert set(described["paths"]) == {
         "/items", "/items/{item_id}", "/items/{item_id}/assignment", "/items/{item_id}/replies",
         "/items/{item_id}/why", "/items/{item_id}/notes", "/items/{item_id}/closure", "/posts", "/posts/{post_id}", "/replies/{reply_id}",
-        "/feeds", "/queues",
+        "/feeds", "/queues", "/presence", "/reasons",
     }  # fmt: skip
     assert "HTTPBearer" in described["components"]["securitySchemes"]
     assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
@@ -281,3 +281,16 @@ async def test_a_supervisors_program_offers_or_gives_an_item_and_an_agents_may_n
     assert (why["how"], why["decision"]) == ("offer", {"by": house.ids["supervisor"], "by_name": "Supervisor"})
     for wrong in ({"agent": house.ids["stranger"], "how": "now"}, {**body, "how": "gently"}, {"how": "now"}):
         assert (await supervisor.post(f"/items/{item_id}/assignment", json=wrong)).status_code == 422, wrong
+
+
+async def test_a_program_says_that_its_agent_is_away_and_back(program: Program, item_id: int, house: House) -> None:
+    telephone = await program("agent")
+    assert (await telephone.get("/reasons")).json()["data"] == ["break", "lunch", "training", "technical"]
+    away = await telephone.put("/presence", json={"state": "not_ready", "reason": "lunch"})
+    assert (away.status_code, away.json()["state"], away.json()["reason"]) == (200, "not_ready", "lunch")
+    refused = await telephone.put("/presence", json={"state": "not_ready", "reason": "a call"})
+    assert (refused.status_code, refused.json()["field"]) == (422, "reason")
+    await telephone.put("/presence", json={"state": "ready"})
+    assert (await telephone.get("/presence")).json()["state"] == "ready"
+    reader = await program("agent", writes=False)
+    assert (await reader.put("/presence", json={"state": "ready"})).status_code == 403

@@ -18,6 +18,7 @@ HOUSE = """
 careline: 1
 teams: [Care]
 skills: [Billing, German]
+reasons: [lunch, Coaching]
 queues:
   - name: Billing
     team: Care
@@ -59,6 +60,7 @@ async def test_a_file_furnishes_an_empty_house(session: AsyncSession) -> None:
         "+ team Care",
         "+ skill Billing",
         "+ skill German",
+        "~ reasons not to be ready: break, lunch, training, technical -> lunch, Coaching",
         "+ queue Billing",
         "+ queue Everything",
         "+ agent ayumi@example.com",
@@ -302,3 +304,13 @@ async def test_the_example_of_the_operators_guide_is_taken_as_it_stands(session:
     rule = (await session.scalars(select(Rule).where(Rule.name == "German invoices"))).one()
     assert (len(rule.steps), rule.emergency) == (2, True)
     assert (await plan(session, await export(session))).lines == ()
+
+
+async def test_reasons_not_to_be_ready_are_exactly_those_of_the_file_in_their_order(session: AsyncSession) -> None:
+    lines = await _apply(session, "reasons: [Coaching, Lunch]\n")
+    assert lines == ["~ reasons not to be ready: break, lunch, training, technical -> Coaching, lunch"]
+    assert await _apply(session, "reasons: [Coaching, lunch]\n") == []
+    with pytest.raises(Invalid, match=r"Line 1, reasons.*sets “missed” itself"):
+        await _apply(session, "reasons: [missed]\n")
+    with pytest.raises(Invalid, match="a reason named LUNCHBREAK already"):
+        await _apply(session, "reasons: [Lunchbreak, LUNCHBREAK]\n")

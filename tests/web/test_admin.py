@@ -82,7 +82,7 @@ async def test_every_page_draws(sign_in: SignIn) -> None:
 
     for path in ("feeds", "feeds/new", "feeds/new?channel=rss", "feeds/new?channel=mastodon", "feeds/new?channel=bluesky",
                  "feeds/new?channel=webhook", "accounts", "accounts/new?channel=bluesky", "accounts/new?channel=mastodon",
-                 "accounts/new?channel=webhook", "rules", "rules/new", "queues", "queues/new", "skills", "teams", "agents",
+                 "accounts/new?channel=webhook", "rules", "rules/new", "queues", "queues/new", "skills", "teams", "reasons", "agents",
                  "agents/new"):  # fmt: skip
         answer = await admin.get(f"/admin/{path}")
         assert answer.status_code == 200, (path, answer.text)
@@ -99,6 +99,7 @@ async def test_what_does_not_exist_is_not_found(sign_in: SignIn) -> None:
         "queues/99",
         "skills/99",
         "teams/99",
+        "reasons/99",
         "agents/99",
         "feeds/new?channel=no",
     ):

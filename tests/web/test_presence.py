@@ -208,3 +208,33 @@ async def test_a_queue_s_hours_are_typed_and_stand_in_the_form_as_they_are_read(
     assert 'value="Mon-Fri 09:00-17:00"' in page
     assert "2027-01-01\n2027-05-01" in page
     assert "Closed.\nBye." in page
+
+
+async def test_the_menu_has_the_admin_s_reasons_as_written_and_the_known_ones_in_the_reader_s_words(
+    app: FastAPI, house: House, sign_in: Opener
+) -> None:
+    admin, agent = await sign_in("admin"), await sign_in("agent")
+    await admin.send("/admin/reasons", {"name": "Coaching <b>"})
+    page = (await agent.get("/desk")).text
+    menu = re.findall(r'value="not_ready:([^"]+)".*?<span dir="auto">(.*?)</span>', page)
+    assert menu == [
+        ("break", "Break"),
+        ("lunch", "Lunch"),
+        ("training", "Training"),
+        ("technical", "Technical problem"),
+        ("Coaching &lt;b&gt;", "Coaching &lt;b&gt;"),
+    ]
+    await agent.send("/presence", {"state": "not_ready:Coaching <b>"})
+    assert (await presence(app, house)).reason == "Coaching <b>"
+    assert '<span class="reason" dir="auto">Coaching &lt;b&gt;</span>' in (await agent.get("/desk")).text
+    assert "Coaching &lt;b&gt;" in (await (await sign_in("supervisor")).get("/board")).text
+
+
+@pytest.mark.parametrize("state", ["not_ready", "not_ready:missed", "not_ready:nonsense"])
+async def test_nobody_is_away_for_a_reason_that_is_none_of_the_admin_s(
+    app: FastAPI, house: House, sign_in: Opener, state: str
+) -> None:
+    agent = await sign_in("agent")
+    await agent.send("/presence", {"state": "ready"})
+    assert (await agent.send("/presence", {"state": state})).status_code == 422
+    assert (await presence(app, house)).state == PresenceState.READY

@@ -1,4 +1,4 @@
-"""/admin/skills and /admin/teams: things that have only a name, listed, renamed and removed on one page."""
+"""/admin/skills, /admin/teams and /admin/reasons: things that have only a name, listed, renamed and removed on one page."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors import forms
 from app.connectors.base import SettingsModel
 from app.errors import NotFound
+from app.flow.configure_reason import ReasonSettings, change_reason, create_reason, remove_reason
 from app.flow.configure_skill import SkillSettings, change_skill, create_skill, remove_skill
 from app.flow.configure_team import TeamSettings, change_team, create_team, remove_team
 from app.flow.configured import fingerprint
@@ -20,6 +21,7 @@ from app.queries.admin import Named
 from app.web.admin.pages import page, to
 from app.web.edge import Db
 from app.web.forms import Form, Refused, attempt, fresh, showing, typed
+from app.web.words import reason_code
 
 router = APIRouter()
 
@@ -35,6 +37,7 @@ class Kind:
     change: Callable[..., Awaitable[Any]]
     remove: Callable[[AsyncSession, int], Awaitable[None]]
     words: Callable[[], dict[str, str]]
+    shown: Callable[[str], str] = str  # a name as people read it
 
 
 def _skill_words() -> dict[str, str]:
@@ -69,8 +72,31 @@ def _team_words() -> dict[str, str]:
     }
 
 
+def _reason_words() -> dict[str, str]:
+    return {
+        "title": _("Reasons not to be ready"),
+        "about": _(
+            "What agents choose from when they are not ready, in this order. Everybody reads break, lunch, training and "
+            "technical in their own language, and others as you write them."
+        ),
+        "list": _("All reasons"),
+        "people": _("Away now"),
+        "other": "",
+        "none": _("No reasons yet"),
+        "why": _("Nobody could take a break without one."),
+        "new": _("New reason"),
+        "add": _("Add reason"),
+        "icon": "s-away",
+    }
+
+
 SKILLS = Kind("/admin/skills", SkillSettings, admin.skills, create_skill, change_skill, remove_skill, _skill_words)
 TEAMS = Kind("/admin/teams", TeamSettings, admin.teams, create_team, change_team, remove_team, _team_words)
+
+REASONS = Kind(
+    "/admin/reasons", ReasonSettings, admin.reasons, create_reason, change_reason, remove_reason, _reason_words,
+    shown=reason_code,
+)  # fmt: skip
 
 
 async def _page(
@@ -83,6 +109,7 @@ async def _page(
         status=form.status,
         base=kind.base,
         words=kind.words(),
+        shown=kind.shown,
         lines=await kind.lines(db),
         fields=forms.fields(kind.model),
         form=form,
@@ -141,3 +168,4 @@ def _add(kind: Kind) -> None:
 
 _add(SKILLS)
 _add(TEAMS)
+_add(REASONS)
