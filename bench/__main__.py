@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from bench import claim, desk, ingest, rehearsal, routing, routing_kernel, takeover
+from bench import browser, claim, desk, ingest, rehearsal, routing, routing_kernel, takeover
 from bench.harness import Result, server
 
 BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {
     "ingest": ingest.measure,
     "claim": claim.measure,
+    "browser": browser.measure,
     "desk": desk.measure,
     "rehearsal": rehearsal.measure,
     "routing": routing.measure,
