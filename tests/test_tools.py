@@ -37,7 +37,7 @@ def test_the_benchmarks_lock_holds_the_developers_one() -> None:
 
 def test_the_front_end_lock_has_hashes_and_no_addresses() -> None:
     packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
-    assert {"node_modules/htmx.org", "node_modules/tinykeys"} <= packages.keys()
+    assert "node_modules/htmx.org" in packages
     for name, package in packages.items():
         assert "resolved" not in package
         assert not name or package["integrity"].startswith("sha512-")

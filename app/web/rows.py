@@ -18,11 +18,11 @@ from app import i18n
 from app.i18n import _
 from app.models.item import State
 from app.queries.desk import Row
-from app.web import words
+from app.web import keys, words
 from app.web.templating import JINJA
 
 _SECRET = secrets.token_hex(12)
-MARKS = {name: f"{_SECRET}:{name}:" for name in ("current", "waited", "state", "due", "share", "csrf", "list")}
+MARKS = {name: f"{_SECRET}:{name}:" for name in ("current", "waited", "state", "due", "share", "csrf", "list", "key")}
 
 
 _CUT = re.compile("|".join(f"({re.escape(mark)})" for mark in MARKS.values()))
@@ -78,6 +78,7 @@ def _filled(row: Row, pieces: tuple[tuple[str, str], ...], around: Around) -> st
         "share": str(share),
         "csrf": escape(around.csrf),
         "list": escape(around.listed),
+        "key": str(keys.kbd("claim")),
         "end": "",
     }
     return "".join([text + fills[name] for text, name in pieces])

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app import i18n
-from app.web import sanitize, words
+from app.web import keys, sanitize, words
 from app.web.assets import BUILD, static_url
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -67,6 +67,8 @@ def environment() -> Environment:
     jinja.filters.update(clock=i18n.clock, number=i18n.number, ago=i18n.ago, moment=i18n.moment, full=i18n.full)
     jinja.filters.update(language_name=i18n.language_name, initials=initials)
     jinja.globals.update(static=static_url, build=BUILD, channel_mark=channel_mark, tone=tone)
+    jinja.globals.update(key_table=keys.table, key_of=keys.key_of, key_label=keys.label)
+    jinja.globals.update(kbd=keys.kbd, with_key=keys.with_key)
     jinja.filters.update(parts=sanitize.parts, clean=cleaned)
     jinja.filters["reason_code"] = words.reason_code
     return jinja

@@ -31,7 +31,7 @@ from app.models.queue import Queue, QueueMember
 from app.models.sight import visible_queues
 from app.queries import conversation, desk, pieces
 from app.queries.drafts import begun_by, sent_under
-from app.web import rows, why, words
+from app.web import keys, rows, why, words
 
 PARTS = {  # the parts that a live page may ask for, and the id that each replaces
     "me": "me-state",
@@ -200,7 +200,7 @@ async def _groups(
     queues = visible_queues(me)
     if shown.kind == "queue" and shown.queue_id is not None:
         page = await desk.queue_page(db, shown.queue_id, queues, place(shown.after))
-        return [Group(_("Waiting"), "", _("Claim with C"), page.rows, "waiting")], page.after
+        return [Group(_("Waiting"), "", _("Claim with %s") % keys.shown("claim"), page.rows, "waiting")], page.after
     if shown.kind == "offers":
         offered = await desk.mine(db, me.id, State.OFFERED)
         return [Group(_("Offered to you"), str(len(offered)), "", offered, "offered")], None
@@ -214,7 +214,13 @@ async def _groups(
     return [
         Group(_("In progress"), str(len(active)), _("Reply needed"), active, "active"),
         parked,
-        Group(_("Next in your queues"), i18n.number(rail.waiting), _("Claim with C"), coming, "next"),
+        Group(
+            _("Next in your queues"),
+            i18n.number(rail.waiting),
+            _("Claim with %s") % keys.shown("claim"),
+            coming,
+            "next",
+        ),
     ], None
 
 

@@ -1,27 +1,71 @@
-// Keys, as the sheet behind "?" lists them. Single letters work outside of fields, never while an input method
-// composes, and can be switched off (WCAG 2.1.4).
-import { tinykeys } from "../vendor/tinykeys.js";
+// Keys. Which key does what stands in one table, app/web/keys.py; it comes with each page as the sheet behind "?", and
+// here is what its words mean. Single keys work outside of fields, never while an input method composes, not behind a
+// dialog, and can be switched off (WCAG 2.1.4).
 import { write } from "./composer.js";
 
 const SWITCH = "careline-keys";
+const PAUSE = 1_000; // between the two strokes of a key such as "g d"
+const IME = 229; // the keyCode of a key that an input method took
 const $ = (selector) => document.querySelector(selector);
-const typing = (target) => target.closest?.("input:not([type=radio]), textarea, select, [contenteditable]");
 const on = () => localStorage.getItem(SWITCH) !== "off";
+const writes = (target) => target.closest?.("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]");
+const dialog = () => $("[role=dialog]:popover-open, dialog[open]");
 
-function single(act) {
-  return (event) => {
-    if (event.isComposing || event.repeat || typing(event.target) || !on()) return;
-    if (act(event) !== false) event.preventDefault();
-  };
-}
-const press = (selector) => single(() => {
-  const all = [...document.querySelectorAll(selector)];
-  const found = all.find((one) => one.checkVisibility()) ?? all.find((one) => one.closest("[popover]")); // of a shut menu
-  if (!found || found.disabled) return false;
-  if (found.hasAttribute("popovertarget")) open(found);
-  else found.click();
-});
-const go = (address) => single(() => ($(`.mainnav a[href="${address}"]`) ?? $(`.rail a[href="${address}"]`))?.click());
+const ACTS = {
+  press(selector) {
+    const all = [...document.querySelectorAll(selector)];
+    const found = all.find((one) => one.checkVisibility()) ?? all.find((one) => one.closest("[popover]")); // of a shut menu
+    if (!found || found.disabled) return false;
+    if (found.hasAttribute("popovertarget")) open(found);
+    else found.click();
+  },
+  go(address) {
+    const link = document.querySelector(`.mainnav a[href="${address}"]`) ?? $(`a[href="${address}"]`);
+    if (link) link.click();
+    else location.assign(address);
+  },
+  step(by) {
+    const links = [...document.querySelectorAll("#list .item > a")];
+    if (!links.length) return false;
+    const here = links.findIndex((link) => link === document.activeElement || (document.activeElement === document.body && link.closest("[aria-current]")));
+    const next = links[Math.min(links.length - 1, Math.max(0, here < 0 ? 0 : here + Number(by)))];
+    next.focus();
+    next.scrollIntoView({ block: "nearest" });
+  },
+  claim() {
+    const button = document.activeElement?.closest?.(".item")?.querySelector(".claim") ?? $("#claim");
+    if (!button) return false;
+    button.click();
+  },
+  pane(by) {
+    const panes = ["#rail a[aria-current], #rail a", "#list .item[aria-current] > a, #list .item > a, #list-scroll", "#thread", "#context-scroll"]
+      .map($).filter((one) => one?.checkVisibility());
+    const here = panes.findIndex((one) => one.closest("#rail, #list, #conversation, #context")?.contains(document.activeElement));
+    panes[(here + Number(by) + panes.length) % panes.length]?.focus();
+  },
+  customer() {
+    const link = $("#customer-link");
+    if (link?.checkVisibility()) link.click();
+    else $("#context-scroll")?.focus();
+  },
+  write,
+  send(selector, { target }) {
+    if (!target.closest?.("[data-composer]")) return false;
+    const button = $(selector);
+    if (button && !button.disabled && !button.hidden) button.form.requestSubmit(button);
+  },
+  undo(_to, { target }) {
+    const form = $("[data-undo]");
+    if (!form || writes(target)?.value) return false;
+    form.requestSubmit();
+  },
+  layer(selector) {
+    const layer = $(selector);
+    if (!layer) return false;
+    layer.togglePopover();
+  },
+};
+const HELD = new Set(["step", "pane"]); // go on while the key is held down
 
 function open(button) {
   const layer = document.getElementById(button.getAttribute("popovertarget"));
@@ -29,88 +73,58 @@ function open(button) {
   layer.querySelector(".opt")?.focus();
 }
 
-function step(by) {
-  const links = [...document.querySelectorAll("#list .item > a")];
-  if (!links.length) return false;
-  const here = links.findIndex((link) => link === document.activeElement || (document.activeElement === document.body && link.closest("[aria-current]")));
-  const next = links[Math.min(links.length - 1, Math.max(0, here < 0 ? 0 : here + by))];
-  next.focus();
-  next.scrollIntoView({ block: "nearest" });
+// The key as the table writes it. What a layout needs Shift or AltGr for is the character itself; a letter of another
+// script is the Latin one in its place.
+export function stroke(event) {
+  const foreign = event.key.length === 1 && event.key > "~" && /^(?:Key|Digit)(.)$/.exec(event.code);
+  const key = foreign ? foreign[1] : event.key;
+  const plain = key.length === 1 && !/[a-z]/i.test(key);
+  const graph = event.getModifierState("AltGraph");
+  const held = [
+    (event.ctrlKey || event.metaKey) && !graph && "Mod",
+    event.altKey && !graph && !plain && "Alt",
+    event.shiftKey && !plain && "Shift",
+  ].filter(Boolean);
+  return [...held, key === " " ? "Space" : key.length === 1 ? key.toLowerCase() : key].join("+");
 }
 
-function claim() {
-  const focused = document.activeElement?.closest?.(".item")?.querySelector(".claim");
-  const button = focused ?? $("#claim");
-  if (!button) return false;
-  button.click();
+let table = new Map();
+let begun = "";
+let timer;
+
+function read() {
+  table = new Map([...document.querySelectorAll("#keys [data-chord]")].map((row) => [row.dataset.chord, row.dataset]));
 }
 
-function choose(event) {
+function found(key) {
+  clearTimeout(timer);
+  const chord = begun && table.has(`${begun} ${key}`) ? `${begun} ${key}` : key;
+  begun = "";
+  if (!table.has(chord) && [...table.keys()].some((one) => one.startsWith(`${chord} `))) {
+    begun = chord;
+    timer = setTimeout(() => { begun = ""; }, PAUSE);
+  }
+  return table.get(chord);
+}
+
+function choose(digit) {
   const layer = [...document.querySelectorAll(":popover-open")].at(-1);
-  const option = layer && [...layer.querySelectorAll(".opt")].find((one) => one.querySelector("kbd")?.textContent === event.key);
-  if (!option) return false;
-  option.click();
+  const option = layer && [...layer.querySelectorAll(".opt")].find((one) => one.querySelector("kbd")?.textContent === digit);
+  option?.click();
+  return Boolean(option);
 }
 
-function pane(by) {
-  const panes = ["#rail a[aria-current], #rail a", "#list .item[aria-current] > a, #list .item > a, #list-scroll", "#thread", "#context-scroll"]
-    .map($).filter((one) => one?.checkVisibility());
-  const here = panes.findIndex((one) => one.closest("#rail, #list, #conversation, #context")?.contains(document.activeElement));
-  panes[(here + by + panes.length) % panes.length]?.focus();
-}
-
-function send(selector) {
-  return (event) => {
-    if (event.isComposing || !event.target.closest?.("[data-composer]")) return;
-    event.preventDefault();
-    const button = $(selector);
-    if (button && !button.disabled && !button.hidden) button.form.requestSubmit(button);
-  };
-}
-
-function undo(event) {
-  const form = $("[data-undo]");
-  const field = typing(event.target);
-  if (!form || (field && field.value)) return;
-  event.preventDefault();
-  form.requestSubmit();
-}
-
-function sheet() {
-  $("#keys")?.togglePopover();
-}
-
-tinykeys(window, {
-  j: single(() => step(1)),
-  k: single(() => step(-1)),
-  c: single(claim),
-  a: press("#accept, #bar-accept"),
-  d: press("#decline, #bar-decline"),
-  r: single(() => write("public")),
-  p: single(() => write("direct")),
-  n: single(() => write("note")),
-  z: press("#park"),
-  i: single(() => ($("#customer-link")?.checkVisibility() ? $("#customer-link").click() : $("#context-scroll")?.focus())),
-  "Shift+R": press("#go-ready"),
-  "Shift+W": press('#wrap-up, [data-key="wrap-up"]'),
-  "#": press("#close"),
-  "Shift+#": press("#close"),
-  "AltGraph+#": press("#close"),
-  "?": single(sheet),
-  "Shift+?": single(sheet),
-  ".": single(() => $("[data-list-news]")?.click()),
-  "[": single(() => pane(-1)),
-  "]": single(() => pane(1)),
-  "g d": go("/desk"),
-  "g b": go("/board"),
-  "g s": go("/admin"),
-  "(1|2|3|4|5|6)": single(choose),
-  "Control+Enter": send("[data-send]"),
-  "Meta+Enter": send("[data-send]"),
-  "Shift+Enter": send("[data-send-close]"),
-  "Control+z": undo,
-  "Meta+z": undo,
-  Escape: (event) => typing(event.target)?.blur(),
+addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.isComposing || event.keyCode === IME || !event.key || !$("#keys")) return;
+  const key = stroke(event);
+  if (["Shift", "Control", "Alt", "Meta", "AltGraph"].includes(event.key)) return;
+  if (key === "Escape") return writes(event.target)?.blur();
+  const single = !/^(?:Mod|Alt)\+|^(?:Shift\+)?[A-Z]/.test(key);
+  if (single && (writes(event.target) || !on())) return;
+  if (/^\d$/.test(key) && choose(key)) return event.preventDefault();
+  const action = found(key);
+  if (!action || (event.repeat && !HELD.has(action.do)) || (dialog() && action.do !== "layer")) return;
+  if (ACTS[action.do](action.to, event) !== false) event.preventDefault();
 });
 
 function label() {
@@ -124,5 +138,9 @@ document.addEventListener("click", ({ target }) => {
   localStorage.setItem(SWITCH, on() ? "off" : "on");
   label();
 });
-document.addEventListener("careline:swapped", label);
+document.addEventListener("careline:swapped", () => {
+  read();
+  label();
+});
+read();
 label();

@@ -1,0 +1,52 @@
+"""Keys in a real browser: what fires, and what must not."""
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import Running, SignIn
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+
+async def pressed(page: Page, **event: object) -> None:
+    """A key as layouts and input methods that the machine does not have would send it."""
+    script = """(event) => (document.activeElement ?? document.body).dispatchEvent(
+        new KeyboardEvent("keydown", { bubbles: true, cancelable: true, ...event }))"""
+    await page.evaluate(script, event)
+
+
+async def test_single_keys_fire_only_where_nobody_types_or_composes(careline: Running, signed_in: SignIn) -> None:
+    page = await signed_in("finn")
+    sheet = page.locator("#keys")
+    await pressed(page, key="?", isComposing=True)
+    await pressed(page, key="?", keyCode=229)
+    await expect(sheet).to_be_hidden()
+    await page.locator("#rows-next .item a").first.click()
+    await expect(page.locator("[data-draft]")).to_be_visible()
+    await page.keyboard.press("n")
+    await page.keyboard.type("who?")
+    await expect(page.locator("[data-draft]")).to_have_value("who?")
+    await expect(sheet).to_be_hidden()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("?")
+    await expect(sheet).to_be_visible()
+    await page.keyboard.press("g")
+    await page.keyboard.press("s")
+    await expect(sheet).to_be_visible()
+
+
+async def test_another_scripts_layout_finds_the_letters_in_their_places(careline: Running, signed_in: SignIn) -> None:
+    page = await signed_in("finn")
+    await expect(page.locator("#rows-next .item").first).to_be_visible()
+    await pressed(page, key="ت", code="KeyJ")
+    await expect(page.locator("#list .item > a").first).to_be_focused()
+
+
+async def test_two_strokes_go_to_a_page(careline: Running, signed_in: SignIn) -> None:
+    page = await signed_in("ada")
+    await page.keyboard.press("g")
+    await page.keyboard.press("b")
+    await page.wait_for_url("**/board")
+    await page.keyboard.press("g")
+    await page.keyboard.press("d")
+    await page.wait_for_url("**/desk")
