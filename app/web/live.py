@@ -36,6 +36,8 @@ GATHER = 0.15  # seconds in which hints become one message
 HEARTBEAT = 10.0  # seconds; the browser calls the stream stale after 20
 SEEN_FOR = 3.0  # seconds for which "who may see what" is believed
 PAUSE = 1.0  # seconds, after what was not foreseen
+PACE = 2.0  # seconds between two looks of a desk at its lists and counts, while few look
+LOOK = 0.03  # seconds of this process that one such look may cost; beyond, all look more seldom
 MOST_WAITING = 64  # messages for a slow browser; beyond them it is told to look at everything
 KINDS = ("items", "queues", "agents", "feeds")
 
@@ -140,6 +142,11 @@ class Hub:
             elif told := permitted(changes, sight, places):
                 stream.tell(json.dumps(told, separators=(",", ":")))
 
+    @property
+    def pace(self) -> float:
+        """Seconds between two looks of a desk at its lists and counts, so that all of them together leave room."""
+        return max(PACE, round(len(self.streams) * LOOK, 1))
+
     async def _sight(self, session: AsyncSession, stream: Stream) -> Sight | None:
         known = self._sights.get(stream.sign_in_id)
         if known is not None and time.monotonic() - known.read_at < SEEN_FOR:
@@ -226,12 +233,13 @@ async def _messages(hub: Hub, stream: Stream, again: bool) -> AsyncIterator[str]
     if hub.stopping:
         return
     with hub.listening(stream):
-        yield f'retry: 2000\nid: {hub.boot}-{hub.number}\nevent: hello\ndata: {{"all":{json.dumps(again)}}}\n\n'
+        hello = json.dumps({"all": again, "pace": hub.pace})
+        yield f"retry: 2000\nid: {hub.boot}-{hub.number}\nevent: hello\ndata: {hello}\n\n"
         while not hub.stopping:
             try:
                 message = await asyncio.wait_for(stream.waiting.get(), HEARTBEAT)
             except TimeoutError:
-                yield "event: beat\ndata: 1\n\n"
+                yield f'event: beat\ndata: {{"pace":{hub.pace}}}\n\n'
                 continue
             if message is None:
                 return

@@ -4,7 +4,6 @@
 const STALE = 20_000;
 const SELF = 30_000; // look by ourselves: hints may be lost
 const ALIVE = 15_000; // tell that we are here, at most so often
-const SLOW = 2_000; // counts and lists, at most so often
 const ITEM_PARTS = ["head", "thread", "dock", "context"];
 const SLOW_PARTS = ["rail", "list", "tabs"];
 const MY_PARTS = ["me", "offer", "bar"];
@@ -13,6 +12,7 @@ const page = () => document.getElementById("page");
 const channel = new BroadcastChannel("careline-live");
 const wanted = new Set();
 let lastHeard = Date.now();
+let slow = 2_000; // counts and lists, at most so often; the server says how seldom when many look
 let lastSlow = 0;
 let lastAlive = 0;
 let busy = false;
@@ -31,7 +31,7 @@ function pointedAt() {
 
 function due() {
   const parts = [...wanted];
-  if (Date.now() - lastSlow < SLOW) return parts.filter((part) => !SLOW_PARTS.includes(part));
+  if (Date.now() - lastSlow < slow) return parts.filter((part) => !SLOW_PARTS.includes(part));
   const held = pointedAt();
   const news = document.querySelector("[data-list-news]");
   if (news) news.hidden = !(held && wanted.has("list"));
@@ -51,7 +51,7 @@ function questions(kind) {
     if (key) here.searchParams.set("key", key);
     return [{ parts, address: here.pathname + here.search, how: { target: "#page", swap: "none" } }];
   }
-  if (Date.now() - lastSlow < SLOW && !wanted.has("me")) return [];
+  if (Date.now() - lastSlow < slow && !wanted.has("me")) return [];
   if (kind === "board") return [{ parts: [...wanted], address: here.pathname + here.search, how: { target: "#page", swap: "outerMorph" } }];
   const asked = [];
   const health = document.getElementById("health");
@@ -103,6 +103,7 @@ const touched = (ids, one) => ids === null || Boolean(ids?.includes(one));
 
 function heard(message) {
   lastHeard = Date.now();
+  if (message?.pace) slow = message.pace * 1_000;
   const kind = page()?.dataset.live;
   if (!message || !kind) return;
   if (message.all) return everything();
@@ -113,6 +114,7 @@ function heard(message) {
   if ("feeds" in message && health && (!health.dataset.feed || touched(message.feeds, Number(health.dataset.feed)))) want(["health"]);
   if (kind !== "desk") return;
   if (mine) lastSlow = 0; // an offer, the numbers beside it and the list it leaves are drawn from one answer
+  if (message.items?.some((one) => document.getElementById(`item-${one}`))) lastSlow = Math.min(lastSlow, Date.now() - slow / 2); // what is seen to change is drawn sooner
   if (mine || "items" in message || "queues" in message) want(SLOW_PARTS);
   const item = Number(document.getElementById("desk")?.dataset.item);
   if ("items" in message && item && touched(message.items, item)) want(ITEM_PARTS);
@@ -128,15 +130,15 @@ function alive() {
 function listen() {
   return new Promise((ended) => {
     const stream = new EventSource("/live");
-    const pass = ({ data }, read) => {
+    const pass = ({ data }) => {
       alive();
-      const message = read ? JSON.parse(data) : null;
+      const message = JSON.parse(data);
       heard(message);
       channel.postMessage(message);
     };
-    stream.addEventListener("hello", (event) => pass(event, true));
-    stream.addEventListener("change", (event) => pass(event, true));
-    stream.addEventListener("beat", (event) => pass(event, false));
+    stream.addEventListener("hello", pass);
+    stream.addEventListener("change", pass);
+    stream.addEventListener("beat", pass);
     stream.addEventListener("error", () => stream.readyState === EventSource.CLOSED && setTimeout(() => { stream.close(); ended(); }, 5_000));
     addEventListener("pagehide", () => stream.close(), { once: true });
   });

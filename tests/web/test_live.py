@@ -23,3 +23,12 @@ async def test_browsers_that_come_and_go_while_others_are_told_break_nothing(
         running.cancel()
 
     assert logged == []
+
+
+async def test_desks_look_at_lists_more_seldom_the_more_of_them_look(
+    sessions: async_sessionmaker[AsyncSession],
+) -> None:
+    hub = Hub(sessions)
+    assert hub.pace == 2.0
+    hub.streams.update(Stream(sign_in_id=number, agent_id=number) for number in range(200))
+    assert hub.pace == 6.0
