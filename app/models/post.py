@@ -64,6 +64,7 @@ class Post(Base):
         UniqueConstraint("channel", "external_id"),
         Index("ix_post_conversation", "conversation_id", "posted_at", "id"),
         Index("ix_post_feed", "feed_id", "id"),
+        Index("ix_post_media", "conversation_id", postgresql_where=sql("media <> '[]'")),
     )
 
     id: Mapped[Id]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, any_, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, any_, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.agent import Agent, Skill
@@ -64,6 +64,13 @@ class Line:
     oldest: datetime | None
     due: datetime | None
     target: int
+    in_time: int  # of those counted, how many can still be answered in time
+    target_share: int  # per cent to be answered in time
+
+    @property
+    def share(self) -> int:
+        """The service level of those who wait: per cent that can still be answered in time; 100 when nobody waits."""
+        return round(100 * self.in_time / self.waiting) if self.waiting else 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +81,18 @@ class Rail:
     parked: int
     offers: int
     lines: tuple[Line, ...]
+    open: int  # in all visible queues and one's own hands, counted up to COUNTED
+    oldest: datetime | None = None  # since when the first of all has waited
 
     @property
     def waiting(self) -> int:
         """How many wait in all visible queues."""
         return sum(line.waiting for line in self.lines)
 
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Rows, and where the next page begins (`rank`, `id`), when there is one."""
-
-    rows: tuple[Row, ...]
-    after: tuple[datetime, int] | None = None
+    @property
+    def full(self) -> bool:
+        """Whether more may wait than were counted."""
+        return any(line.waiting >= COUNTED for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,37 +125,36 @@ async def rail(session: AsyncSession, agent_id: int, queues: Select[Any]) -> Rai
             func.min(waiting.c.ready_at),
             func.min(waiting.c.due_at),
             Queue.target,
+            func.count(waiting.c.due_at).filter(waiting.c.due_at > func.now()),
+            Queue.target_share,
         )
         .outerjoin(waiting, text("true"))
         .where(Queue.id.in_(queues), Queue.active)
         .group_by(Queue.id)
         .order_by(func.lower(Queue.name))
     )
+    shown = tuple(Line(*line) for line in lines)
     return Rail(
         active=counts.get(State.ACTIVE, 0),
         parked=counts.get(State.PARKED, 0),
         offers=counts.get(State.OFFERED, 0),
-        lines=tuple(Line(*line) for line in lines),
+        lines=shown,
+        open=min(COUNTED, sum(line.waiting for line in shown) + await _held(session, agent_id, queues)),
+        oldest=min((line.oldest for line in shown if line.oldest), default=None),
     )
+
+
+async def _held(session: AsyncSession, agent_id: int, queues: Select[Any]) -> int:
+    """How many items are in somebody's hands, up to COUNTED."""
+    seen = Item.queue_id.in_(queues) | (Item.agent_id == agent_id)
+    held = select(Item.id).where(Item.agent_id.is_not(None), seen).limit(COUNTED).subquery()
+    return (await session.scalar(select(func.count()).select_from(held))) or 0
 
 
 async def mine(session: AsyncSession, agent_id: int, state: State) -> tuple[Row, ...]:
     """What an agent holds in a state, the most urgent first."""
     order = Item.parked_until if state == State.PARKED else Item.due_at
     return await _rows(session, Item.agent_id == agent_id, Item.state == state, order=(order, Item.id), most=MOST)
-
-
-async def queue_page(
-    session: AsyncSession, queue_id: int, queues: Select[Any], after: tuple[datetime, int] | None = None
-) -> Page:
-    """One page of what waits in a queue, in the order in which it is served."""
-    where = [Item.queue_id == queue_id, Item.queue_id.in_(queues), Item.state == State.QUEUED]
-    if after is not None:
-        where.append(tuple_(Item.rank, Item.id) > tuple_(*after))
-    rows = await _rows(session, *where, order=(Item.rank, Item.id), most=PAGE + 1)
-    more = len(rows) > PAGE
-    shown = rows[:PAGE]
-    return Page(shown, (shown[-1].rank, shown[-1].item_id) if more else None)
 
 
 async def next_up(session: AsyncSession, queues: Select[Any]) -> tuple[Row, ...]:
@@ -203,6 +208,11 @@ async def row_of(session: AsyncSession, item_id: int) -> Row | None:
     """One item as a list shows it; the caller has checked that it may be seen."""
     rows = await _rows(session, Item.id == item_id, order=(Item.id,), most=1)
     return rows[0] if rows else None
+
+
+async def rows_of(session: AsyncSession, ids: Iterable[int]) -> tuple[Row, ...]:
+    """Items as a list shows them, in no order; the caller has checked that they may be seen."""
+    return await _rows(session, Item.id.in_(list(ids)), order=(Item.id,), most=MOST)
 
 
 async def holding(session: AsyncSession, item_id: int) -> tuple[str, datetime] | None:

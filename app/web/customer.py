@@ -8,7 +8,8 @@ from fastapi.responses import RedirectResponse, Response
 
 from app.flow.tier import set_tier
 from app.web.edge import Db, Supervisor
-from app.web.views import seen_item, shown_of
+from app.web.lists import shown_of
+from app.web.views import seen_item
 
 router = APIRouter(prefix="/customers/{customer_id}")
 

@@ -1,4 +1,4 @@
-"""The desk's lists: /desk, /desk/mine, /desk/parked, /desk/offers, /desk/queue/3, /desk/queues."""
+"""The desk's lists: /desk, /desk/mine, /desk/offers, /desk/claimable, /desk/parked, /desk/all, /desk/queue/3, /desk/queues."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -6,8 +6,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.agent import Agent
 from app.web.edge import Db, Me
+from app.web.lists import Shown, shown_by
 from app.web.templating import render
-from app.web.views import Shown, desk_context
+from app.web.views import desk_context
 
 router = APIRouter()
 
@@ -37,10 +38,22 @@ async def offers(request: Request, db: Db, me: Me) -> Response:
     return await _page(request, db, me, Shown("offers"))
 
 
+@router.get("/desk/claimable")
+async def claimable(request: Request, db: Db, me: Me) -> Response:
+    """What waits in all my queues."""
+    return await _page(request, db, me, shown_by("claimable", None, request.query_params.multi_items()))
+
+
+@router.get("/desk/all")
+async def everything(request: Request, db: Db, me: Me) -> Response:
+    """All open items that I may see, and ended ones when asked for by their state."""
+    return await _page(request, db, me, shown_by("all", None, request.query_params.multi_items()))
+
+
 @router.get("/desk/queue/{queue_id}")
-async def queue(request: Request, db: Db, me: Me, queue_id: int, after: str = "") -> Response:
+async def queue(request: Request, db: Db, me: Me, queue_id: int) -> Response:
     """What waits in a queue."""
-    return await _page(request, db, me, Shown("queue", queue_id, after))
+    return await _page(request, db, me, shown_by("queue", queue_id, request.query_params.multi_items()))
 
 
 @router.get("/desk/queues")

@@ -20,8 +20,9 @@ from app.web import words
 from app.web.compare import compared
 from app.web.edge import Db, Me
 from app.web.forms import line_ends
+from app.web.lists import shown_of
 from app.web.templating import draw, render
-from app.web.views import seen_item, shown_of
+from app.web.views import seen_item
 
 router = APIRouter()
 NEVER_SAVED = 0  # versions begin at 1: a page that saved nothing yet overwrites nothing

@@ -30,8 +30,9 @@ from app.queries.desk import holding, mine
 from app.web import words
 from app.web.edge import Db, Me
 from app.web.forms import line_ends
+from app.web.lists import shown_of
 from app.web.templating import render
-from app.web.views import desk_context, seen_item, shown_of
+from app.web.views import desk_context, seen_item
 
 router = APIRouter(prefix="/items/{item_id}")
 Listed = Annotated[str, Form(alias="list")]

@@ -64,6 +64,7 @@ def _lists() -> tuple[Action, ...]:
         Action("up", _("Previous in the list"), "k", "step", "-1"),
         Action("open", _("Open the item"), "Enter", "", fixed=True),
         Action("news", _("Show the new items"), ".", "press", "[data-list-news]"),
+        Action("filter", _("Filter the list"), "f", "press", "#filter"),
         Action("pane_back", _("To the pane before"), "[", "pane", "-1"),
         Action("pane_on", _("To the next pane"), "]", "pane", "1"),
     )

@@ -11,7 +11,7 @@ from app.flow.reply import arrived, retry, send_now, undo
 from app.i18n import _
 from app.models.reply import Reply
 from app.web.edge import Db, Me
-from app.web.views import shown_of
+from app.web.lists import shown_of
 
 router = APIRouter(prefix="/replies/{reply_id}")
 Listed = Annotated[str, Form(alias="list")]

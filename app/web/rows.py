@@ -22,7 +22,10 @@ from app.web import keys, words
 from app.web.templating import JINJA
 
 _SECRET = secrets.token_hex(12)
-MARKS = {name: f"{_SECRET}:{name}:" for name in ("current", "waited", "state", "due", "share", "csrf", "list", "key")}
+MARKS = {
+    name: f"{_SECRET}:{name}:"
+    for name in ("current", "waited", "state", "due", "share", "csrf", "list", "holder", "key")
+}
 
 
 _CUT = re.compile("|".join(f"({re.escape(mark)})" for mark in MARKS.values()))
@@ -44,6 +47,8 @@ def due_words(row: Row, now: datetime) -> tuple[str, str, int]:
     if row.state == State.PARKED:
         until = i18n.moment(row.parked_until, now) if row.parked_until else ""
         return "hold", _("until %s") % until, 0
+    if row.state in {State.CLOSED, State.DISCARDED}:
+        return "hold", words.state(row.state), 0
     if row.answered:
         return "hold", _("Answered"), 0
     state, share = words.due_state(row.ready_at, row.due_at, now)
@@ -57,6 +62,7 @@ class Around:
 
     now: datetime
     csrf: str
+    reader_id: int
     current: int | None = None
     listed: str = ""  # "?list=q3", so that the item's page shows the same list
 
@@ -79,6 +85,14 @@ def _filled(row: Row, pieces: tuple[tuple[str, str], ...], around: Around) -> st
         "csrf": escape(around.csrf),
         "list": escape(around.listed),
         "key": str(keys.kbd("claim")),
+        "holder": _holder(row, around.reader_id),
         "end": "",
     }
     return "".join([text + fills[name] for text, name in pieces])
+
+
+def _holder(row: Row, reader_id: int) -> str:
+    """Who has the item, when it is somebody else."""
+    if row.holder is None or row.holder_id == reader_id:
+        return ""
+    return f' <span class="holder"><bdi>{escape(row.holder)}</bdi></span>'

@@ -7,7 +7,6 @@ only what these need.
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID, uuid4
 
 from fastapi import Request
@@ -31,7 +30,8 @@ from app.models.queue import Queue, QueueMember
 from app.models.sight import visible_queues
 from app.queries import conversation, desk, pieces
 from app.queries.drafts import begun_by, sent_under
-from app.web import keys, rows, why, words
+from app.web import rows, why, words
+from app.web.lists import Shown, list_context, named_place, place
 
 PARTS = {  # the parts that a live page may ask for, and the id that each replaces
     "me": "me-state",
@@ -51,41 +51,6 @@ FORMATTED = frozenset({"rss", "discourse", "email"})  # channels whose posts are
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """Which list is shown: mine, parked, offers, or a queue's page."""
-
-    kind: str = "mine"
-    queue_id: int | None = None
-    after: str = ""
-
-    @property
-    def code(self) -> str:
-        """How the list is named in `?list=`."""
-        return f"q{self.queue_id}" if self.kind == "queue" else self.kind
-
-    @property
-    def path(self) -> str:
-        """The list's own address."""
-        return f"/desk/queue/{self.queue_id}" if self.kind == "queue" else f"/desk/{self.kind}"
-
-    @property
-    def query(self) -> str:
-        """What an item's address carries to keep this list beside it."""
-        return "" if self.kind == "mine" else f"?list={self.code}"
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A heading and its rows."""
-
-    title: str
-    count: str
-    hint: str
-    rows: tuple[desk.Row, ...]
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
 class Composer:
     """What may be written to an item now. Without `visibilities` only a note; `reason` says why."""
 
@@ -102,13 +67,6 @@ class Composer:
     language: str | None
     begun_by: str | None  # whose draft it was before the item was handed over
     unsent: bool  # it is a reply that was begun, and cannot be sent now
-
-
-def shown_of(code: str) -> Shown:
-    """The list that `?list=` names; one's own for anything that makes no sense."""
-    if code.startswith("q") and code[1:].isdigit():
-        return Shown("queue", int(code[1:]))
-    return Shown(code) if code in {"mine", "parked", "offers"} else Shown()
 
 
 def asked_parts(request: Request) -> tuple[str, ...]:
@@ -140,8 +98,8 @@ async def desk_context(
         context["rail"] = await desk.rail(db, me.id, queues)
     if "list" in wanted:
         now, csrf = datetime.now(UTC), request.state.visitor.csrf
-        around = rows.Around(now, csrf, item.id if item else None, shown.query)
-        context |= await _list(db, me, shown, context["rail"], around)
+        around = rows.Around(now, csrf, me.id, item.id if item else None, shown.query)
+        context |= await list_context(db, me, shown, context["rail"], around)
     context["offers"] = await desk.offers(db, me.id) if wanted & {"offer", "bar", "list"} else ()
     if item is not None and wanted & {"head", "thread", "dock", "context"}:
         context["thread"] = await conversation.thread(db, me, item, queues, place(before))
@@ -174,72 +132,6 @@ async def _receivers(db: AsyncSession, me: Agent, item: Item) -> list[tuple[Agen
     if item.state not in OPEN_STATES or not await supervises(db, me, item):
         return []
     return [one for one in await receivers(db, item) if not (one[0].id == item.agent_id and item.state == State.ACTIVE)]
-
-
-async def _list(db: AsyncSession, me: Agent, shown: Shown, rail: desk.Rail, around: rows.Around) -> dict[str, Any]:
-    groups, after = await _groups(db, me, shown, rail)
-    return {
-        "list_title": _title(shown, rail),
-        "groups": [(group, rows.draw(group.rows, around)) for group in groups],
-        "next_page": f"{shown.path}?after={named_place(after)}" if after else "",
-    }
-
-
-def _title(shown: Shown, rail: desk.Rail) -> str:
-    if shown.kind == "queue":
-        named = {line.queue_id: line.name for line in rail.lines}
-        if shown.queue_id not in named:
-            raise NotFound(_("There is no such queue, or it is not one of your teams'. Choose another on the left."))
-        return named[shown.queue_id]
-    return {"mine": _("My work"), "parked": _("Parked"), "offers": _("Offers")}[shown.kind]
-
-
-async def _groups(
-    db: AsyncSession, me: Agent, shown: Shown, rail: desk.Rail
-) -> tuple[list[Group], tuple[datetime, int] | None]:
-    queues = visible_queues(me)
-    if shown.kind == "queue" and shown.queue_id is not None:
-        page = await desk.queue_page(db, shown.queue_id, queues, place(shown.after))
-        return [Group(_("Waiting"), "", _("Claim with %s") % keys.shown("claim"), page.rows, "waiting")], page.after
-    if shown.kind == "offers":
-        offered = await desk.mine(db, me.id, State.OFFERED)
-        return [Group(_("Offered to you"), str(len(offered)), "", offered, "offered")], None
-    parked = Group(_("Parked"), str(rail.parked), _("Uses no capacity"), (), "parked")
-    if rail.parked:
-        parked = Group(*_group_head(parked), await desk.mine(db, me.id, State.PARKED), parked.id)
-    if shown.kind == "parked":
-        return [parked], None
-    active = await desk.mine(db, me.id, State.ACTIVE) if rail.active else ()
-    coming = await desk.next_up(db, queues) if rail.waiting else ()
-    return [
-        Group(_("In progress"), str(len(active)), _("Reply needed"), active, "active"),
-        parked,
-        Group(
-            _("Next in your queues"),
-            i18n.number(rail.waiting),
-            _("Claim with %s") % keys.shown("claim"),
-            coming,
-            "next",
-        ),
-    ], None
-
-
-def _group_head(group: Group) -> tuple[str, str, str]:
-    return group.title, group.count, group.hint
-
-
-def place(named: str) -> tuple[datetime, int] | None:
-    """Where a page begins, as its address names it: a time and an id. Raises NotFound when it makes no sense."""
-    moment, _separator, row_id = named.partition("~")
-    try:
-        return (datetime.fromisoformat(moment), int(row_id)) if named else None
-    except ValueError:
-        raise NotFound(_("That page does not exist. Go back to the beginning.")) from None
-
-
-def named_place(at: tuple[datetime, int]) -> str:
-    """A place as an address names it."""
-    return quote(f"{at[0].isoformat()}~{at[1]}", safe="~:")
 
 
 async def seen_item(db: AsyncSession, me: Agent, item_id: int) -> Item:
