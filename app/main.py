@@ -27,6 +27,7 @@ from app.web import (
     me,
     media,
     outgoing,
+    own_keys,
     presence,
     staffing,
 )
@@ -39,6 +40,7 @@ from app.web.security import BodyLimit, MethodOverride, Security, same_origin
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     login.router,
+    own_keys.router,
     me.router,
     desk.router,
     presence.router,

@@ -25,6 +25,7 @@ from app.flow.preferences import Preferences, preferences
 from app.i18n import _
 from app.models.agent import Agent, Presence, PresenceState, ReasonCode, Role, SignIn
 from app.settings import Settings
+from app.web import keys
 from app.web.security import SAFE, token_matches
 
 _REASONS: ColumnElement[list[str]] = func.array(
@@ -137,6 +138,7 @@ async def signed_in(request: Request, db: Db) -> Agent:
     ):  # what changes things locks items before presences, so not there
         await _be_seen(db, presence, now)
     i18n.reader.set(i18n.reader_of(agent.language, agent.timezone))
+    keys.own.set(preferences(agent).key_map)
     request.state.visitor = Visitor(face(agent, presence), row.csrf, row.id, tuple(reasons))
     if request.method not in SAFE and not await token_matches(request, row.csrf):
         raise Forbidden(

@@ -18,6 +18,7 @@ from app.models.agent import Role
 
 own: ContextVar[Mapping[str, str]] = ContextVar("own keys")  # the reader's own keys, by the code of the action
 NONE: Mapping[str, str] = {}
+MODIFIERS = ("Mod", "Alt", "Shift")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,12 @@ def key_of(code: str) -> str:
 
 def label(chord: str) -> str:
     """A key as it is written for people: `Ctrl Enter`, `Shift R`, `G D`."""
-    named = {
+    parts = (part for stroke in chord.split(" ") for part in strokes(stroke))
+    return " ".join(_named().get(part) or (part.upper() if len(part) == 1 else part) for part in parts)
+
+
+def _named() -> Mapping[str, str]:
+    return {
         "Mod": _("Ctrl"),
         "Alt": _("Alt"),
         "Shift": _("Shift"),
@@ -144,8 +150,6 @@ def label(chord: str) -> str:
         "Escape": _("Esc"),
         "Space": _("Space"),
     }
-    parts = (part for stroke in chord.split(" ") for part in strokes(stroke))
-    return " ".join(named.get(part) or (part.upper() if len(part) == 1 else part) for part in parts)
 
 
 def strokes(chord: str) -> tuple[str, ...]:
@@ -166,6 +170,21 @@ def with_key(words: str, code: str) -> str:
     """What a tooltip says: `Park (Z)`."""
     chord = key_of(code)
     return _("%(words)s (%(key)s)") % {"words": words, "key": label(chord)} if chord else words
+
+
+def read(typed: str) -> str:
+    """A key as people write it (`Shift R`, `ctrl+k`, `G D`) in the table's own way; what is none stays as it is."""
+    names = {**{_named()[name].casefold(): name for name in _named()}, "ctrl": "Mod", "cmd": "Mod", "mod": "Mod"}
+    parts = [part for word in typed.split() for part in strokes(word)]
+    found, held = [], ""
+    for part in parts:
+        name = names.get(part.casefold(), part)
+        if name in MODIFIERS:
+            held += f"{name}+"
+        else:
+            found.append(held + (name.lower() if len(name) == 1 else name))
+            held = ""
+    return " ".join([*found, held] if held else found)
 
 
 def shown(code: str) -> str:

@@ -3,11 +3,10 @@
 // dialog, and can be switched off (WCAG 2.1.4).
 import { write } from "./composer.js";
 
-const SWITCH = "careline-keys";
 const PAUSE = 1_000; // between the two strokes of a key such as "g d"
 const IME = 229; // the keyCode of a key that an input method took
 const $ = (selector) => document.querySelector(selector);
-const on = () => localStorage.getItem(SWITCH) !== "off";
+const on = () => $("#keys").dataset.keys === "on";
 const writes = (target) => target.closest?.("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]");
 const dialog = () => $("[role=dialog]:popover-open, dialog[open]");
 
@@ -127,20 +126,21 @@ addEventListener("keydown", (event) => {
   if (ACTS[action.do](action.to, event) !== false) event.preventDefault();
 });
 
-function label() {
-  for (const button of document.querySelectorAll("[data-keys-switch]")) {
-    button.hidden = false;
-    button.textContent = on() ? button.dataset.on : button.dataset.off;
-  }
-}
-document.addEventListener("click", ({ target }) => {
-  if (!target.closest("[data-keys-switch]")) return;
-  localStorage.setItem(SWITCH, on() ? "off" : "on");
-  label();
-});
-document.addEventListener("careline:swapped", () => {
-  read();
-  label();
-});
+// On the page of one's own keys, a field takes the key that is pressed in it; two quick strokes are one key.
+addEventListener("keydown", (event) => {
+  const field = event.target.closest?.("[data-key-field]");
+  if (!field || event.isComposing || event.keyCode === IME) return;
+  const key = stroke(event);
+  if (/^(?:Shift\+)?Tab$|^Enter$|^Escape$|(?:Shift|Control|Alt|Meta|AltGraph)$/.test(key)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  const first = field.dataset.begun;
+  field.value = /^(?:Backspace|Delete)$/.test(key) ? "" : first ? `${first} ${key}` : key;
+  clearTimeout(timer);
+  delete field.dataset.begun;
+  if (!first && field.value.length === 1) field.dataset.begun = key;
+  timer = setTimeout(() => delete field.dataset.begun, PAUSE);
+}, { capture: true });
+
+document.addEventListener("careline:swapped", read);
 read();
-label();

@@ -50,3 +50,23 @@ async def test_two_strokes_go_to_a_page(careline: Running, signed_in: SignIn) ->
     await page.keyboard.press("g")
     await page.keyboard.press("d")
     await page.wait_for_url("**/desk")
+
+
+async def test_a_pressed_key_becomes_ones_own_and_single_keys_can_be_switched_off(
+    careline: Running, signed_in: SignIn
+) -> None:
+    page = await signed_in("finn")
+    await page.goto("/me/keys")
+    await page.locator("#key-sheet").press("Shift+H")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    await page.keyboard.press("?")
+    await expect(page.locator("#keys")).to_be_hidden()
+    await page.keyboard.press("Shift+H")
+    await expect(page.locator("#keys")).to_be_visible()
+    await page.get_by_role("button", name="Switch single keys off").click()
+    await expect(page.locator("#keys[data-keys=off]")).to_be_attached()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#keys")).to_be_hidden()
+    await page.keyboard.press("Shift+H")
+    await expect(page.locator("#keys")).to_be_hidden()
