@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Annotated
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 from sqlalchemy import delete, func, insert, select, update
@@ -14,6 +13,7 @@ from app.errors import Invalid, NotFound
 from app.flow.configured import UPDATE_LOCK, must_be_fresh, naming
 from app.flow.counts import as_lines, check_channels, parse_counts, write_counts
 from app.flow.passwords import NONE, hashed
+from app.flow.preferences import zones
 from app.flow.presence import hand_back
 from app.flow.wake import wake
 from app.models.agent import Agent, AgentSkill, ApiToken, Presence, PresenceState, Role, SignIn, Skill, Team, TeamMember
@@ -64,7 +64,7 @@ class AgentSettings(SettingsModel):
     @field_validator("timezone")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value not in available_timezones():
+        if value not in zones():
             raise ValueError(f"There is no time zone {value!r}. Names look like Europe/Berlin.")
         return value
 
@@ -81,7 +81,7 @@ def agent_settings(agent: Agent) -> AgentSettings:
     """The settings of a stored agent. A time zone that this machine does not know is shown as UTC."""
     values = {name: getattr(agent, name) for name in AgentSettings.model_fields}
     values["channel_caps"] = write_counts(agent.channel_caps)
-    known = values["timezone"] in available_timezones()
+    known = values["timezone"] in zones()
     return AgentSettings.model_validate(values if known else values | {"timezone": "UTC"})
 
 

@@ -6,6 +6,7 @@ migration. What is stored and not acceptable (any more) counts as not set.
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -57,6 +58,12 @@ class Motion(StrEnum):
         return _("As the system") if self is Motion.SYSTEM else _("Reduced")
 
 
+@cache
+def zones() -> frozenset[str]:
+    """The names of all time zones. Finding them walks folders, and every request asks."""
+    return frozenset(available_timezones())
+
+
 class Preferences(SettingsModel):
     """All that an agent sets for themselves. The defaults are quiet."""
 
@@ -84,7 +91,7 @@ class Preferences(SettingsModel):
     @field_validator("timezone")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value not in available_timezones():
+        if value not in zones():
             raise ValueError(_("There is no such time zone. Choose one of the list."))
         return value
 

@@ -15,7 +15,8 @@ Opener = Callable[[str], Awaitable[Browser]]
 
 async def stored(app: FastAPI, house: House) -> Agent:
     async with app.state.sessions() as session:
-        return (await session.scalars(select(Agent).where(Agent.id == house.ids["agent"]))).one()
+        found: Agent = (await session.scalars(select(Agent).where(Agent.id == house.ids["agent"]))).one()
+        return found
 
 
 async def save(browser: Browser, section: str, **fields: str) -> httpx.Response:
