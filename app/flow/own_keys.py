@@ -16,7 +16,7 @@ from app.i18n import _
 from app.models.agent import Agent
 
 STROKE = re.compile(r"(?:Mod\+)?(?:Alt\+)?(?:Shift\+)?(?:[!-~]|[^\W\d_]|[A-Z][A-Za-z0-9]{1,15})")
-MODIFIED = re.compile(r"(?:Mod|Alt)\+|(?:Shift\+)?[A-Z]")  # what no text is written with
+MODIFIED = re.compile(r"(?:Mod|Alt)\+|(?:Shift\+)?[A-Z]\w+$")  # what no text is written with
 MOST_STROKES = 2
 NEEDED = frozenset({"Tab", "Shift+Tab", "Escape", "Enter", "Space", "Backspace", "Delete"}) | frozenset("0123456789")
 NEEDED_WITH_CTRL = frozenset("acfnpqrtvwx")

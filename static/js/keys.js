@@ -118,7 +118,7 @@ addEventListener("keydown", (event) => {
   const key = stroke(event);
   if (["Shift", "Control", "Alt", "Meta", "AltGraph"].includes(event.key)) return;
   if (key === "Escape") return writes(event.target)?.blur();
-  const single = !/^(?:Mod|Alt)\+|^(?:Shift\+)?[A-Z]/.test(key);
+  const single = !/^(?:Mod|Alt)\+|^(?:Shift\+)?[A-Z]\w+$/.test(key);
   if (single && (writes(event.target) || !on())) return;
   if (/^\d$/.test(key) && choose(key)) return event.preventDefault();
   const action = found(key);

@@ -52,6 +52,7 @@ async def test_two_actions_may_exchange_their_keys(sign_in: Opener) -> None:
         ("claim", "a b c", "This is no key"),
         ("claim", "<script>", "This is no key"),
         ("send", "s", "works while you write"),
+        ("send", "Shift S", "works while you write"),
     ],
 )
 async def test_a_key_that_cannot_be_is_refused_beside_its_field(sign_in: Opener, code: str, key: str, why: str) -> None:
