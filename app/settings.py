@@ -2,8 +2,9 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -42,6 +43,12 @@ class Settings(BaseSettings):
     session_hours: int = Field(default=12, description="A sign-in ends after this time without use.")
     why_days: int = Field(
         default=30, ge=1, description="Why the router chose whom is kept for so many days after an offer ended."
+    )
+    wipe_deleted_days: Annotated[int | None, BeforeValidator(lambda given: None if given == "" else given)] = Field(
+        default=None,
+        ge=0,
+        description="What a post said that its author deleted is wiped after so many days (0: at once). "
+        "Empty: kept as history.",
     )
     pool_size: int = Field(default=10, description="Database connections of one process.")
     worker_concurrency: int = Field(default=8, description="Jobs that one worker process runs at once.")

@@ -9,7 +9,7 @@ To add one: subclass `Connector` in a file named after the channel, add it to `r
 conformance suite in `tests/connectors/`. docs/connectors.md walks through it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -61,6 +61,7 @@ class Capabilities:
     push: bool = False
     idempotent: bool = False  # the channel itself drops a repeat of the same send
     find_sent: bool = False  # our own posts can be looked up to settle an `unknown`
+    looks: int = 0  # posts that `look_again` may be asked about at once; 0: it cannot, or changes come by themselves
     visibilities: tuple[Visibility, ...] = ()  # those a reply may have
     length_limit: int | None = None  # None: no limit we know of
     length_counts: Length = Length.CHARACTERS
@@ -124,6 +125,30 @@ class IncomingPost:
 
 
 @dataclass(frozen=True, slots=True)
+class PostChange:
+    """What became of a post on the channel after it was written: a later version, or its deletion.
+
+    It may come before the post, twice, or out of order: `changed_at` says which version is the newest.
+    """
+
+    external_id: str
+    changed_at: datetime  # aware; the channel's time, else when we learned of it
+    deleted: bool = False
+    text: str = ""  # of the new version
+    title: str | None = None  # None: as it was
+    html: str | None = None
+    media: tuple[Media, ...] | None = None  # None: as they were
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPost:
+    """A post that we hold, to be looked at again."""
+
+    external_id: str
+    ref: Json
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """One entry that could not be read. It is quarantined and never stops the others."""
 
@@ -156,6 +181,7 @@ class Batch:
     budget: Budget | None = None
     notice: str = ""  # a degradation in plain words for the feed's health line; the feed still works
     delivery_id: str | None = None  # push only: repeats of the same delivery are dropped by it
+    changes: tuple[PostChange, ...] = ()  # of posts brought now, earlier, or not yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +257,13 @@ class Connector:
 
     def receive(self, link: Link, headers: Mapping[str, str], body: bytes) -> Batch:
         """Verify and read one pushed delivery. Raises Unauthorized for a bad signature, Malformed for bad content."""
+        raise NotImplementedError
+
+    async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
+        """Say what became of these posts, at most `capabilities.looks` of them; nothing for those that stand unchanged.
+
+        For channels whose lists do not tell of edits and deletions.
+        """
         raise NotImplementedError
 
     def lead(self, to: Json) -> str:

@@ -5,7 +5,7 @@ the behaviour of a real network on loopback (docs/connectors.md says how to star
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from app.connectors.base import (
@@ -15,9 +15,11 @@ from app.connectors.base import (
     Connector,
     IncomingPost,
     Json,
+    KnownPost,
     Length,
     Link,
     OutgoingReply,
+    PostChange,
     Rejected,
     Sent,
     SettingsModel,
@@ -57,6 +59,7 @@ class BlueskyConnector(Connector):
         length_limit=GRAPHEMES,
         length_counts=Length.GRAPHEMES,
         byte_limit=BYTES,
+        looks=25,  # what one call may name
     )
     Settings: ClassVar[type[SettingsModel]] = BlueskySettings
     Credentials: ClassVar[type[SettingsModel] | None] = BlueskyCredentials
@@ -93,6 +96,13 @@ class BlueskyConnector(Connector):
             rejected=rejected,
             budget=api.budget,
             notice=f"The first look back ended after {BACKLOG_PAGES * PAGE} posts." if walk.cut else "",
+        )
+
+    async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
+        """Ask for all of them in one call; what is not shown any more is deleted to us. Records cannot be edited."""
+        shown = await post_views(Xrpc(link), [known.external_id for known in posts])
+        return tuple(
+            PostChange(one.external_id, link.now, deleted=True) for one in posts if one.external_id not in shown
         )
 
     def prepare(self, link: Link, reply: OutgoingReply) -> Json:

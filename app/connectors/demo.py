@@ -23,6 +23,7 @@ from app.connectors.base import (
     Link,
     Media,
     OutgoingReply,
+    PostChange,
     PostKind,
     Rejected,
     Sent,
@@ -99,6 +100,18 @@ class _Inbox(BaseModel):
     more: bool
 
 
+class _Change(BaseModel):
+    uri: str
+    text: str | None  # None: the post is gone
+    at: AwareDatetime
+
+
+class _Changes(BaseModel):
+    changes: list[_Change]
+    last: int
+    more: bool
+
+
 class _One(BaseModel):
     post: _Post | None
 
@@ -150,7 +163,18 @@ class DemoConnector(Connector):
             if not more:
                 break
         posts.sort(key=lambda post: post.posted_at)
-        return Batch(tuple(posts), {"after": after}, more, tuple(rejected), budget)
+        said, budget = await _call(link, "GET", "/api/changes?" + urlencode({"after": int(cursor.get("changed", 0))}))
+        told = _shaped(_Changes, said)
+        return Batch(
+            posts=tuple(posts),
+            cursor={"after": after, "changed": told.last},
+            more=more or told.more,
+            rejected=tuple(rejected),
+            budget=budget,
+            changes=tuple(
+                PostChange(one.uri, one.at, deleted=one.text is None, text=one.text or "") for one in told.changes
+            ),
+        )
 
     async def send(self, link: Link, reply: OutgoingReply) -> Sent:
         """Post under the reply's key; a repeat gives the post that already stands."""

@@ -3,8 +3,11 @@
 Rules: docs.joinmastodon.org/methods/{notifications,timelines,accounts,search,statuses,instance}.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
@@ -17,15 +20,17 @@ from app.connectors.base import (
     IncomingAuthor,
     IncomingPost,
     Json,
+    KnownPost,
     Length,
     Link,
     OutgoingReply,
+    PostChange,
     Sent,
     SettingsModel,
     Visibility,
 )
-from app.connectors.mastodon_api import Server
-from app.connectors.mastodon_posts import read_account, read_post
+from app.connectors.mastodon_api import Gone, Server
+from app.connectors.mastodon_posts import read_account, read_change, read_post
 from app.connectors.mastodon_reply import body_of, find_among_own, lead_of, sent_as
 from app.connectors.mastodon_threads import Threads
 from app.connectors.mastodon_walk import NOWHERE, Walk, read_source, status_of
@@ -113,6 +118,7 @@ class MastodonConnector(Connector):
         visibilities=(Visibility.PUBLIC, Visibility.UNLISTED, Visibility.FOLLOWERS, Visibility.DIRECT),
         length_limit=_USUAL_LIMIT,
         length_counts=Length.MASTODON,
+        looks=8,  # a call each: half of what the server allows in five minutes, at the shortest interval of a feed
     )
     Settings: ClassVar[type[SettingsModel]] = MastodonSettings
     Credentials: ClassVar[type[SettingsModel] | None] = MastodonCredentials
@@ -134,6 +140,12 @@ class MastodonConnector(Connector):
         server = Server(link)
         me = link.account or await self._me(server)
         return await Walk(server, link.settings, me, cursor).batch()
+
+    async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
+        """Ask for each status; one that is gone, or no longer for us to see, is deleted to us."""
+        server = Server(link)
+        found = [await _looked(server, known, link.now) for known in posts]
+        return tuple(change for change in found if change is not None)
 
     def lead(self, to: Json) -> str:
         """The mention of who is answered; without it they would not be told."""
@@ -191,6 +203,16 @@ class MastodonConnector(Connector):
             except ValidationError:
                 continue
         return None
+
+
+async def _looked(server: Server, known: KnownPost, now: datetime) -> PostChange | None:
+    try:
+        raw = await server.get_object(f"/api/v1/statuses/{quote(str(known.ref.get('id')), safe='')}")
+        return read_change(raw, known)
+    except Gone:
+        return PostChange(known.external_id, now, deleted=True)
+    except ValidationError:
+        return None  # some makes answer with less than the API promises; the next look may see more
 
 
 async def _notices(server: Server) -> list[str]:

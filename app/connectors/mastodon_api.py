@@ -20,6 +20,10 @@ PAGE = 40  # the most that timelines give at once
 _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=1)
 
 
+class Gone(Refused):
+    """What was asked for is not there, or not for us to see."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Entries as the server gives them, newest first; `below` is the `max_id` of the next page, None at the end."""
@@ -83,7 +87,9 @@ class Server:
         if isinstance(error, Unauthorized):
             return Unauthorized(f"{self.host} refuses our access token{said}. Make a new one there and reconnect.")
         if isinstance(error, Refused):
-            return Refused(f"{self.host} will not take this (HTTP {response.status_code}){said}.")
+            gone = response.status_code in {httpx.codes.NOT_FOUND, httpx.codes.GONE}
+            kind = Gone if gone else Refused
+            return kind(f"{self.host} will not take this (HTTP {response.status_code}){said}.")
         return error
 
     def _wait(self, response: httpx.Response) -> timedelta:

@@ -5,13 +5,23 @@ import json
 from datetime import UTC
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from app.connectors.base import (
     IncomingAuthor,
     IncomingPost,
     Json,
+    KnownPost,
     Media,
+    PostChange,
     PostKind,
     Rejected,
     Visibility,
@@ -30,6 +40,16 @@ _MEDIA = {"image": "image", "gifv": "video", "video": "video", "audio": "audio"}
 Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 Many = Annotated[list[Any], BeforeValidator(lambda value: value if isinstance(value, list) else [])]
 Number = Annotated[int | None, BeforeValidator(lambda value: value if isinstance(value, int) else None)]
+
+
+def _readable(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+Moment = Annotated[AwareDatetime | None, WrapValidator(_readable)]
 
 
 class _Entity(BaseModel):
@@ -70,6 +90,7 @@ class Status(_Entity):
     content: Text = ""
     visibility: Text = "public"
     url: Text = ""
+    edited_at: Moment = None
     spoiler_text: Text = ""
     language: Text = ""
     in_reply_to_id: str | None = None
@@ -124,6 +145,23 @@ def read_post(raw: Json, placed: Placed, me: IncomingAuthor | None, host: str) -
             "mentions": [str(one["acct"]) for one in mentions if one.get("acct")],
         },
         payload=raw,
+    )
+
+
+def read_change(raw: Json, known: KnownPost) -> PostChange | None:
+    """The newest version of a status that was edited, None for one that was not. Raises ValidationError."""
+    status = Status.model_validate(raw)
+    if status.edited_at is None or status.uri != known.external_id or status.reblog:
+        return None
+    if not (status.content or status.media_attachments):
+        return None  # some makes give edits blank
+    return PostChange(
+        external_id=status.uri,
+        changed_at=status.edited_at.astimezone(UTC),
+        text=plain(status.content),
+        title=status.spoiler_text,
+        html=status.content or None,
+        media=_media(status),
     )
 
 

@@ -21,6 +21,7 @@ from app.connectors.base import (
     Json,
     Link,
     OutgoingReply,
+    PostChange,
     Rejected,
     Sent,
     SettingsModel,
@@ -28,7 +29,7 @@ from app.connectors.base import (
 )
 from app.connectors.signing import key_of, new_secret, sign, verified_id
 from app.connectors.text import storable_json
-from app.connectors.webhook_schema import MOST, PostIn, incoming, is_web_address, reasons
+from app.connectors.webhook_schema import MOST, ChangeIn, PostIn, changed, incoming, is_change, is_web_address, reasons
 from app.connectors.wire import is_web, reaching, read_bounded, refusal
 from app.errors import Malformed, Refused
 
@@ -117,15 +118,18 @@ class WebhookConnector(Connector):
         """Verify one delivery and read its posts; each that cannot be read is set aside with its reasons."""
         delivery_id = verified_id(link.credentials.accepted, headers, body, link.now)
         posts: dict[str, IncomingPost] = {}
+        changes: list[PostChange] = []
         rejected: list[Rejected] = []
         for entry in _entries(body):
             read = _read(entry, link)
             if isinstance(read, Rejected):
                 rejected.append(read)
+            elif isinstance(read, PostChange):
+                changes.append(read)
             else:
                 posts.setdefault(read.external_id, read)
         ordered = sorted(posts.values(), key=lambda post: post.posted_at)
-        return Batch(posts=tuple(ordered), rejected=tuple(rejected), delivery_id=delivery_id)
+        return Batch(tuple(ordered), rejected=tuple(rejected), delivery_id=delivery_id, changes=tuple(changes))
 
     def prepare(self, link: Link, reply: OutgoingReply) -> Json:
         """The body that is posted, byte for byte the same at every try."""
@@ -170,8 +174,10 @@ def _entries(body: bytes) -> list[Any]:
     return entries
 
 
-def _read(entry: Any, link: Link) -> IncomingPost | Rejected:
+def _read(entry: Any, link: Link) -> IncomingPost | PostChange | Rejected:
     try:
+        if is_change(entry):
+            return changed(ChangeIn.model_validate(entry), link.settings.source, link.now)
         return incoming(PostIn.model_validate(entry), entry, link.settings.source, link.now)
     except ValidationError as error:
         kept = entry if isinstance(entry, dict) else {"entry": entry}

@@ -1,4 +1,4 @@
-"""What a delivery to a webhook feed looks like: one post, or {"posts": [...]}. Unknown fields are kept, not read."""
+"""What a delivery to a webhook feed looks like: one post (or change of one), or {"posts": [...]}. Unknown fields are kept, not read."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from app.connectors.base import IncomingAuthor, IncomingPost, Json, Media, PostKind, Visibility
+from app.connectors.base import IncomingAuthor, IncomingPost, Json, Media, PostChange, PostKind, Visibility
 from app.connectors.wire import is_web
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
@@ -91,6 +91,48 @@ class PostIn(_Taken):
         return self
 
 
+class ChangeKind(StrEnum):
+    """What a delivery says in `type` when it is about a post delivered before."""
+
+    EDITED = "post.edited"
+    DELETED = "post.deleted"
+
+
+class ChangeIn(_Taken):
+    """What became of a post. An edit gives the whole new text; `title` and `media` left out are as they were."""
+
+    type: ChangeKind
+    id: Name = Field(description="The id of the post.")
+    at: AwareDatetime | None = Field(default=None, ge=EARLIEST, description="When it happened. Empty: now.")
+    text: str = Field(default="", max_length=100_000)
+    title: str | None = Field(default=None, max_length=1000)
+    html: str | None = Field(default=None, max_length=500_000)
+    media: list[MediaIn] | None = Field(default=None, max_length=50)
+
+
+def is_change(entry: object) -> bool:
+    """Whether an entry of a delivery is about a post delivered before."""
+    return isinstance(entry, dict) and entry.get("type") in set(ChangeKind)
+
+
+def changed(change: ChangeIn, source: str, now: datetime) -> PostChange:
+    """The change with its post's name made global by the sending system's. A time in the future becomes now."""
+    media = change.media and tuple(_media(one) for one in change.media)
+    return PostChange(
+        external_id=f"{source}:{change.id}",
+        changed_at=min(change.at or now, now),
+        deleted=change.type is ChangeKind.DELETED,
+        text=change.text,
+        title=change.title,
+        html=change.html,
+        media=None if change.media is None else media or (),
+    )
+
+
+def _media(one: MediaIn) -> Media:
+    return Media(one.kind.value, one.url, one.description, one.preview_url, one.title)
+
+
 def incoming(post: PostIn, payload: Json, source: str, now: datetime) -> IncomingPost:
     """The post with its names made global by the sending system's. A time in the future becomes now."""
     direct = post.kind is PostKind.DIRECT or post.visibility is Visibility.DIRECT
@@ -111,7 +153,7 @@ def incoming(post: PostIn, payload: Json, source: str, now: datetime) -> Incomin
         in_reply_to=f"{source}:{post.in_reply_to}" if post.in_reply_to else None,
         own=post.own,
         repost=post.repost,
-        media=tuple(Media(m.kind.value, m.url, m.description, m.preview_url, m.title) for m in post.media),
+        media=tuple(_media(one) for one in post.media),
         ref={"id": post.id, "thread": thread, "visibility": Visibility.DIRECT.value if direct else visibility.value},
         payload=payload,
     )

@@ -4,6 +4,7 @@ API (JSON; `Authorization: Bearer <token>`, `X-RateLimit-*` on every answer, 429
 
     GET  /api/me                         who we are
     GET  /api/inbox?after=&limit=        what concerns us, oldest first: {"me", "posts": [...], "last", "more"}
+    GET  /api/changes?after=             posts edited and deleted since: {"changes": [{"uri", "text" or null, "at"}], "last", "more"}
     POST /api/posts                      {"text", "in_reply_to", "visibility"} with an Idempotency-Key: {"post"}
     GET  /api/sent?key=                  our post with that Idempotency-Key: {"post" or null}
 """
@@ -58,6 +59,7 @@ class Network:
                 Route("/pictures/{name}.png", self.picture),
                 Route("/api/me", self.me),
                 Route("/api/inbox", self.inbox),
+                Route("/api/changes", self.changes),
                 Route("/api/posts", self.take, methods=["POST"]),
                 Route("/api/sent", self.sent),
             ],
@@ -83,6 +85,17 @@ class Network:
             last = posts[-1].id if posts else after
             shown = [self.shown(request, post) for post in posts]
             return {"me": US.handle, "posts": shown, "last": last, "more": more}
+
+        return self._answer(request, read)
+
+    async def changes(self, request: Request) -> Response:
+        """What became of posts later, oldest change first; a text that is null says that the post is gone."""
+        after = _number(request, "after", 0)
+
+        def read() -> dict[str, Any]:
+            found, more = self.world.changed_since(after, PAGE)
+            told = [{"uri": self.uri(one.post), "text": one.text, "at": one.at.isoformat()} for one in found]
+            return {"changes": told, "last": found[-1].number if found else after, "more": more}
 
         return self._answer(request, read)
 

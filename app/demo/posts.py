@@ -9,6 +9,16 @@ from app.demo.people import US
 
 
 @dataclass(frozen=True, slots=True)
+class NetChange:
+    """What its author did to a post later: a new text, or (None) its end."""
+
+    number: int  # grows with each change on the network
+    post: int
+    text: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class NetPost:
     """A post on the simulated network."""
 

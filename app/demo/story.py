@@ -33,6 +33,7 @@ class Story:
     rounds: int = 0  # how often we answered
     asked: bool = False  # our last answer was a question
     echo: datetime | None = None  # when somebody else chimes in
+    regret: datetime | None = None  # when the customer changes the first post, or takes it back
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,12 @@ class Patience:
     nudge: tuple[float, float] = (150, 420)
     reply: tuple[float, float] = (15, 70)
     echo: tuple[float, float] = (20, 90)
+    regret: tuple[float, float] = (25, 120)
 
 
 _QUESTION_MARKS = ("?", "\N{FULLWIDTH QUESTION MARK}", "\N{ARABIC QUESTION MARK}")
 _MOST_ROUNDS = 3
+_TIMES = ("due", "echo", "regret")
 _GIVES_DETAIL = 0.8  # chances
 _NOT_HELPED = 0.25
 _TURN_OF_NUDGE = ("nudge", "nudge_again", "last_straw")
@@ -95,12 +98,14 @@ def line_for(language: str, occasion: str, chance: random.Random) -> Line:
 def as_row(story: Story) -> dict[str, Any]:
     """The story as JSON."""
     row = asdict(story)
-    return row | {"due": _text(story.due), "echo": _text(story.echo), "stage": story.stage.value}
+    times = {name: _text(getattr(story, name)) for name in _TIMES}
+    return row | times | {"stage": story.stage.value}
 
 
 def from_row(row: dict[str, Any]) -> Story:
     """The story that was written down."""
-    return Story(**(row | {"due": _time(row["due"]), "echo": _time(row["echo"]), "stage": Stage(row["stage"])}))
+    times = {name: _time(row.get(name)) for name in _TIMES}
+    return Story(**(row | times | {"stage": Stage(row["stage"])}))
 
 
 def _text(when: datetime | None) -> str | None:

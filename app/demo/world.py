@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.demo.people import CUSTOMERS, SPAMMERS, US, Person
-from app.demo.posts import NetPost
+from app.demo.posts import NetChange, NetPost
 from app.demo.posts import from_row as read_post
 from app.demo.story import (
     Patience,
@@ -37,6 +37,8 @@ _CHANCES = tuple((_WEIGHTS | _OTHER_WEIGHT)[topic] for topic in TOPICS)
 _PRIVATE = {"double_charge": 0.5, "late_delivery": 0.15, "wrong_size": 0.15, "app_crash": 0.15}
 _NAMES_US = 0.6  # chances
 _ECHOED = 0.12
+_REGRETTED = 0.12  # of the stories whose first post is changed later, or taken back
+_TAKEN_BACK = 0.35  # of those
 _FAST_START = 8  # the first openings come within seconds: an empty screen explains nothing
 _PAUSE = timedelta(minutes=2)  # time in which nobody looked at the world stands still
 
@@ -66,6 +68,7 @@ class World:
         self.order: list[int] = []  # ids of the posts that stand, ascending
         self.acting: dict[int, Story] = {}  # stories that go on by themselves
         self.by_key: dict[str, int] = {}
+        self.changes: list[NetChange] = []
         self.last_id = 0
         self.told = 0
         self.opened: Counter[tuple[str, str]] = Counter()
@@ -91,7 +94,14 @@ class World:
         if self.last_at is not None and now - self.last_at > _PAUSE:
             gap = now - self.last_at
             for story in list(self.acting.values()):
-                self._tell(replace(story, due=_later(story.due, gap), echo=_later(story.echo, gap)))
+                self._tell(
+                    replace(
+                        story,
+                        due=_later(story.due, gap),
+                        echo=_later(story.echo, gap),
+                        regret=_later(story.regret, gap),
+                    )
+                )
             self.next_opening = None
         if self.next_opening is None:
             self.next_opening = now + timedelta(seconds=1)
@@ -99,7 +109,7 @@ class World:
     def _next_due(self, now: datetime) -> tuple[datetime, Story | None] | None:
         moments: list[tuple[datetime, Story | None]] = []
         for story in self.acting.values():
-            moments += [(when, story) for when in (story.due, story.echo) if when and when <= now]
+            moments += [(when, story) for when in (story.due, story.echo, story.regret) if when and when <= now]
         if self.next_opening and self.next_opening <= now:
             moments.append((self.next_opening, None))
         return min(moments, key=lambda pair: (pair[0], pair[1].thread if pair[1] else 0), default=None)
@@ -134,8 +144,13 @@ class World:
             direct=direct,
             due=None if patient else after(chance, at, self.pace.patience.nudge),
             echo=after(chance, at, self.pace.patience.echo) if self._echoes(topic, chance, direct=direct) else None,
+            regret=self._regret(at) if topic != "spam" else None,
         )
         return self._say(who.handle, text, at, language=who.language, direct=direct, line=line, story=story)
+
+    def _regret(self, at: datetime) -> datetime | None:
+        chance = self._chance("regret")
+        return after(chance, at, self.pace.patience.regret) if chance.random() < _REGRETTED else None
 
     @staticmethod
     def _echoes(topic: str, chance: random.Random, *, direct: bool) -> bool:
@@ -153,6 +168,8 @@ class World:
         chance = self._chance("go on")
         if story.echo and story.echo <= at:
             return self._echo(replace(story, echo=None), at, chance)
+        if story.regret and story.regret <= at:
+            return self._think_again(replace(story, regret=None), at, chance)
         act = reacting if story.stage is Stage.ANSWERED else impatient
         turn, changed = act(story, at, chance, self.pace.patience)
         text = line_for(story.language, turn, chance).text.format(order=story.order)
@@ -168,6 +185,19 @@ class World:
             return self._note(story)
         text = line_for(story.language, "echo", chance).text
         return self._say(chance.choice(others).handle, text, at, language=story.language, parent=parent, story=story)
+
+    def _think_again(self, story: Story, at: datetime, chance: random.Random) -> list[Row]:
+        """Take the first post back as long as nobody answered it, or add the number of the order to it."""
+        post = self.posts.get(story.thread)
+        if post is None:
+            return self._note(story)
+        alone = story.rounds == 0 and self._last_in(story.thread, ours=False) == post
+        if alone and chance.random() < _TAKEN_BACK:
+            over = replace(story, stage=Stage.DONE, due=None, echo=None)
+            return self.remove(post.id, at) + self._note(over)
+        if story.order in post.text:
+            return self._note(story)
+        return self.edit(post.id, f"{post.text} ({story.order})", at) + self._note(story)
 
     def _last_in(self, thread: int, *, ours: bool) -> NetPost | None:
         standing = [post for post in self.posts.values() if post.thread == thread]
@@ -209,9 +239,15 @@ class World:
         rows = self._say(handle, text, now, language=language, direct=direct, parent=above)
         return self.posts[self.last_id], rows
 
-    def remove(self, number: int) -> list[Row]:
-        """An author takes a post back."""
-        row: Row = {"removed": number}
+    def remove(self, number: int, at: datetime | None = None) -> list[Row]:
+        """An author takes a post back, now or at that time."""
+        row: Row = {"removed": number, "at": (at or self.last_at or self.posts[number].at).isoformat()}
+        self._take(row)
+        return [row]
+
+    def edit(self, number: int, text: str, at: datetime) -> list[Row]:
+        """An author changes what a post says."""
+        row: Row = {"edited": number, "text": text, "at": at.isoformat()}
         self._take(row)
         return [row]
 
@@ -263,15 +299,23 @@ class World:
         if "story" in row:
             self._tell(read_story(row["story"]))
         if "removed" in row:
-            self.posts.pop(row["removed"], None)
+            gone = self.posts.pop(row["removed"], None)
             self.order = list(self.posts)
+            if gone is not None and "at" in row:
+                self._change(gone.id, None, row["at"])
+        if "edited" in row and (post := self.posts.get(row["edited"])) is not None:
+            self.posts[post.id] = replace(post, text=row["text"])
+            self._change(post.id, row["text"], row["at"])
+
+    def _change(self, post: int, text: str | None, at: str) -> None:
+        self.changes.append(NetChange(len(self.changes) + 1, post, text, datetime.fromisoformat(at)))
 
     def _tell(self, story: Story) -> None:
         if story.thread not in self.stories:
             self.opened[story.topic, story.language] += 1
         self.stories[story.thread] = story
         self.acting.pop(story.thread, None)
-        if story.due or story.echo:
+        if story.due or story.echo or story.regret:
             self.acting[story.thread] = story
 
     def _stand(self, post: NetPost) -> None:
@@ -289,6 +333,10 @@ class World:
         start = bisect_right(self.order, number)
         found = [self.posts[one] for one in self.order[start : start + limit]]
         return found, len(self.order) > start + limit
+
+    def changed_since(self, number: int, limit: int) -> tuple[list[NetChange], bool]:
+        """Changes after that one, oldest first, and whether there are more."""
+        return self.changes[number : number + limit], len(self.changes) > number + limit
 
 
 def _later(when: datetime | None, gap: timedelta) -> datetime | None:

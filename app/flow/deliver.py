@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import Batch, Rejected
 from app.db import announce
+from app.flow.change import keep_changes
 from app.flow.poll import ingest_apart, quarantine
 from app.models.feed import Delivery, Feed, Health
 
@@ -17,21 +18,23 @@ from app.models.feed import Delivery, Feed, Health
 class Delivered:
     """What a delivery came to. A repeat brings nothing new."""
 
-    taken: int = 0  # posts that stand here now
-    new: int = 0  # of those, not known before
+    taken: int = 0  # posts and changes that stand here now
+    new: int = 0  # of the posts, not known before
     rejected: tuple[Rejected, ...] = ()
     repeated: bool = False
 
 
 async def deliver(session: AsyncSession, feed: Feed, batch: Batch) -> Delivered:
-    """Store a delivery's posts; what cannot be read or stored goes to quarantine and is told to the sender.
+    """Store a delivery's posts and changes; what cannot be read or stored goes to quarantine and is told to the sender.
 
     A delivery of which nothing was taken is not remembered, so that it may be corrected and sent again.
     """
-    if batch.posts and batch.delivery_id is not None and not await _first_time(session, feed.id, batch.delivery_id):
+    brought = len(batch.posts) + len(batch.changes)
+    if brought and batch.delivery_id is not None and not await _first_time(session, feed.id, batch.delivery_id):
         return Delivered(repeated=True)
     ingested, poison = await ingest_apart(session, feed, batch.posts, quiet=False)
     rejected = (*batch.rejected, *poison)
+    await keep_changes(session, feed, batch.changes)
     await quarantine(session, feed.id, rejected)
     changes: dict[str, Any] = {"health": Health.OK, "trouble": "", "failures": 0, "ok_at": func.now()}
     changes["synced_at"] = func.coalesce(Feed.synced_at, func.now())
@@ -41,7 +44,7 @@ async def deliver(session: AsyncSession, feed: Feed, batch: Batch) -> Delivered:
         update(Feed).where(Feed.id == feed.id).values(changes).execution_options(synchronize_session=False)
     )
     announce(session, "feeds", [feed.id])
-    return Delivered(len(batch.posts) - len(poison), ingested.posts, rejected)
+    return Delivered(brought - len(poison), ingested.posts, rejected)
 
 
 async def _first_time(session: AsyncSession, feed_id: int, delivery_id: str) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import IncomingAuthor, IncomingPost
+from app.flow.change import deleted_among
 from app.flow.itemise import Arrival, itemise
 from app.listening.clean import LONGEST_TEXT, storable_json
 from app.models.feed import Feed
@@ -104,10 +105,11 @@ async def ingest(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost
     """Store what is new among `posts` and make, grow, wake or reopen the items it asks for.
 
     `quiet` closes new items at once (the first sync of a feed imports its backlog silently). Posts already known, and
-    our own replies coming back, change nothing.
+    our own replies coming back, change nothing. One that was deleted before it came is kept, and asks for nothing.
     """
     arrivals = await _store(session, feed, posts)
-    asking = [a for a in arrivals if not a.post.own and not a.post.repost]
+    gone = await deleted_among(session, feed.channel, [a.post.external_id for a in arrivals]) if arrivals else set()
+    asking = [a for a in arrivals if not (a.post.own or a.post.repost or a.post.external_id in gone)]
     opened, joined, reopened = await itemise(session, feed, asking, quiet)
     return Ingested(len(arrivals), opened, joined, reopened)
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors.base import Batch, IncomingPost, Rejected
 from app.db import announce
 from app.errors import CarelineError, ConfigurationError, RateLimited, Unauthorized
+from app.flow.change import keep_changes
 from app.flow.ingest import Ingested, ingest
 from app.flow.wording import in_words
 from app.listening.clean import storable, storable_json
@@ -64,6 +65,7 @@ async def keep_batch(session: AsyncSession, feed: Feed, batch: Batch) -> Polled:
     quiet = feed.synced_at is None and not feed.import_backlog
     ingested, poison = await ingest_apart(session, feed, batch.posts, quiet)
     rejected = (*batch.rejected, *poison)
+    await keep_changes(session, feed, batch.changes)
     await quarantine(session, feed.id, rejected)
     wait = next_wait(feed, ingested)
     changes: dict[str, Any] = {

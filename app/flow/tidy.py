@@ -7,23 +7,49 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.agent import SignIn, Throttle
 from app.models.assignment import Offer
+from app.models.change import PostLook
 from app.models.feed import Delivery
 
 DELIVERIES_KEPT = timedelta(days=7)  # far longer than the five minutes in which a signed delivery is taken
 SIGN_INS_KEPT = timedelta(days=1)  # after their end
 THROTTLES_KEPT = timedelta(days=1)
+LOOKS_KEPT = timedelta(days=2)  # posts of open items are looked at every few minutes
+MOST_WIPED = 500  # deleted posts in one go
 MOST_EMPTIED = 5_000  # decisions in one go
 
+# The post's row stays, so that it is known when a feed brings it again, and so does who wrote it, and when.
+_WIPE = text(
+    """
+    WITH due AS (
+        SELECT id, channel, external_id FROM post_change
+        WHERE deleted AND wiped_at IS NULL AND seen_at <= now() - CAST(:kept AS interval)
+        ORDER BY seen_at LIMIT :most FOR UPDATE SKIP LOCKED
+    ), emptied AS (
+        UPDATE post p SET text = '', title = '', html = NULL, media = '[]', payload = '{}'
+        FROM due d WHERE p.channel = d.channel AND p.external_id = d.external_id
+    )
+    UPDATE post_change c
+    SET text = '', title = NULL, html = NULL, media = NULL, wiped_at = CASE WHEN c.deleted THEN now() END
+    FROM due d WHERE c.channel = d.channel AND c.external_id = d.external_id
+    """
+)
 
-async def tidy(session: AsyncSession, why_days: int) -> None:
-    """Drop deliveries, sign-ins and failed tries that are long over, and empty decisions older than `why_days`."""
+
+async def tidy(session: AsyncSession, why_days: int, wipe_days: int | None = None) -> None:
+    """Drop deliveries, sign-ins and failed tries that are long over, and empty decisions older than `why_days`.
+
+    What deleted posts had said is wiped `wipe_days` after we learned of the deletion; None keeps it as history.
+    """
     for old in (
         delete(Delivery).where(Delivery.received_at < func.now() - DELIVERIES_KEPT),
         delete(SignIn).where(SignIn.expires_at < func.now() - SIGN_INS_KEPT),
+        delete(PostLook).where(PostLook.looked_at < func.now() - LOOKS_KEPT),
         delete(Throttle).where(Throttle.last_at < func.now() - THROTTLES_KEPT),
     ):
         await session.execute(old.execution_options(synchronize_session=False))
     await _empty_decisions(session, timedelta(days=why_days))
+    if wipe_days is not None:
+        await session.execute(_WIPE, {"kept": timedelta(days=wipe_days), "most": MOST_WIPED})
 
 
 async def _empty_decisions(session: AsyncSession, kept: timedelta) -> None:

@@ -1,5 +1,18 @@
 """Nouns: the tables, their invariants, and the one transition table."""
 
-from app.models import account, agent, assignment, event, feed, item, post, queue, rehearsal, reply, rule
+from app.models import account, agent, assignment, change, event, feed, item, post, queue, rehearsal, reply, rule
 
-__all__ = ["account", "agent", "assignment", "event", "feed", "item", "post", "queue", "rehearsal", "reply", "rule"]
+__all__ = [
+    "account",
+    "agent",
+    "assignment",
+    "change",
+    "event",
+    "feed",
+    "item",
+    "post",
+    "queue",
+    "rehearsal",
+    "reply",
+    "rule",
+]

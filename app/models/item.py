@@ -38,6 +38,8 @@ class Verb(StrEnum):
 
     OPEN = "open"  # triage made it
     JOIN = "join"  # a new post came to it
+    EDIT = "edit"  # a post of it was changed on the channel
+    WITHDRAW = "withdraw"  # a post of it was deleted on the channel
     ANSWER = "answer"  # our first reply stands on the channel
     OFFER = "offer"
     ACCEPT = "accept"
@@ -72,6 +74,7 @@ class Disposition(StrEnum):
     ELSEWHERE = "elsewhere"  # resolved elsewhere
     NO_REPLY = "no_reply"  # no reply needed
     NO_ANSWER = "no_answer"  # the customer did not answer any more
+    WITHDRAWN = "withdrawn"  # the customer deleted all they had written
     NOT_FOR_US = "not_for_us"
     SPAM = "spam"
     BACKLOG = "backlog"  # imported by a first sync

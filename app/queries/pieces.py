@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.models.change import PostChange
 from app.models.item import Item
 from app.models.post import Author, Post
 from app.models.reply import Reply, ReplyState
@@ -39,11 +40,20 @@ async def held_replies(session: AsyncSession, agent_id: int) -> list[Said]:
 
 
 async def media_of(session: AsyncSession, post_id: int, queues: Select[Any], reader_id: int) -> list[dict[str, Any]]:
-    """The media of a post in a conversation that the reader may see; empty when they may not."""
+    """The media of a post as it stands, in a conversation that the reader may see; empty when they may not."""
     seen = select(Item.id).where(
         Item.conversation_id == Post.conversation_id, Item.queue_id.in_(queues) | (Item.agent_id == reader_id)
     )
-    return await session.scalar(select(Post.media).where(Post.id == post_id, seen.exists())) or []
+    newest = (
+        select(PostChange.media)
+        .where(PostChange.channel == Post.channel, PostChange.external_id == Post.external_id)
+        .where(~PostChange.deleted, PostChange.media.is_not(None))
+        .order_by(PostChange.changed_at.desc(), PostChange.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    found = select(func.coalesce(newest, Post.media)).where(Post.id == post_id, seen.exists())
+    return await session.scalar(found) or []
 
 
 async def avatar_of(session: AsyncSession, author_id: int, queues: Select[Any], reader_id: int) -> str | None:

@@ -1,7 +1,8 @@
 """What was said in a conversation and what happened to it, part by part: posts, replies, notes and events."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.agent import Agent
+from app.models.change import PostChange
 from app.models.event import Event
 from app.models.item import Item
 from app.models.post import Author, Post
@@ -16,6 +18,15 @@ from app.models.reply import Note, Reply, ReplyState
 
 POSTS = 200  # of a conversation that are shown at once
 EVENTS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a post said before it was edited, and from when."""
+
+    at: datetime
+    title: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,10 @@ class Said:
     trouble: str = ""
     due_at: datetime | None = None
     mine: bool = False
+    edited_at: datetime | None = None
+    earlier: tuple[Version, ...] = ()  # what it said before, newest first
+    deleted_at: datetime | None = None  # on the channel
+    wiped: bool = False  # what it had said is not kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +112,39 @@ async def posts(
         newest = newest.where(tuple_(Post.posted_at, Post.id) < tuple_(*until))
     found = (await session.execute(newest)).all()
     shown = found[:POSTS]
-    said = [(_said(post, author), post.external_id) for post, author in shown]
+    changes = await _changes(session, item.channel, [post.external_id for post, _author in shown])
+    said = [(_said(post, author, changes.get(post.external_id, ())), post.external_id) for post, author in shown]
     authors = {author.id: _who(author) for post, author in reversed(found) if not post.own}
     first = (shown[-1][0].posted_at, shown[-1][0].id) if len(found) > POSTS else None
     return said, authors, Window(first, until)
 
 
-def _said(post: Post, author: Author) -> Said:
+async def _changes(session: AsyncSession, channel: str, ids: Sequence[str]) -> dict[str, list[PostChange]]:
+    """What became of these posts, oldest first."""
+    told = select(PostChange).where(PostChange.channel == channel, PostChange.external_id.in_(ids))
+    found: dict[str, list[PostChange]] = defaultdict(list)
+    for change in await session.scalars(told.order_by(PostChange.changed_at, PostChange.id)):
+        found[change.external_id].append(change)
+    return found
+
+
+def _said(post: Post, author: Author, changes: Sequence[PostChange]) -> Said:
+    original = _original(post, author)
+    deleted = next((change for change in changes if change.deleted), None)
+    edits = [change for change in changes if not change.deleted]
+    said, earlier = original, list[Version]()
+    for edit in edits:
+        earlier.insert(0, Version(said.edited_at or said.at, said.title, said.text))
+        title = said.title if edit.title is None else edit.title
+        media = said.media if edit.media is None else tuple(edit.media)
+        said = replace(
+            said, title=title, text=edit.text, html=edit.html, media=media, edited_at=min(edit.changed_at, edit.seen_at)
+        )
+    gone = min(deleted.changed_at, deleted.seen_at) if deleted else None
+    return replace(said, earlier=tuple(earlier), deleted_at=gone, wiped=bool(deleted and deleted.wiped_at))
+
+
+def _original(post: Post, author: Author) -> Said:
     return Said(
         kind="own" if post.own else "post",
         id=post.id,

@@ -34,6 +34,7 @@ def disposition(code: str | None) -> str:
     ended: dict[str, str] = {
         **dispositions(),
         Disposition.NO_ANSWER: _("The customer did not answer"),
+        Disposition.WITHDRAWN: _("The customer deleted it"),
         Disposition.BACKLOG: _("Imported with the backlog"),
     }
     return ended.get(code or "", code or "")
@@ -77,6 +78,22 @@ def visibility(code: str) -> str:
         Visibility.DIRECT: _("Direct"),
     }
     return words[Visibility(code)] if code else ""
+
+
+def media(kind: str) -> str:
+    """What hangs on a post."""
+    kinds = {
+        "image": _("Picture"),
+        "video": _("Video"),
+        "audio": _("Sound"),
+        "link": _("Link"),
+    }
+    return kinds.get(kind, _("File"))
+
+
+def undescribed(kind: str) -> str:
+    """What stands where its author described nothing."""
+    return _("Picture without a description") if kind == "image" else _("%s without a description") % media(kind)
 
 
 def state(code: str) -> str:
@@ -152,6 +169,8 @@ def event(one: Event, names: Mapping[int, str], reader_id: int, now: datetime) -
 def _plain(actor: str, target: str, *, by_router: bool) -> dict[Verb, str]:
     return {
         Verb.JOIN: _("A new post came"),
+        Verb.EDIT: _("A post was edited on the channel"),
+        Verb.WITHDRAW: _("A post was deleted on the channel"),
         Verb.OFFER: _("Offered to %s") % target
         if by_router
         else _("%(who)s offered it to %(whom)s") % {"who": actor, "whom": target},

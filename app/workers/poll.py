@@ -1,11 +1,13 @@
-"""Polling one feed: lease, fetch, store. Three steps, two transactions, no HTTP inside one."""
+"""Polling one feed: lease, fetch, store, look again. No HTTP inside a transaction."""
 
 import structlog
 
 from app.connectors.base import Batch
 from app.errors import CarelineError, ConnectorError, RateLimited
 from app.flow.budget import keep_told, keep_wait, wait_for
+from app.flow.change import keep_changes
 from app.flow.link import Wire, wire
+from app.flow.look import to_look_at
 from app.flow.poll import keep_batch, keep_failure, postpone, take_feed
 from app.models.feed import Feed
 from app.telemetry import posts_ingested
@@ -26,6 +28,7 @@ async def poll_feed(runtime: Runtime, feed_id: int) -> None:
         line = await _wired(runtime, feed)
         if line is not None:
             await _keep(runtime, feed, line, await line.connector.fetch(line.link, feed.cursor))
+            await _look_again(runtime, feed, line)
     except CarelineError as error:
         log.warning("poll_failed", feed=feed_id, cause=error.message)
         await _fail(runtime, feed, error)
@@ -61,6 +64,27 @@ async def _keep(runtime: Runtime, feed: Feed, line: Wire, batch: Batch) -> None:
     posts_ingested.labels(channel=feed.channel).inc(polled.ingested.posts)
     if polled.ingested.posts or polled.quarantined:
         log.info("polled", feed=feed.id, posts=polled.ingested.posts, quarantined=polled.quarantined)
+
+
+async def _look_again(runtime: Runtime, feed: Feed, line: Wire) -> None:
+    """What became of posts that came earlier. The poll is done: trouble here waits for the next look."""
+    most = line.connector.capabilities.looks
+    if not most:
+        return
+    async with runtime.sessions.begin() as session:
+        posts = await to_look_at(session, feed, most)
+    if not posts:
+        return
+    try:
+        changes = await line.connector.look_again(line.link, posts)
+    except ConnectorError as error:
+        log.warning("look_failed", feed=feed.id, cause=error.message)
+        if isinstance(error, RateLimited):
+            async with runtime.sessions.begin() as session:
+                await keep_wait(session, line.budget, error.retry_after)
+        return
+    async with runtime.sessions.begin() as session:
+        await keep_changes(session, feed, changes)
 
 
 async def _fail(runtime: Runtime, feed: Feed, error: CarelineError) -> None:

@@ -85,7 +85,7 @@ async def _run_jobs(app: App, concurrency: int, stop: asyncio.Event) -> None:
 
 async def _tidy(run: Runtime, app: procrastinate.App) -> None:
     async with run.sessions.begin() as session:
-        await tidy(session, run.settings.why_days)
+        await tidy(session, run.settings.why_days, run.settings.wipe_deleted_days)
     await _forget_dead_workers(app)
 
 

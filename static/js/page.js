@@ -45,3 +45,9 @@ document.addEventListener("htmx:response:error", (event) => {
 
 if (thread()) thread().scrollTop = thread().scrollHeight;
 place();
+// A picture that its server does not give: a word instead of a broken mark.
+document.addEventListener("error", ({ target }) => {
+  if (!target.dataset?.picture) return;
+  target.parentElement.dataset.broken = target.dataset.picture;
+  target.hidden = true;
+}, true);

@@ -3,7 +3,8 @@
 Each check is a function named as a sentence; it gets a fresh `FakeChannel` and fails by assertion. `@check(...)` names
 what it needs: capabilities of the connector (`reply`, `idempotent` ...), or one of `pull` (it has `fetch`), `receive`,
 `account` (it has credentials), `strict` (a cut answer can be recognised), `own` (the variant shows our own posts),
-`broken` (an unreadable entry can arrive among others), `window` (the channel shows more than two pages).
+`broken` (an unreadable entry can arrive among others), `changes` (what becomes of posts is told), `rewrite` (the
+channel lets authors edit), `window` (the channel shows more than two pages).
 `checks_for(fake)` gives those that apply; nothing else is skipped.
 """
 
@@ -23,7 +24,9 @@ from app.connectors.base import (
     Connector,
     IncomingPost,
     Json,
+    KnownPost,
     OutgoingReply,
+    PostChange,
     PostKind,
     Visibility,
 )
@@ -84,6 +87,8 @@ def abilities(fake: FakeChannel) -> frozenset[str]:
         "receive": type(connector).receive is not Connector.receive,
         "account": connector.Credentials is not None,
         "strict": not fake.lenient,
+        "changes": connector.capabilities.looks > 0 or connector.name == "demo",
+        "rewrite": type(fake).rewrite is not FakeChannel.rewrite,
         "own": fake.shows_own,
         "broken": fake.broken_arrivals,
         "window": fake.window is None or fake.window > 2 * fake.page_size,
@@ -746,6 +751,43 @@ async def a_reply_that_is_too_long_is_refused_for_good(fake: FakeChannel) -> Non
     with raises(Refused):
         await send(fake, answer(fake, post, "x" * (limit * 20)))
     assert not fake.ledger()
+
+
+# What becomes of posts
+
+
+async def _changes(fake: FakeChannel, posts: list[IncomingPost], cursor: Json) -> dict[str, PostChange]:
+    """What a poll and a look say of these posts, whichever of them the channel tells changes by."""
+    batch = await fake.connector.fetch(fake.link(), through_json(cursor))
+    told = list(batch.changes)
+    if fake.connector.capabilities.looks:
+        known = [KnownPost(post.external_id, through_json(post.ref)) for post in posts]
+        told += await fake.connector.look_again(fake.link(), known)
+    return {change.external_id: change for change in told}
+
+
+@check("changes")
+async def a_deleted_post_is_told_and_those_that_stand_are_not(fake: FakeChannel) -> None:
+    gone, stays = fake.arrive("gone soon"), fake.arrive("stays")
+    batch = await fetch(fake, {})
+    fake.remove(gone)
+    told = await _changes(fake, list(batch.posts), batch.cursor)
+    assert set(told) == {gone}
+    assert stays not in told
+    assert told[gone].deleted
+
+
+@check("changes", "rewrite")
+async def an_edited_post_is_told_with_its_new_text_and_time(fake: FakeChannel) -> None:
+    name = fake.arrive("My tent is torn")
+    batch = await fetch(fake, {})
+    fake.rewrite(name, "My tent and my bag are torn")
+    first = (await _changes(fake, list(batch.posts), batch.cursor))[name]
+    assert "My tent and my bag are torn" in first.text
+    assert not first.deleted
+    assert first.changed_at > batch.posts[0].posted_at
+    fake.rewrite(name, "All is well again")
+    assert (await _changes(fake, list(batch.posts), batch.cursor))[name].changed_at > first.changed_at
 
 
 # Deliveries

@@ -241,3 +241,30 @@ async def test_without_an_address_for_replies_none_is_sent_and_the_check_says_so
     with pytest.raises(Refused, match="no address for replies"):
         await fake.connector.send(only_in, await reply_to(fake))
     assert "only be read" in (await fake.connector.check(only_in)).notices[0]
+
+
+def test_changes_are_read_beside_posts_and_name_the_senders_own_post() -> None:
+    fake = FakeSender()
+    entries = [
+        fake.post("The zip split"),
+        {"type": "post.edited", "id": "1042", "text": "The zip split twice", "at": "2026-11-01T09:00:00Z"},
+        {"type": "post.deleted", "id": "1043"},
+        {"type": "post.deleted"},
+    ]
+    sent = fake.signed(json.dumps({"posts": entries}).encode())
+    batch = fake.connector.receive(fake.link(), sent.headers, sent.body)
+    edited, deleted = batch.changes
+    assert (edited.external_id, edited.text, edited.title, edited.media) == (
+        "shop:1042",
+        "The zip split twice",
+        None,
+        None,
+    )
+    assert (deleted.external_id, deleted.deleted, deleted.changed_at) == ("shop:1043", True, fake.now)
+    assert [(len(batch.posts), len(batch.rejected))] == [(1, 1)]
+
+
+def test_a_post_with_a_type_of_its_own_is_a_post() -> None:
+    fake = FakeSender()
+    sent = fake.signed(json.dumps({**fake.post("Nice"), "type": "review"}).encode())
+    assert len(fake.connector.receive(fake.link(), sent.headers, sent.body).posts) == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.connectors.base import OutgoingReply, Visibility
-from app.connectors.webhook_schema import AuthorIn, MediaIn, PostIn
+from app.connectors.webhook_schema import AuthorIn, ChangeIn, MediaIn, PostIn
 from tests.connectors.fakes.webhook import SECRET, FakeSender
 
 PAGE = (Path(__file__).parents[2] / "docs" / "webhook.md").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def test_the_example_signs_and_its_post_is_read() -> None:
 
 
 def test_every_field_of_the_schema_is_in_the_table_and_the_example_of_a_reply_is_what_is_sent() -> None:
-    for name in {*PostIn.model_fields, *AuthorIn.model_fields, *MediaIn.model_fields}:
+    for name in {*PostIn.model_fields, *ChangeIn.model_fields, *AuthorIn.model_fields, *MediaIn.model_fields}:
         assert f"`{name}`" in PAGE
     data = REPLY["data"]
     reply = OutgoingReply(

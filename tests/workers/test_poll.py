@@ -8,11 +8,15 @@ from sqlalchemy import func, select, update
 from app.connectors.base import Batch
 from app.flow.configure_feed import poll_now
 from app.flow.ingest import Ingested
+from app.flow.look import EVERY
 from app.flow.poll import JITTER, LONGEST_PAUSE, back_off, due_feeds, jittered, keep_batch, next_wait, take_feed
 from app.models.account import Account
+from app.models.change import PostLook
 from app.models.feed import Feed, Health, Quarantine
 from app.models.item import Disposition, Item, State
 from app.models.post import Post
+from app.queries.said import Said
+from app.queries.said import posts as posts_of
 from app.workers.poll import poll_feed
 from tests.connectors.fakes.base import Trouble
 from tests.postoffice import Office
@@ -259,3 +263,39 @@ async def test_two_feeds_that_see_the_same_post_keep_it_once(keyed: Office) -> N
     await keyed.ask("Seen twice")
     await poll_feed(keyed.runtime, other.id)
     assert (await texts(keyed), await states(keyed)) == (["Seen twice"], [(State.QUEUED, None)])
+
+
+async def test_a_poll_looks_again_at_posts_of_open_items_once_their_time_has_come(mastodon: Office) -> None:
+    item = await mastodon.ask("My tent is torn")
+    [name] = mastodon.fake.toots
+    mastodon.fake.rewrite(f"https://other.example/users/ada/statuses/{name}", "My tent and my bag are torn")
+    await mastodon.poll()
+    assert (await shown(mastodon, item)).earlier == ()  # looked at a moment ago, when it came
+    await make_older(mastodon)
+    await mastodon.poll()
+    assert "my bag" in (await shown(mastodon, item)).text
+    mastodon.fake.toots.clear()
+    await make_older(mastodon)
+    feed = await mastodon.poll()
+    assert (feed.health, (await mastodon.item(item.id)).disposition) == (Health.OK, Disposition.WITHDRAWN)
+
+
+async def test_trouble_while_looking_again_leaves_the_poll_as_good_as_it_was(mastodon: Office) -> None:
+    item = await mastodon.ask("My tent is torn")
+    await make_older(mastodon)
+    mastodon.fake.trouble(Trouble.DOWN, after=2)  # who we are, and the list, are read before
+    feed = await mastodon.poll()
+    assert (feed.health, feed.failures) == (Health.OK, 0)
+    assert (await shown(mastodon, item)).deleted_at is None
+
+
+async def make_older(office: Office) -> None:
+    async with office.sessions.begin() as session:
+        await session.execute(update(Post).values(received_at=func.now() - 2 * EVERY))
+        await session.execute(update(PostLook).values(looked_at=func.now() - 2 * EVERY))
+
+
+async def shown(office: Office, item: Item) -> Said:
+    async with office.sessions() as session:
+        [(one, _)], _, _ = await posts_of(session, item, None)
+        return one

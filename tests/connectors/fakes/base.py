@@ -146,6 +146,10 @@ class FakeChannel(ABC):
         """The author deletes a post."""
         raise NotImplementedError
 
+    def rewrite(self, external_id: str, text: str) -> None:
+        """The author changes what a post says, on a channel where one can."""
+        raise NotImplementedError
+
     def ledger(self) -> list[Standing]:
         """Our replies that stand on the channel now, oldest first."""
         return []

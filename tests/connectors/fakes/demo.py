@@ -78,6 +78,10 @@ class FakeTownsquare(FakeChannel):
     def remove(self, external_id: str) -> None:
         self.network.ledger.append(self.network.world.remove(int(external_id.rpartition("/")[2])))
 
+    def rewrite(self, external_id: str, text: str) -> None:
+        number = int(external_id.rpartition("/")[2])
+        self.network.ledger.append(self.network.world.edit(number, text, self.tick()))
+
     def ledger(self) -> list[Standing]:
         return [
             Standing(

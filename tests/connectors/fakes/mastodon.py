@@ -53,6 +53,7 @@ class Toot:
     media: list[Json] = field(default_factory=list)
     reblog_of: str | None = None
     broken: bool = False
+    edited: datetime | None = None
 
 
 class FakeMastodon(FakeChannel):
@@ -135,6 +136,10 @@ class FakeMastodon(FakeChannel):
 
     def remove(self, external_id: str) -> None:
         del self.toots[self._by_uri(external_id).id]
+
+    def rewrite(self, external_id: str, text: str) -> None:
+        toot = self._by_uri(external_id)
+        toot.text, toot.edited = text, self.tick()
 
     def ledger(self) -> list[Standing]:
         words = {"private": Visibility.FOLLOWERS, "public": Visibility.PUBLIC, "unlisted": Visibility.UNLISTED}
@@ -332,6 +337,7 @@ class FakeMastodon(FakeChannel):
             "url": f"https://other.example/@{toot.by}/{toot.id}",
             "created_at": _iso(toot.at),
             "account": self._account(toot.by),
+            "edited_at": _iso(toot.edited) if toot.edited else None,
             "content": rendered(toot.text, toot.tags),
             "visibility": toot.visibility,
             "spoiler_text": toot.spoiler,
@@ -347,7 +353,6 @@ class FakeMastodon(FakeChannel):
             "card": None,
             "poll": None,
             "reblog": None,
-            "edited_at": None,
         }
 
 

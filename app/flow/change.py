@@ -1,0 +1,176 @@
+"""Change: posts are edited and deleted on their channels. Kept beside the post, which stays as it arrived.
+
+A change may come twice, out of order, and before its post; the caller's transaction holds all of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.connectors.base import PostChange
+from app.flow.wake import wake
+from app.listening.clean import LONGEST_TEXT, storable_json
+from app.models import change as rows
+from app.models.feed import Feed
+from app.models.item import FEED, OPEN_STATES, Disposition, Item, ParkReason, State, Verb, alter, move, record
+from app.models.post import Post
+from app.models.queue import Queue
+from app.routing.raises import on_arrival
+
+# A version that says what stood before it is no change: senders without times of their own repeat themselves.
+_KEEP = text(
+    """
+    WITH given AS (
+        SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS g(
+            external_id text, deleted bool, title text, text text, html text, media jsonb, changed_at timestamptz)
+    )
+    INSERT INTO post_change (channel, external_id, deleted, title, text, html, media, changed_at)
+    SELECT :channel, g.external_id, g.deleted, g.title, g.text, g.html, g.media, g.changed_at
+    FROM given g
+    LEFT JOIN LATERAL (
+        SELECT c.title, c.text, c.html, c.media FROM post_change c
+        WHERE c.channel = :channel AND c.external_id = g.external_id AND NOT c.deleted AND c.changed_at < g.changed_at
+        ORDER BY c.changed_at DESC LIMIT 1
+    ) AS earlier ON true
+    LEFT JOIN post p ON p.channel = :channel AND p.external_id = g.external_id
+    WHERE NOT EXISTS (SELECT 1 FROM post_change c
+        WHERE c.channel = :channel AND c.external_id = g.external_id AND c.wiped_at IS NOT NULL)
+      AND CASE
+        WHEN g.deleted THEN NOT EXISTS (SELECT 1 FROM post_change c
+            WHERE c.channel = :channel AND c.external_id = g.external_id AND c.deleted)
+        WHEN earlier.text IS NOT NULL THEN (coalesce(g.title, earlier.title), g.text, coalesce(g.media, earlier.media))
+            IS DISTINCT FROM (earlier.title, earlier.text, earlier.media)
+        ELSE p.id IS NULL OR (coalesce(g.title, p.title), g.text, coalesce(g.media, p.media)) <> (p.title, p.text, p.media)
+    END
+    ORDER BY g.external_id, g.changed_at
+    ON CONFLICT DO NOTHING
+    RETURNING external_id, deleted, text
+    """
+)
+
+# What of the customer's in these conversations still stands on the channel.
+_STANDING = text(
+    """
+    SELECT DISTINCT p.conversation_id FROM post p
+    WHERE p.conversation_id = ANY(CAST(:rooms AS bigint[])) AND NOT p.own AND NOT p.repost
+      AND NOT EXISTS (SELECT 1 FROM post_change c
+          WHERE c.channel = p.channel AND c.external_id = p.external_id AND c.deleted)
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A change that is new to us, of a post that we hold."""
+
+    post_id: int
+    conversation_id: int
+    deleted: bool
+    text: str
+
+
+async def keep_changes(session: AsyncSession, feed: Feed, changes: Sequence[PostChange]) -> int:
+    """Keep what is new among the changes, and let the open items of their posts know; returns how many were new.
+
+    An edit raises a waiting item by the words it now says, and wakes one that waits for its customer. An item that
+    nobody holds is closed when its customer has deleted all they had written.
+    """
+    if not changes:
+        return 0
+    posts = await _posts(session, feed.channel, changes)
+    lock = text("SELECT 1 FROM conversation WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
+    await session.execute(lock, {"ids": sorted({post.conversation_id for post in posts.values()})})
+    bound = {"channel": feed.channel, "rows": storable_json([_row(change) for change in changes])}
+    kept = (await session.execute(_KEEP, bound)).all()
+    told = [
+        _Told(posts[row.external_id].id, posts[row.external_id].conversation_id, row.deleted, row.text)
+        for row in kept
+        if row.external_id in posts and not posts[row.external_id].own
+    ]
+    if told:
+        await _tell(session, told)
+    return len(kept)
+
+
+async def deleted_among(session: AsyncSession, channel: str, ids: Sequence[str]) -> set[str]:
+    """Which of these posts, which came just now, were deleted on their channel before they came."""
+    told = rows.PostChange
+    gone = (
+        update(told)
+        .where(told.channel == channel, told.external_id.in_(ids), told.deleted)
+        .values(wiped_at=None)  # what they say is here only now
+        .returning(told.external_id)
+    )
+    return set(await session.scalars(gone.execution_options(synchronize_session=False)))
+
+
+async def _posts(session: AsyncSession, channel: str, changes: Sequence[PostChange]) -> Mapping[str, Any]:
+    ids = {change.external_id for change in changes}
+    known = select(Post.id, Post.external_id, Post.conversation_id, Post.own).where(
+        Post.channel == channel, Post.external_id.in_(ids)
+    )
+    return {row.external_id: row for row in await session.execute(known)}
+
+
+def _row(change: PostChange) -> dict[str, Any]:
+    return {
+        "external_id": change.external_id,
+        "deleted": change.deleted,
+        "title": change.title,
+        "text": change.text[:LONGEST_TEXT],
+        "html": change.html,
+        "media": None if change.media is None else [asdict(media) for media in change.media],
+        "changed_at": change.changed_at.isoformat(),
+    }
+
+
+async def _tell(session: AsyncSession, told: Sequence[_Told]) -> None:
+    """Write what happened to each item, in the order of the items' ids, and do what follows from it."""
+    rooms = sorted({one.conversation_id for one in told})
+    locked = (
+        select(Item)
+        .where(Item.conversation_id.in_(rooms), Item.state.in_(OPEN_STATES))
+        .order_by(Item.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    items = (await session.scalars(locked)).all()
+    standing = set(await session.scalars(_STANDING, {"rooms": rooms}))
+    queues = {queue.id: queue for queue in await session.scalars(select(Queue))} if items else {}
+    for item in items:
+        for one in [one for one in told if one.conversation_id == item.conversation_id]:
+            verb = Verb.WITHDRAW if one.deleted else Verb.EDIT
+            await record(session, item, verb, FEED, (), why={"post_id": one.post_id})
+            if not one.deleted:
+                await _edited(session, item, queues[item.queue_id], one.text)
+        if item.conversation_id not in standing and item.state == State.QUEUED:
+            await _end(session, item)
+
+
+async def _edited(session: AsyncSession, item: Item, queue: Queue, said: str) -> None:
+    if item.state == State.QUEUED:
+        for signal in queue.raises:
+            minutes, names = on_arrival([signal], None, "", said)
+            if minutes and not set(names) & set(item.raised):
+                why = {"signal": names[0], "minutes": minutes}
+                rank, raised = item.rank - timedelta(minutes=minutes), [*item.raised, *names]
+                item = await alter(session, item, Verb.RAISE, FEED, why=why, rank=rank, raised=raised)
+    elif item.state == State.PARKED and item.parked_for == ParkReason.CUSTOMER:
+        await wake(session, item, FEED, because="a post was edited")
+
+
+async def _end(session: AsyncSession, item: Item) -> None:
+    await move(
+        session,
+        item,
+        Verb.CLOSE,
+        State.CLOSED,
+        FEED,
+        why={"because": "everything was deleted on the channel"},
+        disposition=Disposition.WITHDRAWN,
+        ended_at=func.now(),
+    )
