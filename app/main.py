@@ -30,6 +30,7 @@ from app.web import (
     own_keys,
     presence,
     staffing,
+    transfer,
 )
 from app.web.admin import router as admin
 from app.web.assets import STATIC, Assets
@@ -46,6 +47,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     presence.router,
     item.router,
     draft.router,
+    transfer.router,
     customer.router,
     outgoing.router,
     media.router,

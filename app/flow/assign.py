@@ -3,9 +3,9 @@
 Locks: the item, then the presences of who has it and who gets it, in order of agent.
 """
 
-from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Conflict, Forbidden, Invalid
@@ -34,24 +34,18 @@ async def assign(session: AsyncSession, supervisor: Agent, item_id: int, agent_i
         Conflict: the agent has it already, cannot be asked now, or the item is held or has ended.
     """
     item = await _supervised(session, supervisor, item_id)
-    agent = await _receiver(session, item, agent_id)
+    agent = await receiver_of(session, item, agent_id)
     if item.agent_id == agent.id and (not force or item.state == State.ACTIVE):
         raise Conflict(f"{agent.name} has item {item.id} already.")
-    presences = await _presences(session, item.agent_id, agent.id)
+    presences = await presences_of(session, item.agent_id, agent.id)
     if force:
-        return await _put(session, supervisor, item, agent)
-    return await _ask(session, supervisor, item, agent, presences[agent.id])
+        return await put(session, supervisor, item, agent)
+    return await ask(session, supervisor, item, agent, presences[agent.id])
 
 
-async def receivers(session: AsyncSession, item: Item) -> Sequence[tuple[Agent, Presence]]:
-    """Who may be given the item: active people of its queue's team, and the queue's members; by name."""
-    found = (
-        select(Agent, Presence)
-        .join(Presence, Presence.agent_id == Agent.id)
-        .where(Agent.active, _concerned(item))
-        .order_by(Agent.name, Agent.id)
-    )
-    return [(row[0], row[1]) for row in await session.execute(found)]
+def receivers(item: Item) -> Select[Agent, Presence]:
+    """Who may be given the item: active people of its queue's team, and the queue's members."""
+    return select(Agent, Presence).join(Presence, Presence.agent_id == Agent.id).where(Agent.active, _concerned(item))
 
 
 def _concerned(item: Item) -> ColumnElement[bool]:
@@ -65,8 +59,13 @@ async def _supervised(session: AsyncSession, supervisor: Agent, item_id: int) ->
     item = await visible_item(session, supervisor, item_id)
     if not await supervises(session, supervisor, item):
         raise Forbidden("Only supervisors of the item's team may give it to somebody. Ask one of them.")
-    locked = select(Item).where(Item.id == item_id).with_for_update().execution_options(populate_existing=True)
-    return (await session.scalars(locked)).one()
+    return await locked(session, item_id)
+
+
+async def locked(session: AsyncSession, item_id: int) -> Item:
+    """The item, which nobody else changes until this transaction ends."""
+    found = select(Item).where(Item.id == item_id).with_for_update().execution_options(populate_existing=True)
+    return (await session.scalars(found)).one()
 
 
 async def supervises(session: AsyncSession, agent: Agent, item: Item) -> bool:
@@ -77,31 +76,36 @@ async def supervises(session: AsyncSession, agent: Agent, item: Item) -> bool:
     return await session.scalar(theirs) is not None
 
 
-async def _receiver(session: AsyncSession, item: Item, agent_id: int) -> Agent:
+async def receiver_of(session: AsyncSession, item: Item, agent_id: int) -> Agent:
+    """Who is given the item. Raises Invalid when they have nothing to do with its queue, or are switched off."""
     agent = await session.scalar(select(Agent).where(Agent.id == agent_id, Agent.active, _concerned(item)))
     if agent is None:
         raise Invalid("Choose somebody of the queue's team, or a member of the queue, whose account is on.", "agent")
     return agent
 
 
-async def _presences(session: AsyncSession, *agent_ids: int | None) -> dict[int, Presence]:
+async def presences_of(session: AsyncSession, *agent_ids: int | None) -> dict[int, Presence]:
+    """The agents' presences, locked in order; their item is locked already."""
     ids = [one for one in agent_ids if one is not None]
-    locked = select(Presence).where(Presence.agent_id.in_(ids)).order_by(Presence.agent_id).with_for_update()
-    found = await session.scalars(locked.execution_options(populate_existing=True))
+    mine = select(Presence).where(Presence.agent_id.in_(ids)).order_by(Presence.agent_id).with_for_update()
+    found = await session.scalars(mine.execution_options(populate_existing=True))
     return {presence.agent_id: presence for presence in found}
 
 
-async def _put(session: AsyncSession, supervisor: Agent, item: Item, agent: Agent) -> Item:
-    """Into the agent's hands, from wherever it is."""
-    actor = agent_actor(supervisor.id)
-    why = {"because": f"{supervisor.name} gave it to {agent.name}", "from": item.agent_id}
+async def put(session: AsyncSession, giver: Agent, item: Item, agent: Agent, **told: Any) -> Item:
+    """Into the agent's hands, from wherever it is. `told` is what the event says beside that.
+
+    The item is locked, and so are the presences of both.
+    """
+    actor = agent_actor(giver.id)
+    why = {"because": f"{giver.name} gave it to {agent.name}", "from": item.agent_id, **told}
     if item.state == State.ACTIVE:
         moved = await move(session, item, Verb.TRANSFER, State.ACTIVE, actor, why=why, agent_id=agent.id)
         await hold.end(session, moved, Verb.TRANSFER)
         await hold.begin(session, moved, agent.id, Verb.TRANSFER)
         return moved
     if item.state == State.OFFERED:
-        item = await _taken_back(session, supervisor, item)
+        item = await _taken_back(session, giver, item)
     if item.state == State.PARKED:
         item = await move(session, item, Verb.WAKE, State.QUEUED, actor, why=why, agent_id=None, **AWAKE)
         await hold.end(session, item, Verb.WAKE)
@@ -110,17 +114,19 @@ async def _put(session: AsyncSession, supervisor: Agent, item: Item, agent: Agen
     return moved
 
 
-async def _ask(session: AsyncSession, supervisor: Agent, item: Item, agent: Agent, presence: Presence) -> Item:
-    """As an offer, which the agent may decline."""
+async def ask(
+    session: AsyncSession, giver: Agent, item: Item, agent: Agent, presence: Presence, *, note: str = ""
+) -> Item:
+    """As an offer, which the agent may decline; `note` stands on it. The item and the presence are locked."""
     if presence.state == PresenceState.OFFLINE:
         raise Conflict(f"{agent.name} is not signed in, so nothing can be offered to them. Give it to them directly.")
     if item.state == State.OFFERED:
-        item = await _taken_back(session, supervisor, item)
+        item = await _taken_back(session, giver, item)
     if item.state != State.QUEUED:
         raise Conflict(f"Item {item.id} is {item.state}: only what waits can be offered. Give it to them directly.")
-    why = {"by": supervisor.id, "by_name": supervisor.name}
+    why = {"by": giver.id, "by_name": giver.name, **({"note": note} if note else {})}
     row = {"item_id": item.id, "version": item.version, "agent_id": agent.id, "over": item.emergency, "why": why}
-    if not await offer_items(session, [row], by=supervisor.id):
+    if not await offer_items(session, [row], by=giver.id):
         raise Conflict(await _unaskable(session, item, agent, presence))
     return await session.get_one(Item, item.id, populate_existing=True)
 
@@ -135,6 +141,6 @@ async def _unaskable(session: AsyncSession, item: Item, agent: Agent, presence: 
     )
 
 
-async def _taken_back(session: AsyncSession, supervisor: Agent, item: Item) -> Item:
-    because = f"{supervisor.name} gave it to somebody else"
-    return await offer.revoke(session, item, agent_actor(supervisor.id), because)
+async def _taken_back(session: AsyncSession, giver: Agent, item: Item) -> Item:
+    because = f"{giver.name} gave it to somebody else"
+    return await offer.revoke(session, item, agent_actor(giver.id), because)

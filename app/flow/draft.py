@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import announce
 from app.errors import Conflict, Invalid
-from app.flow.visibility import visible_item
+from app.flow.visibility import readable_item
 from app.listening.clean import LONGEST_TEXT, storable
 from app.models.agent import Agent
 from app.models.item import Item
@@ -45,7 +45,7 @@ async def save_draft(
         Invalid: longer than any channel takes.
         Conflict: another window of the same agent saved something else, or the reply is on its way already.
     """
-    item = await visible_item(session, agent, item_id)
+    item = await readable_item(session, agent, item_id)
     if len(text) > LONGEST_TEXT:
         raise Invalid(f"A reply has at most {LONGEST_TEXT} characters.", field="text")
     values = {"text": storable(text), "visibility": visibility, "version": Reply.version + 1}
@@ -63,7 +63,7 @@ async def clear_draft(session: AsyncSession, agent: Agent, item_id: int) -> None
     Raises:
         NotFound: not for their eyes.
     """
-    item = await visible_item(session, agent, item_id)
+    item = await readable_item(session, agent, item_id)
     values = {**_fixed(agent, item), "key": uuid4(), "text": "", "visibility": NOTE}
     await session.execute(
         insert(Reply)

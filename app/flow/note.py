@@ -4,22 +4,27 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import announce
 from app.errors import Invalid
-from app.flow.visibility import visible_item
+from app.flow.visibility import readable_item
 from app.listening.clean import storable
 from app.models.agent import Agent
+from app.models.item import Item
 from app.models.reply import Note
 
 LONGEST = 10_000  # characters
 
 
 async def note(session: AsyncSession, agent: Agent, item_id: int, text: str) -> Note:
-    """Write a note on an item that the agent may see; they need not hold it.
+    """Write a note on an item that the agent may read; they need not hold it.
 
     Raises:
         NotFound: not for their eyes.
         Invalid: it is empty or too long.
     """
-    item = await visible_item(session, agent, item_id)
+    return await write(session, agent, await readable_item(session, agent, item_id), text)
+
+
+async def write(session: AsyncSession, agent: Agent, item: Item, text: str) -> Note:
+    """Write a note on an item that the caller has checked. Raises Invalid: it is empty or too long."""
     kept = storable(text.strip(), LONGEST + 1)
     if not kept or len(kept) > LONGEST:
         raise Invalid(f"A note has between 1 and {LONGEST} characters.", field="text")

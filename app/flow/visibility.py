@@ -7,7 +7,7 @@ from app.errors import Conflict, Forbidden, NotFound
 from app.models.agent import Agent, Role
 from app.models.item import Item, State
 from app.models.reply import Reply
-from app.models.sight import visible_queues
+from app.models.sight import sees, visible_queues
 
 
 async def visible_item(session: AsyncSession, agent: Agent, item_id: int) -> Item:
@@ -19,6 +19,19 @@ async def visible_item(session: AsyncSession, agent: Agent, item_id: int) -> Ite
     seen = select(Item).where(
         Item.id == item_id, Item.queue_id.in_(visible_queues(agent)) | (Item.agent_id == agent.id)
     )
+    item = await session.scalar(seen.execution_options(populate_existing=True))
+    if item is None:
+        raise NotFound(f"There is no item {item_id}, or it is not in a queue of your teams.")
+    return item
+
+
+async def readable_item(session: AsyncSession, agent: Agent, item_id: int) -> Item:
+    """The item, if the agent may read it: also when they are only asked about it, and may change nothing of it.
+
+    Raises:
+        NotFound: there is none, or it is not for their eyes.
+    """
+    seen = select(Item).where(Item.id == item_id, sees(agent.id, visible_queues(agent)))
     item = await session.scalar(seen.execution_options(populate_existing=True))
     if item is None:
         raise NotFound(f"There is no item {item_id}, or it is not in a queue of your teams.")

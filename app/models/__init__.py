@@ -1,6 +1,20 @@
 """Nouns: the tables, their invariants, and the one transition table."""
 
-from app.models import account, agent, assignment, change, event, feed, item, post, queue, rehearsal, reply, rule
+from app.models import (
+    account,
+    agent,
+    assignment,
+    change,
+    event,
+    feed,
+    item,
+    post,
+    queue,
+    rehearsal,
+    reply,
+    rule,
+    together,
+)
 
 __all__ = [
     "account",
@@ -15,4 +29,5 @@ __all__ = [
     "rehearsal",
     "reply",
     "rule",
+    "together",
 ]

@@ -70,6 +70,9 @@ class Queue(Base):
     closed_reply: Mapped[Str] = mapped_column(server_default="")  # sent once a conversation outside the hours
     park_close_after: Mapped[int | None]  # a parked item that waits for the customer closes by itself
     park_close_reply: Mapped[Str] = mapped_column(server_default="")  # its last message; empty: none
+    take_over_after: Mapped[int] = mapped_column(
+        server_default="600"
+    )  # a holder so long away can be relieved; 0: always
     raises: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")  # signals that raise the rank
     created_at: Mapped[Created]
 

@@ -1,11 +1,18 @@
-"""What a person may see: agents and supervisors the queues of their teams, admins everything."""
+"""What a person may see: agents and supervisors the queues of their teams, admins everything.
+
+Who is asked as an expert may also read that one item, while it is open: `sees` and `consulted_items`. Being asked gives
+nothing but reading, notes and the answer.
+"""
 
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy.orm import aliased
 
 from app.models.agent import Agent, Role, TeamMember
+from app.models.item import OPEN_STATES, Item
 from app.models.queue import Queue
+from app.models.together import Consult, ConsultExpert
 
 
 def visible_queues(agent: Agent) -> Select[Any]:
@@ -15,3 +22,24 @@ def visible_queues(agent: Agent) -> Select[Any]:
         return queues
     teams = select(TeamMember.team_id).where(TeamMember.agent_id == agent.id)
     return queues.where(Queue.team_id.in_(teams))
+
+
+def consulted_items(agent_id: int) -> Select[Any]:
+    """The ids of the open items about which the agent is asked, or has answered a question."""
+    asked = aliased(Item)
+    return (
+        select(Consult.item_id)
+        .join(ConsultExpert, ConsultExpert.consult_id == Consult.id)
+        .join(asked, asked.id == Consult.item_id)
+        .where(
+            ConsultExpert.agent_id == agent_id,
+            Consult.withdrawn_at.is_(None),
+            or_(Consult.answered_at.is_(None), Consult.answerer_id == agent_id),
+            asked.state.in_(OPEN_STATES),
+        )
+    )
+
+
+def sees(agent_id: int, queues: Select[Any]) -> ColumnElement[bool]:
+    """Whether the agent may read an item: in a queue of theirs (`queues`), in their hands, or asked about it."""
+    return Item.queue_id.in_(queues) | (Item.agent_id == agent_id) | Item.id.in_(consulted_items(agent_id))

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.agent import Agent, AgentSkill
 from app.models.assignment import Offer
-from app.models.item import OPEN_STATES, Item
+from app.models.item import OPEN_STATES, Item, Verb
 from app.models.post import Post
 from app.models.queue import Queue
 from app.models.rule import Rule
@@ -81,6 +81,7 @@ async def thread(
     told = [one for one, external in written if external not in sent] + besides
     events = await said.events(session, item, window)
     agents = {e.agent_id for e in events} | {e.changes.get("agent_id") for e in events} | {item.agent_id}
+    agents |= {e.why.get("from") for e in events if e.verb == Verb.TRANSFER}
     names = await _names(session, agents)
     newest = (
         select(Offer).where(Offer.item_id == item.id, Offer.agent_id == reader.id).order_by(Offer.id.desc()).limit(1)

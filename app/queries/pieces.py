@@ -9,6 +9,7 @@ from app.models.change import PostChange
 from app.models.item import Item
 from app.models.post import Author, Post
 from app.models.reply import Reply, ReplyState
+from app.models.sight import sees
 from app.queries.said import Said
 
 
@@ -41,9 +42,7 @@ async def held_replies(session: AsyncSession, agent_id: int) -> list[Said]:
 
 async def media_of(session: AsyncSession, post_id: int, queues: Select[Any], reader_id: int) -> list[dict[str, Any]]:
     """The media of a post as it stands, in a conversation that the reader may see; empty when they may not."""
-    seen = select(Item.id).where(
-        Item.conversation_id == Post.conversation_id, Item.queue_id.in_(queues) | (Item.agent_id == reader_id)
-    )
+    seen = select(Item.id).where(Item.conversation_id == Post.conversation_id, sees(reader_id, queues))
     newest = (
         select(PostChange.media)
         .where(PostChange.channel == Post.channel, PostChange.external_id == Post.external_id)
@@ -61,6 +60,6 @@ async def avatar_of(session: AsyncSession, author_id: int, queues: Select[Any], 
     seen = (
         select(Post.id)
         .join(Item, Item.conversation_id == Post.conversation_id)
-        .where(Post.author_id == author_id, Item.queue_id.in_(queues) | (Item.agent_id == reader_id))
+        .where(Post.author_id == author_id, sees(reader_id, queues))
     )
     return await session.scalar(select(Author.avatar_url).where(Author.id == author_id, seen.exists()))

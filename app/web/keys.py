@@ -74,7 +74,7 @@ def _lists() -> tuple[Action, ...]:
 def _item() -> tuple[Action, ...]:
     return (
         Action("claim", _("Claim"), "c", "claim"),
-        Action("give", _("Give to somebody"), "t", "press", "#give"),
+        Action("transfer", _("Transfer"), "t", "press", "#transfer"),
         Action("park", _("Park"), "z", "press", "#park"),
         Action("close", _("Close, then 1 to 5"), "#", "press", "#close"),
         Action("customer", _("Customer"), "i", "customer"),

@@ -17,20 +17,20 @@ from app import i18n
 from app.connectors import registry
 from app.connectors.base import Visibility
 from app.errors import Conflict, NotFound
-from app.flow.assign import receivers, supervises
 from app.flow.draft import NOTE, load_draft
 from app.flow.explain import explain
 from app.flow.reply import answerable
 from app.flow.tier import tier_of
-from app.flow.visibility import visible_item
+from app.flow.visibility import readable_item
 from app.i18n import _
-from app.models.agent import Agent, Presence, Role
-from app.models.item import OPEN_STATES, Item, State
+from app.models.agent import Agent, Role
+from app.models.item import Item, State
 from app.models.queue import Queue, QueueMember
 from app.models.sight import visible_queues
 from app.queries import conversation, desk, pieces
 from app.queries.drafts import begun_by, sent_under
 from app.web import rows, why, words
+from app.web.beside import beside
 from app.web.lists import Shown, list_context, named_place, place
 
 PARTS = {  # the parts that a live page may ask for, and the id that each replaces
@@ -109,9 +109,9 @@ async def desk_context(
         context["tier"] = await tier_of(db, item.customer_id)
         context["may_set_tier"] = item.customer_id is not None and me.is_at_least(Role.SUPERVISOR)
         context["waits"] = await _waits(db, me, item) if wanted & {"head", "context"} else None
-        context["receivers"] = await _receivers(db, me, item) if "head" in wanted else ()
+        context["beside"] = await beside(db, me, item)
     else:
-        context |= {"thread": None, "composer": None, "closes_after": None, "waits": None, "receivers": ()}
+        context |= {"thread": None, "composer": None, "closes_after": None, "waits": None, "beside": None}
     return context
 
 
@@ -127,16 +127,9 @@ async def _waits(db: AsyncSession, me: Agent, item: Item) -> why.Account | None:
         return None
 
 
-async def _receivers(db: AsyncSession, me: Agent, item: Item) -> list[tuple[Agent, Presence]]:
-    """To whom the reader may give the item; nobody for who does not supervise it."""
-    if item.state not in OPEN_STATES or not await supervises(db, me, item):
-        return []
-    return [one for one in await receivers(db, item) if not (one[0].id == item.agent_id and item.state == State.ACTIVE)]
-
-
 async def seen_item(db: AsyncSession, me: Agent, item_id: int) -> Item:
-    """The item, if the reader may see it. Raises NotFound."""
-    return await visible_item(db, me, item_id)
+    """The item, if the reader may read it. Raises NotFound."""
+    return await readable_item(db, me, item_id)
 
 
 async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Composer:

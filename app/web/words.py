@@ -151,7 +151,8 @@ def due_state(ready: datetime, due: datetime, now: datetime) -> tuple[str, int]:
 def event(one: Event, names: Mapping[int, str], reader_id: int, now: datetime) -> str:
     """What happened, as a sentence."""
     actor = _who(one.agent_id, names, reader_id)
-    target = _who(one.changes.get("agent_id"), names, reader_id)
+    target_id = one.changes.get("agent_id")
+    target = _who(target_id, names, reader_id)
     why: Mapping[str, Any] = one.why
     because = str(why.get("because") or why.get("reason") or "")
     if one.verb == Verb.OPEN:
@@ -160,6 +161,8 @@ def event(one: Event, names: Mapping[int, str], reader_id: int, now: datetime) -
     if one.verb == Verb.PARK and one.changes.get("parked_until"):
         until = moment(datetime.fromisoformat(one.changes["parked_until"]), now)
         return _("%(who)s parked it until %(until)s") % {"who": actor, "until": until}
+    if one.verb == Verb.TRANSFER:
+        return _sent(why, actor, target if target_id else "", _who(why.get("from"), names, reader_id))
     if one.verb == Verb.CLOSE:
         return _("%(who)s closed it: %(how)s") % {"who": actor, "how": disposition(one.changes.get("disposition"))}
     told = _plain(actor, target, by_router=one.agent_id is None).get(Verb(one.verb)) or one.verb
@@ -180,7 +183,6 @@ def _plain(actor: str, target: str, *, by_router: bool) -> dict[Verb, str]:
         Verb.REVOKE: _("The offer was taken back"),
         Verb.CLAIM: _("%s claimed it") % actor,
         Verb.ASSIGN: _("%(who)s gave it to %(whom)s") % {"who": actor, "whom": target},
-        Verb.TRANSFER: _("%(who)s gave it to %(whom)s") % {"who": actor, "whom": target},
         Verb.OVERFLOW: _("It waited too long there, and went to another queue"),
         Verb.RAISE: _("A signal moved it forward"),
         Verb.RELEASE: _("%s gave it back to the queue") % actor,
@@ -189,6 +191,19 @@ def _plain(actor: str, target: str, *, by_router: bool) -> dict[Verb, str]:
         Verb.REOPEN: _("It was reopened"),
         Verb.ANSWER: _("Our answer reached the channel"),
     }
+
+
+def _sent(why: Mapping[str, Any], actor: str, target: str, former: str) -> str:
+    """How an item went on: to the line of a queue, from hands to hands, or taken over."""
+    if why.get("taken"):
+        return _("%(who)s took it over from %(whom)s") % {"who": actor, "whom": former}
+    if not why.get("queue"):
+        to = _("%(who)s gave it to %(whom)s") if target else _("%(who)s gave it back to the queue")
+        return to % {"who": actor, "whom": target}
+    told = {"who": actor, "queue": why["queue"], "needs": why.get("needs", "")}
+    if told["needs"]:
+        return _("%(who)s sent it to %(queue)s for %(needs)s") % told
+    return _("%(who)s sent it to %(queue)s") % told
 
 
 def _who(agent_id: int | None, names: Mapping[int, str], reader_id: int) -> str:
@@ -224,7 +239,8 @@ def why_lines(why: Mapping[str, Any], knew: datetime | None = None) -> list[Why]
     `knew` is when the reader last answered this customer.
     """
     if why.get("by"):
-        return [Why(_("%s offers it to you") % why.get("by_name", _("A supervisor")))]
+        note = [Why(_("“%s”") % why["note"], soft=True)] if why.get("note") else []
+        return [Why(_("%s offers it to you") % why.get("by_name", _("A supervisor"))), *note]
     lines = []
     if why.get("preferred"):
         lines.append(Why(_known(knew, datetime.now(UTC))))

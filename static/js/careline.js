@@ -6,6 +6,7 @@ import "./countdown.js";
 import "./composer.js";
 import "./drafts.js";
 import "./keys.js";
+import "./together.js";
 import "./live.js";
 
 document.documentElement.dataset.js = "on";

@@ -74,9 +74,9 @@ async def test_a_supervisor_gives_an_item_with_a_plain_form(
     app: FastAPI, item_id: int, sign_in: Opener, house: House
 ) -> None:
     browser = await sign_in("supervisor")
-    page = (await browser.get(f"/items/{item_id}")).text
-    assert f'<option value="{house.ids["agent"]}">Agent: ' in page
-    assert f'<option value="{house.ids["stranger"]}">' not in page
+    page = (await browser.get(f"/items/{item_id}/transfer")).text
+    assert f'name="to" value="a{house.ids["agent"]}"' in page
+    assert f'name="to" value="a{house.ids["stranger"]}"' not in page
     given = await browser.send(f"/items/{item_id}/assignment", {"agent_id": house.ids["agent"], "how": "now"})
     assert given.status_code == 303
     async with app.state.sessions() as session:
@@ -94,9 +94,10 @@ async def test_an_offer_by_a_supervisor_names_them_to_the_agent(
     assert "Supervisor offers it to you" in (await agent.get("/desk")).text
 
 
-async def test_an_agent_sees_no_such_menu_and_is_refused(item_id: int, sign_in: Opener, house: House) -> None:
+async def test_an_agent_gives_nobody_what_waits(item_id: int, sign_in: Opener, house: House) -> None:
     browser = await sign_in("agent")
-    assert "give-menu" not in (await browser.get(f"/items/{item_id}")).text
+    straight = {"to": f"a{house.ids['supervisor']}", "how": "now"}
+    assert (await browser.send(f"/items/{item_id}/transfer", straight)).status_code == 403
     asked = {"agent_id": house.ids["agent"], "how": "now"}
     assert (await browser.send(f"/items/{item_id}/assignment", asked)).status_code == 403
 
