@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db import create_engine, sessionmaker
 from app.workers.router import Router
@@ -44,9 +44,9 @@ TINY = Size(waiting=200, agents=20, newly_ready=2, rounds=2)
 class Watched(Router):
     """A router that notes when it led and when its first offers were committed."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+    def __init__(self, engine: AsyncEngine) -> None:
         """Nothing noted yet."""
-        super().__init__(sessions)
+        super().__init__(engine)
         self.led: float | None = None
         self.offered: float | None = None
 
@@ -74,21 +74,20 @@ async def measure(url: str, size: Size | None = None) -> Result:
     """Fill the database at `url` (migrated and empty) and measure."""
     size = size or Size()
     engine = create_engine(url, pool_size=3)
-    sessions = sessionmaker(engine)
     try:
-        async with sessions() as session:
+        async with sessionmaker(engine)() as session:
             company = await make_company(session, agents=size.agents)
         async with await connect(url) as raw:
             await queue_items(raw, company, size.waiting)
             spare = list(company.agent_ids[: size.newly_ready * (size.rounds + 1)])
             await raw.execute(REST, [spare])
             await settle(url)
-            await Watched(sessions).tick()  # whoever is ready has an offer now
+            await Watched(engine).tick()  # whoever is ready has an offer now
             first = spare[: size.newly_ready]
-            cold = await _takeover(raw, Watched(sessions), first)
+            cold = await _takeover(raw, Watched(engine), first)
             times = []
             for n in range(1, size.rounds + 1):
-                standby = Watched(sessions)
+                standby = Watched(engine)
                 await raw.execute(STAY)
                 await standby.tick()
                 assert standby.led is None, "The leader's lease still stood."

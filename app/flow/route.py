@@ -9,15 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.flow.mirror import Mirror, clock, load_all
-from app.flow.offer import accept
-from app.models.agent import Agent
 from app.models.assignment import RouterLease
 from app.models.item import ROUTER, Item, State, Verb, lane_of, move
-from app.models.offering import offer_batch
+from app.models.offering import Fence, offer_items, offer_now
 from app.routing.decisions import Candidate, Decision, Match, Overflow
 
 LEASE = timedelta(seconds=3)
@@ -74,14 +73,28 @@ async def decide(session: AsyncSession) -> list[Decision]:
 
 async def carry_out(session: AsyncSession, decisions: Sequence[Decision]) -> set[int]:
     """Make the offers and moves that were decided; returns the ids of the items for which it held."""
-    held = set()
-    for decision in decisions:
-        if isinstance(decision, Overflow) and await _overflow(session, decision):
-            held.add(decision.item.id)
-    for batch in _each_agent_once([d for d in decisions if isinstance(d, Match)]):
-        offered = await offer_batch(session, [_row(one) for one in batch])
-        held |= offered.keys()
-        await _accept_for(session, [one for one in batch if offered.get(one.item.id)])
+    held = await make_moves(session, [one for one in decisions if isinstance(one, Overflow)])
+    for batch in _each_agent_once([one for one in decisions if isinstance(one, Match)]):
+        held |= await offer_items(session, [_row(one) for one in batch], accepts=True)
+    return held
+
+
+async def make_moves(session: AsyncSession, overflows: Iterable[Overflow]) -> set[int]:
+    """Move items that overflow; returns the ids of those for which it held."""
+    return {one.item.id for one in overflows if await _overflow(session, one)}
+
+
+async def offer_at_once(connection: psycopg.AsyncConnection[Any], fence: Fence, matches: Iterable[Match]) -> set[int]:
+    """Make the offers that were decided, each batch in one statement that commits by itself while the fence stands.
+
+    Returns the ids of the items for which it held. See `app.db.plain` for the connection.
+
+    Raises:
+        DBAPIError: the database refused or is away.
+    """
+    held: set[int] = set()
+    for batch in _each_agent_once(matches):
+        held |= await offer_now(connection, [_row(one) for one in batch], fence=fence, accepts=True)
     return held
 
 
@@ -129,12 +142,6 @@ async def _overflow(session: AsyncSession, decision: Overflow) -> bool:
     lane = lane_of(decision.to, item.requirements)
     await move(session, item, Verb.OVERFLOW, State.QUEUED, ROUTER, why=why, queue_id=decision.to, lane=lane)
     return True
-
-
-async def _accept_for(session: AsyncSession, matches: Sequence[Match]) -> None:
-    """In queues that accept by themselves, an offer is accepted as it is made."""
-    for one in matches:
-        await accept(session, await session.get_one(Agent, one.agent_id), one.item.id)
 
 
 def told(one: Match) -> Mapping[str, Any]:

@@ -57,13 +57,20 @@ class Sight:
 
     def some_rejected(self, most: int) -> tuple[dict[int, Rejection], int]:
         """At most so many of the rejected, by id, and how many there are: what can be kept with every decision."""
-        everybody = left = self.everyone & ~reduce(and_, self.allows)
+        everybody = rest = self.everyone & ~reduce(and_, self.allows)
+        left = 0
+        for _ in range(min(most, everybody.bit_count())):
+            lowest = rest & -rest
+            left |= lowest
+            rest ^= lowest
         found: dict[int, Rejection] = {}
-        reasons = tuple(zip(Rejection, self.allows, strict=True))
-        while left and len(found) < most:
-            bit = left & -left
-            found[self.ids[bit.bit_length() - 1]] = next(reason for reason, allowed in reasons if not bit & allowed)
-            left ^= bit
+        for reason, allowed in zip(Rejection, self.allows, strict=True):
+            held_back = left & ~allowed
+            left ^= held_back
+            while held_back:
+                lowest = held_back & -held_back
+                found[self.ids[lowest.bit_length() - 1]] = reason
+                held_back ^= lowest
         return dict(sorted(found.items())), everybody.bit_count()
 
 

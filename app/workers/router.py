@@ -1,7 +1,8 @@
 """The router process: it leads or stands by, expires offers and makes new ones. `careline route`.
 
-A standby keeps its kernel told as the leader does, so that it can decide as soon as it leads. A hint wakes it at once, and it looks by itself every second. It believes in its lease only as long as its own clock
-says that the last renewal is young; the database has the last word in every transaction.
+A standby keeps its kernel told as the leader does, so that it can decide as soon as it leads. A hint wakes it at once,
+and it looks by itself every second. It believes in its lease only as long as its own clock says that the last renewal
+is young; the database has the last word in every transaction.
 """
 
 import asyncio
@@ -18,9 +19,9 @@ from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.db import create_engine, sessionmaker
+from app.db import create_engine, plain, sessionmaker
 from app.flow.mirror import (
     Mirror,
     changed_since,
@@ -32,14 +33,16 @@ from app.flow.mirror import (
     load_items,
 )
 from app.flow.offer import expire_offers
-from app.flow.route import LEASE, MOST_OFFERS, carry_out, lead, leads, step_down
+from app.flow.route import LEASE, MOST_OFFERS, lead, leads, make_moves, offer_at_once, step_down
 from app.hints import Hint, hints
-from app.routing.decisions import Decision, Match
+from app.models.offering import Fence
+from app.routing.decisions import Decision, Match, Overflow
 from app.settings import Settings
 from app.telemetry import offers
 
 log = structlog.get_logger(__name__)
 
+SOON = 0.05  # seconds
 LOOK_EVERY = 1.0  # seconds without a hint
 HOUSE_EVERY = 5.0  # seconds between two looks at queues and agents
 OVERLAP = 10.0  # seconds of events that are read again
@@ -48,9 +51,10 @@ OVERLAP = 10.0  # seconds of events that are read again
 class Router:
     """One router: a holder of the lease with a kernel that mirrors the database, or a standby."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+    def __init__(self, engine: AsyncEngine) -> None:
         """Take a name that nobody else has."""
-        self.sessions = sessions
+        self.engine = engine
+        self.sessions = sessionmaker(engine)
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.epoch: int | None = None
         self.renewed = 0.0  # on the monotonic clock
@@ -111,7 +115,7 @@ class Router:
         self.seen.clear()
 
     async def _round(self) -> int:
-        """Take back what ran out, then decide: each a transaction, fenced by the lease's epoch."""
+        """Take back what ran out, decide and move, then offer: each a transaction, fenced by the lease's epoch."""
         try:
             # Two transactions: each locks presences in order of agent, and one after the other would not be in order.
             async with self.sessions.begin() as session:
@@ -125,7 +129,8 @@ class Router:
                 if not self.decided:
                     self.decided.extend(mirror.kernel.run(await clock(session)))
                 batch = [self.decided.popleft() for _ in range(min(MOST_OFFERS, len(self.decided)))]
-                held = await carry_out(session, batch)
+                held = await make_moves(session, [one for one in batch if isinstance(one, Overflow)])
+            held |= await self._offer([one for one in batch if isinstance(one, Match)])
         except BaseException:
             self.forget()
             raise
@@ -133,6 +138,12 @@ class Router:
         offers.labels(outcome="expired").inc(expired)
         offers.labels(outcome="made").inc(len(held))
         return len(held)
+
+    async def _offer(self, matches: Sequence[Match]) -> set[int]:
+        if self.epoch is None or not matches:
+            return set()
+        async with plain(self.engine) as connection:
+            return await offer_at_once(connection, Fence(self.holder, self.epoch), matches)
 
     async def _still_leads(self, session: AsyncSession) -> bool:
         """Whether the lease is ours until this transaction ends; if not, nothing is believed any more."""
@@ -183,10 +194,12 @@ class Router:
 
     def pause(self) -> float:
         """Seconds until something is to be done even without a hint."""
+        if self.changed.items:  # what did not hold is looked at again soon, but not over and over in one moment
+            return SOON
         soon = self.mirror.kernel.next_at() if self.mirror is not None else None
         if soon is None:
             return LOOK_EVERY
-        return min(LOOK_EVERY, max(0.05, (soon - datetime.now(UTC)).total_seconds()))
+        return min(LOOK_EVERY, max(SOON, (soon - datetime.now(UTC)).total_seconds()))
 
     async def close(self) -> None:
         """Let a standby lead at once."""
@@ -219,7 +232,7 @@ class Changed:
 async def route(settings: Settings, stop: asyncio.Event) -> None:
     """Run a router until `stop`."""
     engine = create_engine(settings.database_url, 2, "careline route")
-    router = Router(sessionmaker(engine))
+    router = Router(engine)
     nudged = asyncio.Event()
     listener = asyncio.create_task(_listen(settings.database_url, router, nudged))
     try:

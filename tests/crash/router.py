@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 
-from app.db import create_engine, sessionmaker
+from app.db import create_engine
 from app.settings import Settings
 from app.workers import router
 
@@ -19,7 +19,7 @@ async def run(url: str) -> None:
 async def hold(url: str) -> None:
     """Lead, stop in the middle of a round, and go on with it when asked: what a frozen process does."""
     engine = create_engine(url, 2)
-    one = router.Router(sessionmaker(engine))
+    one = router.Router(engine)
     sys.stdout.write(f"told {await one.tick()}\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.readline)

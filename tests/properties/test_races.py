@@ -136,6 +136,7 @@ async def until_done(done: asyncio.Event, do: Callable[[], Awaitable[object]]) -
 async def unfenced_round(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         await expire_offers(session)
+    async with sessions.begin() as session:  # each locks presences in order of agent: in one, they would not be
         await route.make_offers(session, await route.decide(session))
 
 
@@ -149,7 +150,7 @@ async def test_two_routers_and_twenty_agents_never_assign_twice_nor_overfill(fre
         windows = [*company.agents, *company.agents[:5]]  # five of them work in two windows at once
         desks = [Desk(sessions, company, agent, seed) for seed, agent in enumerate(windows)]
         done = asyncio.Event()
-        first, second = Router(sessions), Router(sessions)
+        first, second = Router(engine), Router(engine)
 
         async def customers() -> None:
             for number in range(40):
