@@ -17,8 +17,10 @@ from app.api.schemas import (
     Named,
     NoteAsked,
     NoteGiven,
+    OfferGiven,
     Page,
     PostGiven,
+    RefusalAsked,
     ReplyAsked,
     ReplyGiven,
     WaitingGiven,
@@ -30,6 +32,7 @@ from app.flow.claim import claim
 from app.flow.close import close
 from app.flow.explain import Explained, decided, explain
 from app.flow.note import note
+from app.flow.offer import accept, decline, extend
 from app.flow.release import release
 from app.flow.reopen import reopen
 from app.flow.reply import reply
@@ -143,6 +146,26 @@ async def released(db: Db, me: Writer, item_id: int) -> ItemGiven:
     """Give it back to its queue."""
     await release(db, me, item_id)
     return item_given(await _one(db, me, item_id))
+
+
+@router.post("/{item_id}/acceptance", status_code=HTTPStatus.CREATED)
+async def accepted(db: Db, me: Writer, item_id: int) -> ItemGiven:
+    """Accept what is offered to the token's agent; 409 when the offer is over."""
+    await accept(db, me, item_id)
+    return item_given(await _one(db, me, item_id))
+
+
+@router.post("/{item_id}/refusal", status_code=HTTPStatus.CREATED)
+async def declined(db: Db, me: Writer, item_id: int, asked: RefusalAsked) -> ItemGiven:
+    """Decline it with a reason: back to its queue, with its rank."""
+    await decline(db, me, item_id, asked.reason)
+    return item_given(await _one(db, me, item_id))
+
+
+@router.post("/{item_id}/offer/extension", status_code=HTTPStatus.CREATED)
+async def extended(db: Db, me: Writer, item_id: int) -> OfferGiven:
+    """Half a minute more to decide, at most ten times."""
+    return OfferGiven.model_validate(await extend(db, me, item_id))
 
 
 @router.post("/{item_id}/replies", status_code=HTTPStatus.CREATED)

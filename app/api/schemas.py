@@ -69,6 +69,12 @@ class AssignmentAsked(Asked):
     how: Literal["offer", "now"] = Field("offer", description="As an offer, or into their hands at once.")
 
 
+class RefusalAsked(Asked):
+    """Why an offer is declined."""
+
+    reason: Literal["skill", "limit", "conflict", "other"] = "other"
+
+
 class PresenceAsked(Asked):
     """What the token's agent does from now on."""
 
@@ -203,6 +209,16 @@ class FeedGiven(Given):
     post_at: datetime | None
     next_poll_at: datetime | None
     quarantined: int
+
+
+class OfferGiven(Given):
+    """An item reserved for an agent until it expires."""
+
+    item_id: int
+    agent_id: int
+    made_at: datetime
+    expires_at: datetime
+    extended: int = Field(description="How often its agent took half a minute more.")
 
 
 class PresenceGiven(Given):

@@ -1,4 +1,4 @@
-"""Offers: an item reserved for one agent; accepted, declined, expired (RONA) or revoked.
+"""Offers: an item reserved for one agent; extended, accepted, declined, expired (RONA) or revoked.
 
 Locks are taken in one order everywhere: the items, then the presences of their agents, in order of agent; the router's
 batches hold presences first and pass over items that somebody holds, so they wait for no item. So a claim, an offer and
@@ -7,6 +7,7 @@ an expiry that meet each other wait, and never deadlock or overfill.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -16,12 +17,14 @@ from app.db import announce
 from app.errors import Conflict
 from app.flow import hold
 from app.flow.visibility import visible_item
+from app.i18n import _
 from app.models.agent import Agent, NotReadyReason, Presence, PresenceState
-from app.models.assignment import Offer, Outcome
-from app.models.item import ROUTER, Actor, Item, State, Verb, agent_actor, move
+from app.models.assignment import MOST_EXTENSIONS, Offer, Outcome
+from app.models.item import ROUTER, Actor, Item, State, Verb, agent_actor, alter, move
 from app.models.offering import offer_items
 from app.models.queue import Queue
 
+EXTENSION = timedelta(seconds=30)
 MOST_EXPIRED = 200  # offers taken back in one transaction
 
 
@@ -76,6 +79,38 @@ async def decline(session: AsyncSession, agent: Agent, item_id: int, reason: str
     )
 
 
+async def extend(session: AsyncSession, agent: Agent, item_id: int) -> Offer:
+    """Reserve the item that was offered for half a minute more, at most MOST_EXTENSIONS times.
+
+    Raises:
+        NotFound: not for their eyes.
+        Conflict: the offer is over, or was extended as often as it may be.
+    """
+    await visible_item(session, agent, item_id)
+    item = await session.get_one(Item, item_id, with_for_update=True, populate_existing=True)
+    mine = (
+        Offer.item_id == item_id,
+        Offer.agent_id == agent.id,
+        Offer.outcome.is_(None),
+        Offer.expires_at > func.now(),
+    )
+    offer = await session.scalar(
+        update(Offer)
+        .where(*mine, Offer.extended < MOST_EXTENSIONS)
+        .values(expires_at=Offer.expires_at + EXTENSION, extended=Offer.extended + 1)
+        .returning(Offer)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    if offer is None and await session.scalar(select(Offer.id).where(*mine)) is not None:
+        raise Conflict(_("You took more time %d times: accept the offer now, or decline it.") % MOST_EXTENSIONS)
+    if offer is None:
+        raise Conflict(_("The offer of item %d is over: its time ran out, or it was taken back.") % item_id)
+    why = {"until": offer.expires_at.isoformat(), "times": offer.extended}
+    await alter(session, item, Verb.EXTEND, agent_actor(agent.id), why=why)
+    announce(session, "agents", [agent.id])
+    return offer
+
+
 async def expire_offers(session: AsyncSession) -> int:
     """Take back the offers whose time is over, and set agents who missed too many in a row not ready (RONA)."""
     due = (
@@ -94,8 +129,9 @@ async def expire_offers(session: AsyncSession) -> int:
 
 async def _expire(session: AsyncSession, offer: Offer) -> None:
     item = await session.get_one(Item, offer.item_id, populate_existing=True)
-    if item.state != State.OFFERED or item.agent_id != offer.agent_id:
-        return  # it was answered between our look and our lock
+    over = select(Offer.id).where(Offer.id == offer.id, Offer.outcome.is_(None), Offer.expires_at <= func.now())
+    if await session.scalar(over) is None:
+        return  # it was answered, or extended, between our look and our lock
     await _end(session, item, offer.agent_id, Outcome.EXPIRED)
     await move(session, item, Verb.EXPIRE, State.QUEUED, ROUTER, why={"agent_id": offer.agent_id}, agent_id=None)
     queue = await session.get_one(Queue, item.queue_id)
@@ -144,7 +180,7 @@ async def _end(session: AsyncSession, item: Item, agent_id: int, outcome: Outcom
         .execution_options(synchronize_session=False)
     )
     if ended.first() is None:
-        raise Conflict(f"The offer of item {item.id} is over: its time ran out, or it was taken back.")
+        raise Conflict(_("The offer of item %d is over: its time ran out, or it was taken back.") % item.id)
     announce(session, "agents", [agent_id])
 
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
@@ -16,6 +16,9 @@ class Outcome(StrEnum):
     DECLINED = "declined"
     EXPIRED = "expired"  # RONA
     REVOKED = "revoked"
+
+
+MOST_EXTENSIONS = 10  # of one offer
 
 
 class Offer(Base):
@@ -36,6 +39,7 @@ class Offer(Base):
     agent_id: Mapped[Big] = mapped_column(ForeignKey("agent.id"))
     made_at: Mapped[Created]
     expires_at: Mapped[Time]
+    extended: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # how often its agent asked for more time
     outcome: Mapped[Str | None]
     ended_at: Mapped[Time | None]
     reason: Mapped[Str | None]

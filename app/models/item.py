@@ -44,6 +44,7 @@ class Verb(StrEnum):
     OFFER = "offer"
     ACCEPT = "accept"
     DECLINE = "decline"
+    EXTEND = "extend"  # the agent who was asked took more time
     EXPIRE = "expire"
     REVOKE = "revoke"
     CLAIM = "claim"

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, any_, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.agent import Agent, Skill
-from app.models.assignment import Assignment, Offer
+from app.models.assignment import MOST_EXTENSIONS, Assignment, Offer
 from app.models.item import Item, State
 from app.models.post import Author, Post
 from app.models.queue import Queue
@@ -104,6 +104,7 @@ class OpenOffer:
     expires_at: datetime
     why: Mapping[str, Any]
     knew: datetime | None = None  # when the agent last answered this customer, if that decided
+    longer: bool = True  # whether its agent may take more time
 
 
 async def rail(session: AsyncSession, agent_id: int, queues: Select[Any]) -> Rail:
@@ -184,7 +185,14 @@ async def offers(session: AsyncSession, agent_id: int) -> tuple[OpenOffer, ...]:
     rows = await _rows(session, Item.id.in_(held), order=(Item.due_at, Item.id), most=MOST)
     asked = ((row, held[row.item_id]) for row in rows)
     open_ones = [
-        OpenOffer(row, offer.made_at, offer.expires_at, offer.why, await knew(session, agent_id, offer))
+        OpenOffer(
+            row=row,
+            made_at=offer.made_at,
+            expires_at=offer.expires_at,
+            why=offer.why,
+            knew=await knew(session, agent_id, offer),
+            longer=offer.extended < MOST_EXTENSIONS,
+        )
         for row, offer in asked
     ]
     return tuple(sorted(open_ones, key=lambda offer: offer.expires_at))

@@ -16,7 +16,7 @@ from app.flow.claim import claim
 from app.flow.close import close
 from app.flow.draft import clear_draft, load_draft
 from app.flow.note import note
-from app.flow.offer import accept, decline
+from app.flow.offer import accept, decline, extend
 from app.flow.park import park
 from app.flow.release import release
 from app.flow.reopen import reopen
@@ -136,9 +136,19 @@ async def decline_offer(
     if reason not in words.decline_reasons():
         raise Invalid(_("There is no such reason. Choose one from the menu."), "reason")
     await decline(db, me, item_id, reason)
-    if here.isdigit():
-        return _to(int(here), listed)
-    return RedirectResponse(shown_of(listed).path, HTTPStatus.SEE_OTHER)
+    return _stay(here, listed)
+
+
+def _stay(here: str, listed: str) -> Response:
+    """Back to the item that was open, or to its list."""
+    return _to(int(here), listed) if here.isdigit() else RedirectResponse(shown_of(listed).path, HTTPStatus.SEE_OTHER)
+
+
+@router.post("/offer/extension")
+async def extend_offer(db: Db, me: Me, item_id: int, here: Text = "", listed: Listed = "") -> Response:
+    """Half a minute more to think about the offer, and stay `here`."""
+    await extend(db, me, item_id)
+    return _stay(here, listed)
 
 
 @router.post("/replies")

@@ -96,6 +96,7 @@ def _presence() -> tuple[Action, ...]:
     return (
         Action("accept", _("Accept the offer"), "a", "press", "#accept, #bar-accept"),
         Action("decline", _("Decline it, then 1 to 4"), "d", "press", "#decline, #bar-decline"),
+        Action("extend", _("30 seconds more to decide"), "+", "press", "#extend, #bar-extend"),
         Action("ready", _("Set yourself ready"), "Shift+r", "press", "#go-ready"),
         Action(
             "wrap_up",

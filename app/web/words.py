@@ -165,11 +165,11 @@ def event(one: Event, names: Mapping[int, str], reader_id: int, now: datetime) -
         return _sent(why, actor, target if target_id else "", _who(why.get("from"), names, reader_id))
     if one.verb == Verb.CLOSE:
         return _("%(who)s closed it: %(how)s") % {"who": actor, "how": disposition(one.changes.get("disposition"))}
-    told = _plain(actor, target, by_router=one.agent_id is None).get(Verb(one.verb)) or one.verb
+    told = _plain(actor, target, by_router=one.agent_id is None).get(one.verb) or one.verb
     return f"{told} ({because})" if because and one.verb in {Verb.DECLINE, Verb.REVOKE, Verb.RELEASE} else told
 
 
-def _plain(actor: str, target: str, *, by_router: bool) -> dict[Verb, str]:
+def _plain(actor: str, target: str, *, by_router: bool) -> dict[str, str]:
     return {
         Verb.JOIN: _("A new post came"),
         Verb.EDIT: _("A post was edited on the channel"),
@@ -177,6 +177,7 @@ def _plain(actor: str, target: str, *, by_router: bool) -> dict[Verb, str]:
         Verb.OFFER: _("Offered to %s") % target
         if by_router
         else _("%(who)s offered it to %(whom)s") % {"who": actor, "whom": target},
+        Verb.EXTEND: _("%s took 30 seconds more") % actor,
         Verb.ACCEPT: _("%s accepted the offer") % actor,
         Verb.DECLINE: _("%s declined the offer") % actor,
         Verb.EXPIRE: _("The offer ran out unanswered"),

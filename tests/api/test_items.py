@@ -232,7 +232,8 @@ async def test_openapi_describes_every_route_and_needs_no_other_host(app: FastAP
 
     assert set(described["paths"]) == {
         "/items", "/items/{item_id}", "/items/{item_id}/assignment", "/items/{item_id}/replies",
-        "/items/{item_id}/why", "/items/{item_id}/notes", "/items/{item_id}/closure", "/posts", "/posts/{post_id}", "/replies/{reply_id}",
+        "/items/{item_id}/why", "/items/{item_id}/notes", "/items/{item_id}/closure", "/items/{item_id}/acceptance", "/items/{item_id}/refusal",
+        "/items/{item_id}/offer/extension", "/posts", "/posts/{post_id}", "/replies/{reply_id}",
         "/feeds", "/queues", "/presence", "/reasons",
     }  # fmt: skip
     assert "HTTPBearer" in described["components"]["securitySchemes"]
@@ -294,3 +295,20 @@ async def test_a_program_says_that_its_agent_is_away_and_back(program: Program, 
     assert (await telephone.get("/presence")).json()["state"] == "ready"
     reader = await program("agent", writes=False)
     assert (await reader.put("/presence", json={"state": "ready"})).status_code == 403
+
+
+async def test_a_program_answers_the_offers_of_its_agent(
+    program: Program, item_id: int, sessions: Sessions, house: House
+) -> None:
+    agent, supervisor = await program("agent"), await program("supervisor")
+    nothing = await agent.post(f"/items/{item_id}/offer/extension")
+    assert (nothing.status_code, "is over" in nothing.json()["detail"]) == (409, True)
+    give = {"agent": house.ids["agent"], "how": "offer"}
+    await supervisor.post(f"/items/{item_id}/assignment", json=give)
+    longer = await agent.post(f"/items/{item_id}/offer/extension")
+    assert (longer.status_code, longer.json()["extended"]) == (201, 1)
+    assert (await supervisor.post(f"/items/{item_id}/offer/extension")).status_code == 409
+    declined = await agent.post(f"/items/{item_id}/refusal", json={"reason": "limit"})
+    assert (declined.status_code, declined.json()["state"]) == (201, "queued")
+    await supervisor.post(f"/items/{item_id}/assignment", json=give)
+    assert (await agent.post(f"/items/{item_id}/acceptance")).json()["state"] == "active"

@@ -92,6 +92,10 @@ async def test_on_the_desk_an_offer_leaves_the_waiting_list_in_the_moment_it_app
     await expect(page.locator(f"#offer-{item}")).to_be_visible()
     await expect(page.locator(f"#rows-next #item-{item}")).to_have_count(0, timeout=1)
     await expect(page.locator("#rail .chip")).to_contain_text("1 new", timeout=1)
+    offer = page.locator(f"#offer-{item}")
+    expires = await offer.get_attribute("data-expires") or ""
+    await page.keyboard.press("+")
+    await expect(offer).not_to_have_attribute("data-expires", expires)
 
 
 async def test_on_a_phone_the_list_shows_what_can_still_be_taken_back(careline: Running, signed_in: SignIn) -> None:

@@ -273,4 +273,5 @@ def test_every_state_has_its_row_in_the_transition_table() -> None:
         Verb.JOIN,
         Verb.ANSWER,
         Verb.RAISE,
+        Verb.EXTEND,
     }

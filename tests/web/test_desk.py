@@ -14,6 +14,7 @@ from app.db import announce
 from app.flow.ingest import ingest
 from app.flow.offer import Proposal, make_offer
 from app.models.agent import Agent, Role, SignIn
+from app.models.assignment import MOST_EXTENSIONS
 from app.models.feed import Feed
 from app.models.item import Item, State
 from app.web.live import Sight, Stream, permitted
@@ -70,7 +71,7 @@ async def test_a_row_kept_in_the_cache_carries_nothing_of_the_agent_who_saw_it_f
 
 ROUTES = [
     ("GET", ""), ("GET", "/customer"), ("GET", "?parts=head,thread,dock,context"), ("POST", "/assignment"),
-    ("DELETE", "/assignment"), ("POST", "/acceptance"), ("POST", "/refusal"), ("POST", "/notes"), ("PUT", "/draft"),
+    ("DELETE", "/assignment"), ("POST", "/acceptance"), ("POST", "/refusal"), ("POST", "/offer/extension"), ("POST", "/notes"), ("PUT", "/draft"),
     ("POST", "/replies"), ("POST", "/parking"), ("DELETE", "/parking"), ("POST", "/closure"), ("DELETE", "/closure"),
 ]  # fmt: skip
 
@@ -142,6 +143,23 @@ async def test_the_list_drawn_anew_keeps_the_offer_that_stands_below_it(
     assert 'href="/desk/offers"' in elsewhere
     beside = (await browser.get(f"/items/{items[1]}")).text
     assert f'id="offer-bar-{items[0]}"' in beside
+
+
+async def test_an_offer_is_extended_where_one_is_until_it_has_been_often_enough(
+    items: list[int], app: FastAPI, sign_in: Opener, house: House
+) -> None:
+    browser = await sign_in("agent")
+    await browser.send("/presence", {"state": "ready"})
+    async with app.state.sessions.begin() as session:
+        version = await session.scalar(select(Item.version).where(Item.id == items[0]))
+        assert await make_offer(session, Proposal(items[0], version or 0, house.ids["agent"], {}))
+    asks = f"/items/{items[0]}/offer/extension"
+    for _ in range(MOST_EXTENSIONS):
+        assert f'action="{asks}"' in (await browser.get("/desk")).text
+        longer = await browser.send(asks, {"here": items[1], "list": "offers"})
+        assert (longer.status_code, longer.headers["location"]) == (303, f"/items/{items[1]}?list=offers")
+    assert f'action="{asks}"' not in (await browser.get("/desk")).text
+    assert (await browser.send(asks)).status_code == 409
 
 
 async def test_a_long_conversation_is_read_back_to_its_first_post_without_a_gap(app: FastAPI, sign_in: Opener) -> None:
