@@ -5,6 +5,7 @@ reader is known per request and kept in a context variable, so that handlers, ve
 catalogue. Workers, programs and logs have no reader: they get English, and UTC.
 """
 
+import re
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ DOMAIN = "careline"
 LANGUAGES = {"en": "English", "de": "Deutsch", "es": "Español", "ja": "日本語", "ar": "العربية"}  # in their own words
 MINUTE, HOUR, DAY = 60, 3600, 86400
 RIGHT_TO_LEFT = "right-to-left"
+FEWEST_WORDS = 3  # of its own that a message needs to be recognised by
+_PLACE = re.compile(r"(?<!%)%\((\w+)\)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,50 @@ def pgettext(context: str, text: str) -> str:
 def npgettext(context: str, one: str, many: str, n: int) -> str:
     """The text for `n` things, told apart by context."""
     return str(_catalogue().npgettext(context, one, many, n))
+
+
+def retold(said: str) -> str:
+    """A sentence that was kept in English (why a feed fails, why an item came back), in the reader's language.
+
+    Workers write for nobody in particular, in the catalogue's own English. It is found there again, by the text or by
+    the pattern that the text was filled into; what was filled in is retold in turn. What is not found stays as it is.
+    """
+    return _retold(said, reader.get().catalogue) if said else ""
+
+
+@lru_cache(maxsize=4096)
+def _retold(said: str, catalogue: NullTranslations) -> str:
+    found = str(catalogue.gettext(said))
+    if found != said:
+        return found
+    for pattern, msgid in _patterns(catalogue):
+        match = pattern.fullmatch(said)
+        if match is not None:
+            filled = {  # a single word is somebody's name, or a number
+                name: _retold(value, catalogue) if " " in value else value for name, value in match.groupdict().items()
+            }
+            return str(catalogue.gettext(msgid)) % filled
+    return said
+
+
+@lru_cache(maxsize=16)
+def _patterns(catalogue: NullTranslations) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """The catalogue's messages with places to fill, those that say the most first."""
+    known = [msgid for msgid in getattr(catalogue, "_catalog", {}) if isinstance(msgid, str) and _PLACE.search(msgid)]
+    said = [(msgid, _PLACE.sub("", msgid)) for msgid in known]
+    worth = sorted((one for one in said if len(one[1].split()) >= FEWEST_WORDS), key=lambda one: -len(one[1]))
+    return tuple((_pattern(msgid), msgid) for msgid, _words in worth)
+
+
+def _pattern(msgid: str) -> re.Pattern[str]:
+    parts, at, seen = [], 0, set[str]()
+    for place in _PLACE.finditer(msgid):
+        name = place[1]
+        parts.append(re.escape(msgid[at : place.start()].replace("%%", "%")))
+        parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>.+?)")
+        seen.add(name)
+        at = place.end()
+    return re.compile("".join([*parts, re.escape(msgid[at:].replace("%%", "%"))]), re.DOTALL)
 
 
 def number(value: float) -> str:

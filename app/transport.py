@@ -20,6 +20,7 @@ import httpx
 
 from app.addresses import is_public
 from app.errors import Blocked, ChannelDown, ConnectorError, Malformed, MaybeSent, Refused, Unreachable
+from app.i18n import N_
 from app.settings import Settings
 from app.unpack import Unpacker
 
@@ -86,13 +87,16 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
                 return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 trouble = error
-        raise Unreachable(f"No connection to {host} ({_words(trouble)}). It is tried again later.")
+        raise Unreachable(
+            N_("No connection to %(host)s (%(trouble)s). It is tried again later.")
+            % {"host": host, "trouble": _words(trouble)}
+        )
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> httpcore.AsyncNetworkStream:
         """Never."""
-        raise Blocked("Sockets of this machine are not reached from here.")
+        raise Blocked(N_("Sockets of this machine are not reached from here."))
 
     async def sleep(self, seconds: float) -> None:
         """Wait, for httpcore's retries."""
@@ -102,14 +106,18 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         try:
             found = await self._resolve(host, port)
         except (OSError, UnicodeError) as error:
-            raise Unreachable(f"The host {host} is not known. Check its spelling, or the name server.") from error
+            raise Unreachable(
+                N_("The host %(host)s is not known. Check its spelling, or the name server.") % {"host": host}
+            ) from error
         if host.lower().rstrip(".") in self._allowed:
             return found
         public = [address for address in found if is_public(address)]
         if not public:
             raise Blocked(
-                f"{host} is not on the public internet. If it should be reached, "
-                "the operator adds its name to CARELINE_ALLOW_HOSTS."
+                N_(
+                    "%(host)s is not on the public internet. If it should be reached, the operator adds its name to CARELINE_ALLOW_HOSTS."
+                )
+                % {"host": host}
             )
         return public
 
@@ -154,10 +162,15 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         first = told.setdefault("careline_first", (origin, asyncio.get_running_loop().time() + self._timeout))
         told["careline_hops"] = hops = told.get("careline_hops", -1) + 1
         if hops > MAX_REDIRECTS:
-            raise Blocked(f"{request.url.host} redirects more than {MAX_REDIRECTS} times. Correct its address.")
+            raise Blocked(
+                N_("%(host)s redirects more than %(max_redirects)s times. Correct its address.")
+                % {"host": request.url.host, "max_redirects": MAX_REDIRECTS}
+            )
         if origin != first[0]:
             if request.method not in SAFE:
-                raise Blocked(f"What we send would be passed on to {request.url.host}. Correct the address.")
+                raise Blocked(
+                    N_("What we send would be passed on to %(host)s. Correct the address.") % {"host": request.url.host}
+                )
             for name in SECRET_HEADERS:
                 request.headers.pop(name, None)
         return float(first[1])
@@ -171,26 +184,35 @@ class GuardedClient(httpx.AsyncClient):
         try:
             return super().build_request(*args, **kwargs)
         except httpx.InvalidURL as error:
-            raise Blocked("That is no address that can be fetched. Correct it.") from error
+            raise Blocked(N_("That is no address that can be fetched. Correct it.")) from error
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """As in httpx, with redirects to nowhere told as Malformed or Blocked."""
         try:
             return await super().send(request, **options)
         except (httpx.InvalidURL, httpx.TooManyRedirects) as error:
-            raise Blocked(f"{request.url.host} redirects to where nothing is. Correct its address.") from error
+            raise Blocked(
+                N_("%(host)s redirects to where nothing is. Correct its address.") % {"host": request.url.host}
+            ) from error
         except httpx.RemoteProtocolError as error:
-            raise Malformed(f"{request.url.host} answers with a redirect that cannot be read.") from error
+            raise Malformed(
+                N_("%(host)s answers with a redirect that cannot be read.") % {"host": request.url.host}
+            ) from error
 
 
 def check_url(url: httpx.URL) -> None:
     """Raise Blocked unless this is a plain http(s) address without a name and password in it."""
     if url.scheme not in {"http", "https"}:
-        raise Blocked(f"Only http and https addresses are fetched, not {url.scheme or 'one without'}: Correct it.")
+        raise Blocked(
+            N_("Only http and https addresses are fetched, not %(scheme)s: Correct it.")
+            % {"scheme": url.scheme or N_("one without")}
+        )
     if not url.host:
-        raise Blocked("The address names no host. Correct it.")
+        raise Blocked(N_("The address names no host. Correct it."))
     if url.userinfo:
-        raise Blocked(f"The address of {url.host} has a user name in it. Put credentials where they belong.")
+        raise Blocked(
+            N_("The address of %(host)s has a user name in it. Put credentials where they belong.") % {"host": url.host}
+        )
 
 
 class _Exchange:
@@ -221,19 +243,31 @@ class _Exchange:
             async with asyncio.timeout_at(self.deadline):
                 yield
         except TimeoutError as error:
-            raise self._trouble("took too long") from error
+            raise self._trouble(N_("it took too long")) from error
         except httpcore.LocalProtocolError as error:
-            raise Refused(f"The request to {self.request.url.host} cannot be written ({_words(error)}).") from error
+            raise Refused(
+                N_("The request to %(host)s cannot be written (%(error)s).")
+                % {"host": self.request.url.host, "error": _words(error)}
+            ) from error
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
-            raise self._trouble(f"broke off ({_words(error)})") from error
+            raise self._trouble(_words(error)) from error
 
-    def _trouble(self, what: str) -> ConnectorError:
+    def _trouble(self, error: str) -> ConnectorError:
         host = self.request.url.host
         if not self.left:
-            return Unreachable(f"The connection to {host} {what}. It is tried again later.")
+            return Unreachable(
+                N_("The connection to %(host)s broke off (%(error)s). It is tried again later.")
+                % {"host": host, "error": error}
+            )
         if self.request.method in SAFE:
-            return ChannelDown(f"{host} {what} before it had answered. It is tried again later.")
-        return MaybeSent(f"{host} {what} before it had answered; it may have taken what we sent. Look there.")
+            return ChannelDown(
+                N_("%(host)s broke off (%(error)s) before it had answered. It is tried again later.")
+                % {"host": host, "error": error}
+            )
+        return MaybeSent(
+            N_("%(host)s broke off (%(error)s) before it had answered; it may have taken what we sent. Look there.")
+            % {"host": host, "error": error}
+        )
 
 
 class _Body(httpx.AsyncByteStream):
@@ -254,7 +288,10 @@ class _Body(httpx.AsyncByteStream):
                 total += len(piece)
                 if max(total, unpacker.taken) > self._limit:
                     host = self._exchange.request.url.host
-                    raise Malformed(f"The answer of {host} is larger than {self._limit:,} bytes; it is not read.")
+                    raise Malformed(
+                        N_("The answer of %(host)s is larger than %(limit)s bytes; it is not read.")
+                        % {"host": host, "limit": format(self._limit, ",")}
+                    )
                 yield piece
         unpacker.finish()
 

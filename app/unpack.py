@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from app.errors import Malformed
+from app.i18n import N_
 
 PIECE = 65_536  # bytes, the most that is unpacked at once
 KNOWN = frozenset({"gzip", "deflate"})
@@ -24,7 +25,9 @@ class Unpacker:
     def check(self) -> None:
         """Raise Malformed for any compression that we did not ask for."""
         if len(self._encodings) > 1 or not KNOWN.issuperset(self._encodings):
-            raise Malformed(f"The answer of {self._host} is compressed in a way that was not asked for.")
+            raise Malformed(
+                N_("The answer of %(host)s is compressed in a way that was not asked for.") % {"host": self._host}
+            )
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """What a chunk from the wire unpacks to. Raises Malformed when it cannot be read."""
@@ -37,12 +40,14 @@ class Unpacker:
             while self._inflate.unconsumed_tail:
                 yield self._inflate.decompress(self._inflate.unconsumed_tail, PIECE)
         except zlib.error as error:
-            raise Malformed(f"The answer of {self._host} is compressed in a way that cannot be read.") from error
+            raise Malformed(
+                N_("The answer of %(host)s is compressed in a way that cannot be read.") % {"host": self._host}
+            ) from error
 
     def finish(self) -> None:
         """Raise Malformed when the answer ended before its compression did."""
         if self._encodings and self.taken and not self._inflate.eof:
-            raise Malformed(f"The answer of {self._host} is cut off.")
+            raise Malformed(N_("The answer of %(host)s is cut off.") % {"host": self._host})
 
     def _begin(self, chunk: bytes) -> bytes:
         try:

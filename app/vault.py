@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.errors import ConfigurationError, SealError
+from app.i18n import N_
 from app.settings import Settings
 
 VERSION = 1
@@ -52,11 +53,15 @@ class Vault:
             lines = path.read_text(encoding="ascii", errors="replace").splitlines()
         except FileNotFoundError:
             raise ConfigurationError(
-                f"There is no key to seal credentials with: CARELINE_KEY is not set and {path} does not exist. "
-                "Make one with `openssl rand -base64 32`, and keep a copy apart from the database."
+                N_(
+                    "There is no key to seal credentials with: CARELINE_KEY is not set and %(path)s does not exist. Make one with `openssl rand -base64 32`, and keep a copy apart from the database."
+                )
+                % {"path": path}
             ) from None
         except OSError as error:
-            raise ConfigurationError(f"The key file {path} cannot be read: {error.strerror}.") from error
+            raise ConfigurationError(
+                N_("The key file %(path)s cannot be read: %(strerror)s.") % {"path": path, "strerror": error.strerror}
+            ) from error
         return cls(_read_keys(lines, str(path)))
 
     def seal(self, data: bytes, context: str) -> bytes:
@@ -68,20 +73,24 @@ class Vault:
     def open(self, sealed: bytes, context: str) -> bytes:
         """Open what was sealed for the same row. Raises SealError: wrong row, changed, or its key is not at hand."""
         if len(sealed) < HEAD_BYTES + TAG_BYTES or sealed[0] != VERSION:
-            raise SealError(f"The credentials of {context} are damaged. Enter them again.")
+            raise SealError(N_("The credentials of %(context)s are damaged. Enter them again.") % {"context": context})
         head, nonce = sealed[: 1 + NAME_BYTES], sealed[1 + NAME_BYTES : HEAD_BYTES]
         key = self._keys.get(head[1:])
         if key is None:
             raise SealError(
-                f"The credentials of {context} were sealed with the key {head[1:].hex()}, which is not at hand. "
-                "Add that key behind the present ones, or enter the credentials again."
+                N_(
+                    "The credentials of %(context)s were sealed with the key %(key)s, which is not at hand. Add that key behind the present ones, or enter the credentials again."
+                )
+                % {"context": context, "key": head[1:].hex()}
             )
         try:
             return key.decrypt(nonce, sealed[HEAD_BYTES:], head + context.encode())
         except InvalidTag as error:
             raise SealError(
-                f"The credentials of {context} do not open: they were changed, or belong to another row. "
-                "Enter them again."
+                N_(
+                    "The credentials of %(context)s do not open: they were changed, or belong to another row. Enter them again."
+                )
+                % {"context": context}
             ) from error
 
     def derived(self, purpose: str) -> bytes:
@@ -106,7 +115,9 @@ def new_key() -> str:
 def _read_keys(texts: Sequence[str], where: str) -> list[bytes]:
     keys = [_read_key(text.strip(), where) for text in texts if text.strip() and not text.strip().startswith("#")]
     if not keys:
-        raise ConfigurationError(f"{where} holds no key. Make one with `openssl rand -base64 32`.")
+        raise ConfigurationError(
+            N_("%(where)s holds no key. Make one with `openssl rand -base64 32`.") % {"where": where}
+        )
     return keys
 
 
@@ -117,7 +128,8 @@ def _read_key(text: str, where: str) -> bytes:
         key = b""
     if len(key) != KEY_BYTES:
         raise ConfigurationError(
-            f"A key in {where} is not base64 of {KEY_BYTES} bytes. Make one with `openssl rand -base64 32`."
+            N_("A key in %(where)s is not base64 of %(key_bytes)s bytes. Make one with `openssl rand -base64 32`.")
+            % {"where": where, "key_bytes": KEY_BYTES}
         )
     return key
 
@@ -141,4 +153,6 @@ def _create(path: Path) -> None:
         finally:
             unfinished.unlink()
     except OSError as error:
-        raise ConfigurationError(f"The key file {path} cannot be written: {error.strerror}.") from error
+        raise ConfigurationError(
+            N_("The key file %(path)s cannot be written: %(strerror)s.") % {"path": path, "strerror": error.strerror}
+        ) from error

@@ -18,6 +18,8 @@ from typing import Any, ClassVar, TypeAlias
 import httpx
 from pydantic import BaseModel, ConfigDict
 
+from app.i18n import _
+
 Json: TypeAlias = dict[str, Any]
 
 
@@ -46,6 +48,16 @@ class Visibility(StrEnum):
     UNLISTED = "unlisted"
     FOLLOWERS = "followers"
     DIRECT = "direct"
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return {
+            Visibility.PUBLIC: _("Public"),
+            Visibility.UNLISTED: _("Unlisted"),
+            Visibility.FOLLOWERS: _("Followers"),
+            Visibility.DIRECT: _("Direct"),
+        }[self]
 
 
 @dataclass(frozen=True, slots=True)

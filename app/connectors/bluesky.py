@@ -32,6 +32,7 @@ from app.connectors.bluesky_walk import BACKLOG_PAGES, Page, Walk
 from app.connectors.bluesky_xrpc import BlueskyCredentials, Xrpc, XrpcError
 from app.connectors.text import storable_json
 from app.errors import ChannelDown, Malformed, Refused
+from app.i18n import N_
 
 _PAGES_A_CALL = 4
 
@@ -45,7 +46,7 @@ class BlueskyConnector(Connector):
 
     name: ClassVar[str] = "bluesky"
     title: ClassVar[str] = "Bluesky"
-    help: ClassVar[str] = (
+    help: ClassVar[str] = N_(
         "Brings mentions, replies and quotes of your account, the posts of any account, or what a search finds, and "
         "answers in the thread. Make an app password in Bluesky (Settings, Privacy and security) and enter it with "
         "the account's handle."
@@ -72,9 +73,10 @@ class BlueskyConnector(Connector):
         page = await read_page(api, link.settings, None)
         entries = page.entries or (await author_page(api, did, None, reposts=False)).entries
         posts, _ = _read(entries[:1], did, link)
-        found = "Its newest post is shown." if page.entries else "There is nothing in it yet."
+        found = N_("Its newest post is shown.") if page.entries else N_("There is nothing in it yet.")
         return Check(
-            message=f"Signed in to {api.credentials.service} as @{account.handle}. {found}",
+            message=N_("Signed in to %(service)s as @%(handle)s. %(found)s")
+            % {"service": api.credentials.service, "handle": account.handle, "found": found},
             account=account,
             sample=posts[0] if posts else None,
         )
@@ -95,7 +97,9 @@ class BlueskyConnector(Connector):
             more=walk.at is not None,
             rejected=rejected,
             budget=api.budget,
-            notice=f"The first look back ended after {BACKLOG_PAGES * PAGE} posts." if walk.cut else "",
+            notice=N_("The first look back ended after %(posts)s posts.") % {"posts": BACKLOG_PAGES * PAGE}
+            if walk.cut
+            else "",
         )
 
     async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
@@ -117,7 +121,7 @@ class BlueskyConnector(Connector):
         place = await _place(api, reply)
         if place["repo"] != await api.did():
             raise Refused(
-                "This reply was written for another Bluesky account than the one now connected. Write it anew."
+                N_("This reply was written for another Bluesky account than the one now connected. Write it anew.")
             )
         try:
             await _require_answerable(api, reply)
@@ -154,14 +158,17 @@ async def _standing(api: Xrpc, reply: OutgoingReply) -> Sent | None:
         raise
     theirs, ours = as_dict(answer.get("value")), reply.prepared["record"]
     if any(theirs.get(key) != ours[key] for key in ("text", "createdAt")):
-        raise Refused(f"Another record stands where this reply belongs ({answer.get('uri')}). Write the reply anew.")
+        raise Refused(
+            N_("Another record stands where this reply belongs (%(uri)s). Write the reply anew.")
+            % {"uri": answer.get("uri")}
+        )
     return _sent(answer, reply, api)
 
 
 def _sent(answer: Json, reply: OutgoingReply, api: Xrpc) -> Sent:
     uri, cid = answer.get("uri"), answer.get("cid")
     if not (isinstance(uri, str) and isinstance(cid, str)):
-        raise Malformed(f"{api.credentials.service} did not say where the reply stands.")
+        raise Malformed(N_("%(service)s did not say where the reply stands.") % {"service": api.credentials.service})
     root = reply.prepared["record"]["reply"]["root"]
     return Sent(
         external_id=uri,
@@ -176,12 +183,14 @@ async def _require_answerable(api: Xrpc, reply: OutgoingReply) -> None:
     """A repository takes a reply to anything; whether it would ever be shown under a post only the app view knows."""
     view = (await post_views(api, [reply.to["uri"]])).get(reply.to["uri"])
     if view is None:
-        raise Refused("The post was deleted, or is hidden from us. A reply would stand alone; close the item instead.")
+        raise Refused(
+            N_("The post was deleted, or is hidden from us. A reply would stand alone; close the item instead.")
+        )
     theirs, ours = (as_dict(as_dict(owner).get("viewer")) for owner in (view.get("author"), view))
     if theirs.get("blockedBy") is True or theirs.get("blocking"):
-        raise Refused("The author and we have blocked one another, so nobody would see the reply.")
+        raise Refused(N_("The author and we have blocked one another, so nobody would see the reply."))
     if ours.get("replyDisabled") is True:
-        raise Refused("The author has closed this thread to replies from us.")
+        raise Refused(N_("The author has closed this thread to replies from us."))
 
 
 async def _first_page(api: Xrpc, link: Link, walk: Walk) -> Page:

@@ -15,6 +15,7 @@ from app.connectors.bluesky_posts import Entry, as_dict, parse_time
 from app.connectors.bluesky_walk import Page
 from app.connectors.bluesky_xrpc import NotOffered, Xrpc
 from app.errors import Malformed, Refused
+from app.i18n import N_, _
 
 PAGE = 100  # posts; the most that the lexicons allow
 _VIEWS_A_CALL = 25  # of getPosts
@@ -32,7 +33,9 @@ class Source(StrEnum):
     @property
     def words(self) -> str:
         """As the form says it."""
-        return {"notifications": "Our notifications", "author": "An account's posts", "search": "A search"}[self.value]
+        return {"notifications": _("Our notifications"), "author": _("An account's posts"), "search": _("A search")}[
+            self.value
+        ]
 
 
 class BlueskySettings(SettingsModel):
@@ -40,24 +43,24 @@ class BlueskySettings(SettingsModel):
 
     source: Source = Field(
         default=Source.NOTIFICATIONS,
-        title="Listen to",
-        description="Our notifications (mentions, replies, quotes), the posts of one account, or a search.",
+        title=N_("Listen to"),
+        description=N_("Our notifications (mentions, replies, quotes), the posts of one account, or a search."),
     )
     value: str = Field(
         default="",
-        title="Account or search words",
-        description="For an account its handle, for a search its words; not used for notifications.",
+        title=N_("Account or search words"),
+        description=N_("For an account its handle, for a search its words; not used for notifications."),
         examples=["northwind.bsky.social", '"northwind boots"'],
         max_length=500,
     )
     language: str = Field(
         default="",
-        title="Language",
-        description="Searches only: bring posts that are marked with this language, such as de. Empty: all.",
+        title=N_("Language"),
+        description=N_("Searches only: bring posts that are marked with this language, such as de. Empty: all."),
         pattern=r"^([A-Za-z]{2,3})?$",
     )
     include_reposts: bool = Field(
-        default=False, title="With reposts", description="Accounts only: also what the account passes on."
+        default=False, title=N_("With reposts"), description=N_("Accounts only: also what the account passes on.")
     )
 
     @field_validator("value")
@@ -68,7 +71,9 @@ class BlueskySettings(SettingsModel):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.source is not Source.NOTIFICATIONS and not self.value:
-            raise ValueError(f"Say which {'account' if self.source is Source.AUTHOR else 'words'} this feed listens to")
+            if self.source is Source.AUTHOR:
+                raise ValueError(_("Say which account this feed listens to."))
+            raise ValueError(_("Say which words this feed listens to."))
         return self
 
 
@@ -112,7 +117,10 @@ async def _search_page(api: Xrpc, settings: BlueskySettings, at: str | None) -> 
     try:
         answer = await api.query(method, q=settings.value, sort="latest", limit=PAGE, cursor=at, lang=language)
     except NotOffered as error:
-        raise Refused(f"{api.credentials.service} has no search. Listen to notifications or an account.") from error
+        raise Refused(
+            N_("%(service)s has no search. Listen to notifications or an account.")
+            % {"service": api.credentials.service}
+        ) from error
     lines = _lines(answer, "posts", method)
     entries = [_entry(line, line) for line in lines if language is None or language in _marked(line)]
     return _as_page(entries, lines, answer)
@@ -127,7 +135,10 @@ def _marked(view: Any) -> set[str]:
 def _lines(answer: Json, key: str, method: str) -> list[Any]:
     lines = answer.get(key)
     if not isinstance(lines, list):
-        raise Malformed(f"The server's answer to {method} has no list of {key}. Is this a Bluesky server?")
+        raise Malformed(
+            N_("The server's answer to %(method)s has no list of %(key)s. Is this a Bluesky server?")
+            % {"method": method, "key": key}
+        )
     return lines
 
 

@@ -13,6 +13,7 @@ import regex
 from app.connectors.base import IncomingAuthor, IncomingPost, Json, Media, PostKind
 from app.connectors.text import storable, storable_json
 from app.errors import Malformed
+from app.i18n import N_
 
 _ARCHIVED = timedelta(days=1)  # Bluesky's own app shows an older claim as "archived", not as the post's time
 _BEGINNING = datetime(2022, 1, 1, tzinfo=UTC)  # there was no network before
@@ -52,9 +53,9 @@ def read_post(entry: Entry, our_did: str, now: datetime) -> IncomingPost:
     view, record = entry.view, as_dict(entry.view.get("record"))
     uri, cid, text = entry.uri, view.get("cid"), record.get("text")
     if uri is None or not isinstance(cid, str):
-        raise Malformed("A post came without the address that identifies it.")
+        raise Malformed(N_("A post came without the address that identifies it."))
     if not isinstance(text, str):
-        raise Malformed(f"The post {uri} has no text.")
+        raise Malformed(N_("The post %(uri)s has no text.") % {"uri": uri})
     author, here = read_author(view.get("author")), {"uri": uri, "cid": cid}
     reply = as_dict(record.get("reply"))
     root, parent = _strong_ref(reply.get("root")) or here, _strong_ref(reply.get("parent"))
@@ -82,7 +83,7 @@ def read_author(profile: object) -> IncomingAuthor:
     view = as_dict(profile)
     did, handle = view.get("did"), view.get("handle")
     if not (isinstance(did, str) and did.startswith("did:") and isinstance(handle, str)):
-        raise Malformed("A post came without its author.")
+        raise Malformed(N_("A post came without its author."))
     followers = view.get("followersCount")
     return IncomingAuthor(
         external_id=storable(did),

@@ -12,6 +12,7 @@ import regex
 
 from app.connectors.base import Json, OutgoingReply
 from app.errors import Refused
+from app.i18n import N_
 
 COLLECTION = "app.bsky.feed.post"
 GRAPHEMES = 300
@@ -44,11 +45,12 @@ def record_key(created_at: datetime, key: str) -> str:
 def reply_record(reply: OutgoingReply) -> Json:
     """The record that will stand in our repository. Raises Refused for a text that Bluesky would not take."""
     if not reply.text.strip():
-        raise Refused("The reply is empty. Write something.")
+        raise Refused(N_("The reply is empty. Write something."))
     graphemes = len(regex.findall(r"\X", reply.text))
     if graphemes > GRAPHEMES or len(reply.text.encode()) > BYTES:
         raise Refused(
-            f"The reply has {graphemes} characters; Bluesky takes {GRAPHEMES} (and {BYTES} bytes). Shorten it."
+            N_("The reply has %(n)s characters; Bluesky takes %(most)s (and %(bytes)s bytes). Shorten it.")
+            % {"n": graphemes, "most": GRAPHEMES, "bytes": BYTES}
         )
     parent = {"uri": reply.to["uri"], "cid": reply.to["cid"]}
     record: Json = {

@@ -15,13 +15,14 @@ from app.connectors.base import Budget, Json, Link, SettingsModel
 from app.connectors.text import storable
 from app.connectors.wire import reaching, retry_after
 from app.errors import ChannelDown, ConnectorError, Malformed, RateLimited, Refused, Unauthorized
+from app.i18n import N_, _
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _STALE = frozenset({"ExpiredToken", "InvalidToken"})
 _LOCKED = {
-    "AccountTakedown": "has been taken down by its server",
-    "AccountSuspended": "has been suspended by its server",
-    "AccountDeactivated": "is deactivated",
+    "AccountTakedown": N_("has been taken down by its server"),
+    "AccountSuspended": N_("has been suspended by its server"),
+    "AccountDeactivated": N_("is deactivated"),
 }
 _ABSENT = frozenset({"MethodNotImplemented", "UnknownMethod", "XRPCNotSupported"})
 _LONGEST_WAIT = timedelta(days=1)  # the widest of Bluesky's own windows
@@ -33,16 +34,18 @@ class BlueskyCredentials(SettingsModel):
 
     service: str = Field(
         default="https://bsky.social",
-        title="Server",
-        description="Where the account was made. Leave it as it is unless you run or use another server.",
+        title=N_("Server"),
+        description=N_("Where the account was made. Leave it as it is unless you run or use another server."),
         max_length=200,
     )
     identifier: str = Field(
-        title="Handle", description="The account's handle.", examples=["northwind.bsky.social"], max_length=300
+        title=N_("Handle"), description=N_("The account's handle."), examples=["northwind.bsky.social"], max_length=300
     )
     app_password: SecretStr = Field(
-        title="App password",
-        description="Make one in Bluesky under Settings, Privacy and security, App passwords. Not your own password.",
+        title=N_("App password"),
+        description=N_(
+            "Make one in Bluesky under Settings, Privacy and security, App passwords. Not your own password."
+        ),
     )
     access_jwt: SecretStr | None = Field(default=None, json_schema_extra=_HIDDEN)
     refresh_jwt: SecretStr | None = Field(default=None, json_schema_extra=_HIDDEN)
@@ -54,9 +57,11 @@ class BlueskyCredentials(SettingsModel):
     def _service(cls, value: str) -> str:
         parts = urlsplit(value)
         if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
-            raise ValueError("Give the server's bare address, such as https://bsky.social")
+            raise ValueError(_("Give the server's bare address, such as https://bsky.social."))
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-            raise ValueError("The address must begin with https://, or the password would cross the network in clear")
+            raise ValueError(
+                _("The address must begin with https://, or the password would cross the network in clear.")
+            )
         return f"{parts.scheme}://{parts.netloc}"
 
     @field_validator("identifier")
@@ -73,7 +78,10 @@ class BlueskyCredentials(SettingsModel):
         """The same credentials with the session that a server answered. Raises Malformed."""
         access, refresh, did = (session.get(key) for key in ("accessJwt", "refreshJwt", "did"))
         if not (isinstance(access, str) and isinstance(refresh, str) and isinstance(did, str)):
-            raise Malformed(f"{self.service} signed us in without giving a session. Is this a Bluesky server?")
+            raise Malformed(
+                N_("%(service)s signed us in without giving a session. Is this a Bluesky server?")
+                % {"service": self.service}
+            )
         kept = {"access_jwt": SecretStr(access), "refresh_jwt": SecretStr(refresh), "did": did}
         return self.model_copy(update={**kept, "session_of": self.name})
 
@@ -155,8 +163,10 @@ class Xrpc:
             return await self._call("POST", "com.atproto.server.createSession", json=body)
         except _Stale as error:
             raise Unauthorized(
-                f"{who.service} does not accept the app password of {who.identifier}. "
-                "Make a new one in Bluesky's settings and enter it here."
+                N_(
+                    "%(service)s does not accept the app password of %(identifier)s. Make a new one in Bluesky's settings and enter it here."
+                )
+                % {"service": who.service, "identifier": who.identifier}
             ) from error
 
     async def _call(
@@ -180,15 +190,22 @@ class Xrpc:
             return body
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             wait = _wait(response.headers, self._link.now)
-            raise RateLimited(f"{service} asks us to slow down and wait {wait.total_seconds():.0f} s.", wait)
+            raise RateLimited(
+                N_("%(service)s asks us to slow down and wait %(seconds)s s.")
+                % {"service": service, "seconds": format(wait.total_seconds(), ".0f")},
+                wait,
+            )
         if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR and not _is_absent(body):
             raise ChannelDown(
-                f"{service} has trouble of its own (HTTP {response.status_code}). It is tried again later."
+                N_("%(service)s has trouble of its own (HTTP %(status_code)s). It is tried again later.")
+                % {"service": service, "status_code": response.status_code}
             )
         if body is None:
             raise Malformed(
-                f"{service} answered HTTP {response.status_code} with something that is not JSON. "
-                "Check that the address is a Bluesky server and that no proxy stands before it."
+                N_(
+                    "%(service)s answered HTTP %(status_code)s with something that is not JSON. Check that the address is a Bluesky server and that no proxy stands before it."
+                )
+                % {"service": service, "status_code": response.status_code}
             )
         raise self._refusal(response.status_code, body)
 
@@ -197,15 +214,27 @@ class Xrpc:
         who = self.credentials
         if error == "AuthFactorTokenRequired":
             return Unauthorized(
-                f"{who.identifier} signs in with a code by mail. Use an app password, which needs no code."
+                N_("%(identifier)s signs in with a code by mail. Use an app password, which needs no code.")
+                % {"identifier": who.identifier}
             )
         if error in _LOCKED:
-            return Unauthorized(f"The account {who.identifier} {_LOCKED[error]}. Sort that out on Bluesky.")
+            return Unauthorized(
+                N_("The account %(identifier)s %(trouble)s. Sort that out on Bluesky.")
+                % {"identifier": who.identifier, "trouble": _LOCKED[error]}
+            )
         if error in _STALE or status == httpx.codes.UNAUTHORIZED:
-            return _Stale(f"{who.service} does not accept our session as {who.identifier}: {said}. Reconnect it.")
+            return _Stale(
+                N_("%(service)s does not accept our session as %(identifier)s: %(said)s. Reconnect it.")
+                % {"service": who.service, "identifier": who.identifier, "said": said}
+            )
         if _is_absent(body):
-            return NotOffered(f"{who.service} does not offer this ({error}).", error)
-        return XrpcError(f"{who.service} refuses: {said or error or f'HTTP {status}'}", error)
+            return NotOffered(
+                N_("%(service)s does not offer this (%(error)s).") % {"service": who.service, "error": error}, error
+            )
+        return XrpcError(
+            N_("%(service)s refuses: %(said)s") % {"service": who.service, "said": said or error or f"HTTP {status}"},
+            error,
+        )
 
 
 def _is_absent(body: Json | None) -> bool:

@@ -33,6 +33,7 @@ from app.connectors.base import (
 from app.connectors.text import storable_json
 from app.connectors.wire import is_web, reaching, read_bounded, refusal
 from app.errors import Malformed, Refused
+from app.i18n import N_, _
 
 _LIMIT = 500  # graphemes of a post there
 _PAGES = 5  # of the inbox in one fetch
@@ -42,7 +43,7 @@ _REFUSALS = {httpx.codes.NOT_FOUND, httpx.codes.GONE, httpx.codes.UNPROCESSABLE_
 
 def _web_address(url: str) -> str:
     if not is_web(url):
-        message = "The address starts with https:// or http://."
+        message = _("The address starts with https:// or http://.")
         raise ValueError(message)
     return url.rstrip("/")
 
@@ -51,8 +52,8 @@ class DemoSettings(SettingsModel):
     """Where the simulated network answers."""
 
     url: Annotated[str, AfterValidator(_web_address)] = Field(
-        title="Address of the network",
-        description="`careline demo` starts the network and prints its address.",
+        title=N_("Address of the network"),
+        description=N_("`careline demo` starts the network and prints its address."),
         json_schema_extra={"format": "url"},
         examples=["http://127.0.0.1:40231"],
     )
@@ -61,7 +62,7 @@ class DemoSettings(SettingsModel):
 class DemoCredentials(SettingsModel):
     """Our account on the simulated network."""
 
-    token: SecretStr = Field(title="Token", description="`careline demo` fills this in.", min_length=1)
+    token: SecretStr = Field(title=N_("Token"), description=N_("`careline demo` fills this in."), min_length=1)
 
 
 class _Person(BaseModel):
@@ -123,8 +124,8 @@ class DemoConnector(Connector):
     """Reads the inbox, answers in threads, looks its own answers up by their key."""
 
     name: ClassVar[str] = "demo"
-    title: ClassVar[str] = "Demo network"
-    help: ClassVar[str] = (
+    title: ClassVar[str] = N_("Demo network")
+    help: ClassVar[str] = N_(
         "A simulated network whose customers write, wait, get impatient, answer back and thank. "
         "It runs inside `careline demo`; there is nothing to create."
     )
@@ -147,14 +148,18 @@ class DemoConnector(Connector):
         me = _author(_shaped(_Person, said))
         inbox, _ = await _inbox(link, 0)
         posts, _ = _read(inbox)
-        return Check(message=f"Connected as {me.name} (@{me.handle}).", account=me, sample=posts[0] if posts else None)
+        return Check(
+            message=N_("Connected as %(me)s (@%(handle)s).") % {"me": me.name, "handle": me.handle},
+            account=me,
+            sample=posts[0] if posts else None,
+        )
 
     async def fetch(self, link: Link, cursor: Json) -> Batch:
         """Go on after the last post that was read. Ids only grow there, so nothing can slip in behind."""
         after, more, budget = int(cursor.get("after", 0)), True, None
         posts: list[IncomingPost] = []
         rejected: list[Rejected] = []
-        for _ in range(_PAGES):
+        for _turn in range(_PAGES):
             inbox, budget = await _inbox(link, after)
             found, broken = _read(inbox)
             posts += found
@@ -187,7 +192,7 @@ class DemoConnector(Connector):
         said, budget = await _call(link, "POST", "/api/posts", body=body, key=reply.key)
         post = _shaped(_One, said).post
         if post is None:
-            raise Malformed("The demo network took the reply without saying where it stands.")
+            raise Malformed(N_("The demo network took the reply without saying where it stands."))
         return _sent(post, budget)
 
     async def find_sent(self, link: Link, reply: OutgoingReply) -> Sent | None:
@@ -209,7 +214,7 @@ async def _call(
         async with link.http.stream(method, url, headers=headers, json=body) as response:
             content = await read_bounded(response, _LARGEST, what)
     if body is not None and response.status_code in _REFUSALS:
-        raise Refused(f"The demo network does not take the reply: {_words(content)}")
+        raise Refused(N_("The demo network does not take the reply: %(content)s") % {"content": _words(content)})
     error = refusal(response, what, link.now)
     if error is not None:
         raise error
@@ -220,9 +225,13 @@ def _json(content: bytes, url: str) -> Json:
     try:
         said = storable_json(json.loads(content))
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"{url} does not answer with JSON. Is it the address of a demo network?") from error
+        raise Malformed(
+            N_("%(url)s does not answer with JSON. Is it the address of a demo network?") % {"url": url}
+        ) from error
     if not isinstance(said, dict):
-        raise Malformed(f"{url} answers with JSON that is no object. Is it the address of a demo network?")
+        raise Malformed(
+            N_("%(url)s answers with JSON that is no object. Is it the address of a demo network?") % {"url": url}
+        )
     return said
 
 
@@ -230,8 +239,8 @@ def _words(content: bytes) -> str:
     try:
         said = json.loads(content)
     except (ValueError, RecursionError):
-        return "it does not say why."
-    return str(said.get("error") or said) if isinstance(said, dict) else "it does not say why."
+        return N_("it does not say why.")
+    return str(said.get("error") or said) if isinstance(said, dict) else N_("it does not say why.")
 
 
 def _budget(headers: httpx.Headers) -> Budget | None:
@@ -251,7 +260,10 @@ def _shaped(model: type[_Model], said: Json) -> _Model:
         return model.model_validate(said)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise Malformed(f"The demo network's answer lacks {first['loc']}: {first['msg']}.") from error
+        raise Malformed(
+            N_("The demo network's answer lacks %(field)s: %(problem)s.")
+            % {"field": first["loc"], "problem": first["msg"]}
+        ) from error
 
 
 def _read(inbox: _Inbox) -> tuple[list[IncomingPost], list[Rejected]]:

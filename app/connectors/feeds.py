@@ -14,6 +14,7 @@ from app.connectors.feedlinks import advertised
 from app.connectors.text import plain, storable, storable_json
 from app.connectors.wire import is_web
 from app.errors import Malformed
+from app.i18n import N_
 
 _DEPTH = 6  # of what is kept as payload
 _KINDS = {"image", "video", "audio"}
@@ -53,7 +54,7 @@ class Document:
 def read_feed(body: bytes, url: str, content_type: str) -> Document:
     """Read a feed of any kind. Raises Malformed, in words, for anything that is not one."""
     if not body.strip():
-        raise Malformed(f"{url} answered with an empty page. Check that the feed still exists.")
+        raise Malformed(N_("%(url)s answered with an empty page. Check that the feed still exists.") % {"url": url})
     if body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         return _read_json(body, url)
     return _read_xml(body, url, content_type)
@@ -65,7 +66,9 @@ def _read_xml(body: bytes, url: str, content_type: str) -> Document:
     try:
         parsed = feedparser.parse(io.BytesIO(body), response_headers=headers)
     except (ValueError, LookupError, AssertionError, RecursionError, TypeError, AttributeError) as error:
-        raise Malformed(f"{url} cannot be read as a feed ({type(error).__name__}).") from error
+        raise Malformed(
+            N_("%(url)s cannot be read as a feed (%(error)s).") % {"url": url, "error": type(error).__name__}
+        ) from error
     if not parsed.entries and not parsed.version:
         raise _no_feed(body, url, parsed.get("bozo_exception"))
     feed = parsed.feed
@@ -81,9 +84,17 @@ def _read_xml(body: bytes, url: str, content_type: str) -> Document:
 def _no_feed(body: bytes, url: str, cause: object) -> Malformed:
     if b"<html" in body[:5000].lower() or b"<!doctype html" in body[:1000].lower():
         found = advertised(body, url)
-        hint = f"its feed may be at {found}" if found else "it names no feed of its own"
-        return Malformed(f"{url} is a web page, not a feed; {hint}.")
-    return Malformed(f"{url} is no feed that can be read ({cause or 'neither RSS, Atom nor JSON Feed'}).")
+        if found:
+            return Malformed(
+                N_("%(url)s is a web page, not a feed; its feed may be at %(found)s.") % {"url": url, "found": found}
+            )
+        return Malformed(N_("%(url)s is a web page, not a feed; it names no feed of its own.") % {"url": url})
+    if cause:
+        return Malformed(N_("%(url)s is no feed that can be read (%(cause)s).") % {"url": url, "cause": cause})
+    return Malformed(
+        N_("%(url)s is no feed that can be read (%(cause)s).")
+        % {"url": url, "cause": N_("neither RSS, Atom nor JSON Feed")}
+    )
 
 
 def _notice(parsed: Any) -> str:
@@ -91,9 +102,14 @@ def _notice(parsed: Any) -> str:
     if not parsed.bozo or isinstance(cause, feedparser.NonXMLContentType):
         return ""
     if isinstance(cause, _HARMLESS):
-        return f"The feed names the wrong character set; it was read as {parsed.get('encoding', 'UTF-8')}."
+        return N_("The feed names the wrong character set; it was read as %(encoding)s.") % {
+            "encoding": parsed.get("encoding", "UTF-8")
+        }
     count = len(parsed.entries)
-    return f"The feed is not well-formed ({_short(cause)}); {count} entries could be read, others may be missing."
+    return N_("The feed is not well-formed (%(cause)s); %(count)s entries could be read, others may be missing.") % {
+        "cause": _short(cause),
+        "count": count,
+    }
 
 
 def _short(cause: object) -> str:
@@ -219,7 +235,9 @@ def _read_json(body: bytes, url: str) -> Document:
     try:
         feed = _JsonFeed.model_validate(storable_json(json.loads(body)))
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"{url} answers with JSON, but not with a JSON Feed (jsonfeed.org).") from error
+        raise Malformed(
+            N_("%(url)s answers with JSON, but not with a JSON Feed (jsonfeed.org).") % {"url": url}
+        ) from error
     entries: list[Entry] = []
     broken: list[Json] = []
     for raw in feed.items:

@@ -10,13 +10,38 @@ from typing import Any, Literal, TypeVar, Union
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AnyUrl, SecretBytes, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from app.connectors.base import SettingsModel
 from app.errors import Invalid
-from app.i18n import _
+from app.i18n import N_, _
 
 Kind = Literal["text", "password", "url", "number", "choice", "checkbox", "lines"]
 Model = TypeVar("Model", bound=SettingsModel)
+_PROBLEMS = {  # pydantic's types of errors (docs.pydantic.dev/latest/errors/validation_errors)
+    "missing": N_("This is needed."),
+    "string_too_short": N_("At least %(min_length)s characters."),
+    "string_too_long": N_("At most %(max_length)s characters."),
+    "string_pattern_mismatch": N_("This is not written as it should be."),
+    "too_short": N_("At least %(min_length)s of them."),
+    "too_long": N_("At most %(max_length)s of them."),
+    "greater_than_equal": N_("At least %(ge)s."),
+    "greater_than": N_("More than %(gt)s."),
+    "less_than_equal": N_("At most %(le)s."),
+    "less_than": N_("Less than %(lt)s."),
+    "int_parsing": N_("This is not a whole number."),
+    "int_from_float": N_("This is not a whole number."),
+    "int_type": N_("This is not a whole number."),
+    "int_parsing_size": N_("This number is too large."),
+    "float_parsing": N_("This is not a number."),
+    "float_type": N_("This is not a number."),
+    "bool_parsing": N_("This is neither yes nor no."),
+    "enum": N_("Choose one of %(expected)s."),
+    "literal_error": N_("Choose one of %(expected)s."),
+    "url_parsing": N_("This is not an address of the web."),
+    "url_scheme": N_("The address starts with %(expected_schemes)s."),
+    "extra_forbidden": N_("There is no such field."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +113,17 @@ def check(model: type[Model], values: Mapping[str, Any]) -> Model:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0]) if first["loc"] else None
         label = _label(name, model.model_fields[name]) if name in model.model_fields else name
-        said = first["msg"].removeprefix("Value error, ")
+        said = problem(first)
         raise Invalid(f"{label}: {said}" if label else said, name) from None
+
+
+def problem(error: ErrorDetails) -> str:
+    """What is wrong with a value, in the reader's words; in pydantic's for what no form can send."""
+    if error["type"] == "value_error":
+        return error["msg"].removeprefix("Value error, ")
+    context = error.get("ctx") or {}
+    words = _PROBLEMS.get(error["type"])
+    return _(words) % context if words else error["msg"]
 
 
 def _field(name: str, info: FieldInfo) -> FormField:

@@ -35,6 +35,7 @@ from app.connectors.mastodon_reply import body_of, find_among_own, lead_of, sent
 from app.connectors.mastodon_threads import Threads
 from app.connectors.mastodon_walk import NOWHERE, Walk, read_source, status_of
 from app.errors import ConnectorError, Malformed, Refused
+from app.i18n import N_, _
 
 _USUAL_LIMIT = 500
 
@@ -47,16 +48,26 @@ class Source(StrEnum):
     ACCOUNT = "account"
     SEARCH = "search"
 
+    @property
+    def words(self) -> str:
+        """As the form says it."""
+        return {
+            Source.MENTIONS: _("Mentions"),
+            Source.HASHTAG: _("A hashtag"),
+            Source.ACCOUNT: _("An account's posts"),
+            Source.SEARCH: _("A search"),
+        }[self]
+
 
 def _server_address(value: str) -> str:
     """Scheme and host only, so that paths can be put behind it."""
     try:
         url = httpx.URL(value if "://" in value else f"https://{value}")
     except httpx.InvalidURL as error:
-        message = "this is no web address"
+        message = _("This is no web address.")
         raise ValueError(message) from error
     if url.scheme not in {"https", "http"} or not url.host or url.userinfo:
-        message = "give the address that you sign in at, like https://mastodon.example"
+        message = _("Give the address that you sign in at, like https://mastodon.example.")
         raise ValueError(message)
     return str(url.copy_with(path="/", query=None, fragment=None)).rstrip("/")
 
@@ -64,20 +75,24 @@ def _server_address(value: str) -> str:
 class MastodonSettings(SettingsModel):
     """Which posts to bring."""
 
-    source: Source = Field(default=Source.MENTIONS, title="Bring", description="Mentions include direct messages.")
+    source: Source = Field(
+        default=Source.MENTIONS, title=N_("Bring"), description=N_("Mentions include direct messages.")
+    )
     value: str = Field(
         default="",
-        title="Hashtag, account or words",
-        description="Not needed for mentions. A hashtag, an account like @name@server, or the words to search for.",
+        title=N_("Hashtag, account or words"),
+        description=N_("Not needed for mentions. A hashtag, an account like @name@server, or the words to search for."),
         max_length=500,
         examples=["#northwind"],
     )
-    include_reposts: bool = Field(default=False, title="Include boosts", description="Posts that others passed on.")
+    include_reposts: bool = Field(
+        default=False, title=N_("Include boosts"), description=N_("Posts that others passed on.")
+    )
 
     @model_validator(mode="after")
     def _value_where_needed(self) -> "MastodonSettings":
         if self.source is not Source.MENTIONS and not self.value.strip("#@ "):
-            message = f"say which {self.source.value} to follow"
+            message = _("Say what to follow: a hashtag, an account or words.")
             raise ValueError(message)
         return self
 
@@ -86,15 +101,15 @@ class MastodonCredentials(SettingsModel):
     """How to get in."""
 
     server: Annotated[str, AfterValidator(_server_address)] = Field(
-        title="Server",
-        description="Where the account lives.",
+        title=N_("Server"),
+        description=N_("Where the account lives."),
         max_length=300,
         examples=["https://mastodon.example"],
         json_schema_extra={"format": "url"},
     )
     access_token: SecretStr = Field(
-        title="Access token",
-        description="Preferences, Development, New application; scopes read and write:statuses.",
+        title=N_("Access token"),
+        description=N_("Preferences, Development, New application; scopes read and write:statuses."),
         min_length=1,
     )
 
@@ -104,7 +119,7 @@ class MastodonConnector(Connector):
 
     name: ClassVar[str] = "mastodon"
     title: ClassVar[str] = "Mastodon"
-    help: ClassVar[str] = (
+    help: ClassVar[str] = N_(
         "Brings mentions and direct messages, a hashtag, an account or a search from Mastodon or a server that speaks "
         "its API, and sends replies. On the server, under Preferences, Development, create an application with the "
         "scopes read and write:statuses, and copy its access token."
@@ -130,9 +145,12 @@ class MastodonConnector(Connector):
         notices = await _notices(server)
         sample = await self._sample(link, server, me)
         if sample is None and link.settings.source is Source.SEARCH:
-            notices.append("The search found nothing; a server without full-text search never finds anything.")
+            notices.append(N_("The search found nothing; a server without full-text search never finds anything."))
         return Check(
-            message=f"Signed in to {server.host} as @{me.handle}.", account=me, sample=sample, notices=tuple(notices)
+            message=N_("Signed in to %(host)s as @%(handle)s.") % {"host": server.host, "handle": me.handle},
+            account=me,
+            sample=sample,
+            notices=tuple(notices),
         )
 
     async def fetch(self, link: Link, cursor: Json) -> Batch:
@@ -168,7 +186,7 @@ class MastodonConnector(Connector):
         raw = await server.post("/api/v1/statuses", reply.prepared, reply.key)
         sent = sent_as(raw, server.budget)
         if sent is None:
-            raise Malformed(f"{server.host} took the reply but did not say where it stands.")
+            raise Malformed(N_("%(host)s took the reply but did not say where it stands.") % {"host": server.host})
         return sent
 
     async def find_sent(self, link: Link, reply: OutgoingReply) -> Sent | None:
@@ -189,7 +207,7 @@ class MastodonConnector(Connector):
     async def _me(self, server: Server) -> IncomingAuthor:
         me = read_account(await server.get_object("/api/v1/accounts/verify_credentials"), server.host)
         if me is None:
-            raise Malformed(f"{server.host} did not say which account the access token is for.")
+            raise Malformed(N_("%(host)s did not say which account the access token is for.") % {"host": server.host})
         return me
 
     async def _sample(self, link: Link, server: Server, me: IncomingAuthor) -> IncomingPost | None:
@@ -219,17 +237,25 @@ async def _notices(server: Server) -> list[str]:
     """What this server does otherwise, as far as it says so (instance v2, else v1)."""
     instance = await _instance(server)
     if not instance:
-        return ["The server does not describe itself, so its limits are unknown; replies are kept to 500 characters."]
+        return [
+            N_("The server does not describe itself, so its limits are unknown; replies are kept to 500 characters.")
+        ]
     notices = []
     version = str(instance.get("version", ""))
     if "compatible" in version.lower():
-        notices.append(f"This is not Mastodon itself ({version[:100]}); a reply sent twice is found by looking.")
+        notices.append(
+            N_("This is not Mastodon itself (%(version)s); a reply sent twice is found by looking.")
+            % {"version": version[:100]}
+        )
     limit = _deep(instance, "configuration", "statuses", "max_characters") or instance.get("max_toot_chars")
     if isinstance(limit, int) and limit != _USUAL_LIMIT:
-        notices.append(f"The server takes {limit} characters; replies are kept to {_USUAL_LIMIT} everywhere.")
+        notices.append(
+            N_("The server takes %(limit)s characters; replies are kept to %(usual)s everywhere.")
+            % {"limit": limit, "usual": _USUAL_LIMIT}
+        )
     link_length = _deep(instance, "configuration", "statuses", "characters_reserved_per_url")
     if isinstance(link_length, int) and link_length != 23:  # noqa: PLR2004 - what Mastodon counts for a link
-        notices.append(f"The server counts {link_length} characters for a link, not 23 as shown here.")
+        notices.append(N_("The server counts %(n)s characters for a link, not 23 as shown here.") % {"n": link_length})
     return notices
 
 

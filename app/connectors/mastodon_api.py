@@ -15,6 +15,7 @@ from app.connectors.base import Budget, Json, Link
 from app.connectors.text import storable_json
 from app.connectors.wire import reaching, refusal, retry_after
 from app.errors import ConnectorError, Malformed, RateLimited, Refused, Unauthorized
+from app.i18n import N_
 
 PAGE = 40  # the most that timelines give at once
 _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=1)
@@ -59,7 +60,7 @@ class Server:
         response = await self._call("GET", path, params={"limit": PAGE, **params})
         entries = self._json(response)
         if not isinstance(entries, list):
-            raise Malformed(f"{self.host} answered with something that is not a list of posts.")
+            raise Malformed(N_("%(host)s answered with something that is not a list of posts.") % {"host": self.host})
         return Page(entries, _next_page(response, entries, below))
 
     async def post(self, path: str, body: Json, key: str) -> Json:
@@ -83,9 +84,12 @@ class Server:
         error = refusal(response, self.host, self._now)
         said = _explanation(response) if error else ""
         if isinstance(error, RateLimited):
-            return RateLimited(f"{self.host} asks us to slow down.", self._wait(response))
+            return RateLimited(N_("%(host)s asks us to slow down.") % {"host": self.host}, self._wait(response))
         if isinstance(error, Unauthorized):
-            return Unauthorized(f"{self.host} refuses our access token{said}. Make a new one there and reconnect.")
+            return Unauthorized(
+                N_("%(host)s refuses our access token%(said)s. Make a new one there and reconnect.")
+                % {"host": self.host, "said": said}
+            )
         if isinstance(error, Refused):
             gone = response.status_code in {httpx.codes.NOT_FOUND, httpx.codes.GONE}
             kind = Gone if gone else Refused
@@ -104,13 +108,17 @@ class Server:
             return storable_json(json.loads(response.content))
         except (ValueError, RecursionError) as error:
             raise Malformed(
-                f"{self.host} answered with something that is not JSON. Is it a server with Mastodon's API,"
-                " and does no proxy answer in its place?"
+                N_(
+                    "%(host)s answered with something that is not JSON. Is it a server with Mastodon's API, and does no proxy answer in its place?"
+                )
+                % {"host": self.host}
             ) from error
 
     def _object(self, value: Any) -> Json:
         if not isinstance(value, dict):
-            raise Malformed(f"{self.host} answered with JSON of another shape than its API promises.")
+            raise Malformed(
+                N_("%(host)s answered with JSON of another shape than its API promises.") % {"host": self.host}
+            )
         return value
 
 

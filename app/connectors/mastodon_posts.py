@@ -28,6 +28,7 @@ from app.connectors.base import (
 )
 from app.connectors.mastodon_threads import Placed
 from app.connectors.text import plain
+from app.i18n import N_
 
 _VISIBILITY = {
     "public": Visibility.PUBLIC,
@@ -172,7 +173,12 @@ def rejected(value: Any, error: ValidationError) -> Rejected:
     digest = hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:32]
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "the entry"
-    return Rejected(name or digest, f"The server sent a post that cannot be read: {where}: {first['msg']}.", raw)
+    return Rejected(
+        name or digest,
+        N_("The server sent a post that cannot be read: %(where)s: %(problem)s.")
+        % {"where": where, "problem": first["msg"]},
+        raw,
+    )
 
 
 def _kind(status: Status, placed: Placed, mine: str, *, named: bool) -> PostKind:

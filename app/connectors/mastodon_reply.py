@@ -15,6 +15,7 @@ from app.connectors.mastodon_api import Server
 from app.connectors.mastodon_posts import Status
 from app.connectors.text import plain
 from app.errors import MaybeSent, Refused
+from app.i18n import N_
 
 CLOCKS_APART = timedelta(minutes=2)  # how much the server's clock and ours may differ
 _PAGES = 10  # of own statuses that are looked through
@@ -49,7 +50,8 @@ def body_of(reply: OutgoingReply, capabilities: Capabilities) -> Json:
     room = left(text, capabilities)
     if room is not None and room < (counted := count(warning, Length.GRAPHEMES)):
         raise Refused(
-            f"The reply is {counted - room} characters too long for Mastodon, its mention and warning included."
+            N_("The reply is %(excess)s characters too long for Mastodon, its mention and warning included.")
+            % {"excess": counted - room}
         )
     body = {"status": text, "in_reply_to_id": to["id"], "visibility": _WORD[visibility]}
     extra = {"spoiler_text": warning, "language": to.get("language", "")}
@@ -70,8 +72,10 @@ def _refuse_strangers(text: str, known: list[str]) -> None:
     for found in _MENTION.finditer(text):
         if not any(_same(found.group(1), found.group(2), acct) for acct in known):
             raise Refused(
-                f"{found.group()} is not in this private conversation and would be shown the reply."
-                " Write the name without the @."
+                N_(
+                    "%(name)s is not in this private conversation and would be shown the reply. Write the name without the @."
+                )
+                % {"name": found.group()}
             )
 
 
@@ -105,7 +109,9 @@ async def find_among_own(server: Server, account_id: str, reply: OutgoingReply) 
         below = page.below
         if below is None:
             return None
-    raise MaybeSent(f"Our account at {server.host} wrote too much since the first try to look through it all.")
+    raise MaybeSent(
+        N_("Our account at %(host)s wrote too much since the first try to look through it all.") % {"host": server.host}
+    )
 
 
 def _is(raw: Json, reply: OutgoingReply) -> bool:

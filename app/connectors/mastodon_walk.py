@@ -16,6 +16,7 @@ from app.connectors.mastodon_api import Page, Server, not_newer
 from app.connectors.mastodon_posts import read_post, rejected
 from app.connectors.mastodon_threads import Placed, Threads
 from app.errors import Malformed, Refused
+from app.i18n import N_
 
 PAGES = 3  # pages in one call, and of the backlog at the first sync
 _REMEMBERED = 200  # ids given lately; more than two pages of the largest size that servers give
@@ -43,9 +44,13 @@ async def _account_id(server: Server, name: str) -> str:
     try:
         account = await server.get_object("/api/v1/accounts/lookup", acct=name.strip("@ "))
     except Refused as error:
-        raise Refused(f"{server.host} knows no account {name}. Check how it is written.") from error
+        raise Refused(
+            N_("%(host)s knows no account %(name)s. Check how it is written.") % {"host": server.host, "name": name}
+        ) from error
     if not isinstance(account.get("id"), str):
-        raise Malformed(f"{server.host} found the account {name} but gave it no id.")
+        raise Malformed(
+            N_("%(host)s found the account %(name)s but gave it no id.") % {"host": server.host, "name": name}
+        )
     return str(account["id"])
 
 
@@ -54,7 +59,9 @@ async def _search(server: Server, words: str, below: str | None) -> Page:
     bounds: dict[str, str] = {} if below is None else {"max_id": below}
     found = (await server.get_object("/api/v2/search", q=words, type="statuses", limit=40, **bounds)).get("statuses")
     if not isinstance(found, list):
-        raise Malformed(f"{server.host} answered the search with something that is not a list of posts.")
+        raise Malformed(
+            N_("%(host)s answered the search with something that is not a list of posts.") % {"host": server.host}
+        )
     last = found[-1].get("id") if found and isinstance(found[-1], dict) else None
     goes_down = isinstance(last, str) and (below is None or not not_newer(below, last))
     return Page(found, last if goes_down else None)

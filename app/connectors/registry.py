@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from app.connectors.base import Connector
 from app.errors import NotFound
+from app.i18n import _
 
 GROUP = "careline.connectors"
 
@@ -41,8 +42,11 @@ def get(name: str) -> Connector:
         return loaded[name]
     for one in failed:
         if one.name == name:
-            raise NotFound(f"The connector {name!r} of the package {one.package} cannot be loaded: {one.reason}.")
-    raise NotFound(f"There is no connector {name!r}. Is the package that brings it installed?")
+            raise NotFound(
+                _("The connector '%(name)s' of the package %(package)s cannot be loaded: %(reason)s.")
+                % {"name": name, "package": one.package, "reason": one.reason}
+            )
+    raise NotFound(_("There is no connector '%(name)s'. Is the package that brings it installed?") % {"name": name})
 
 
 def all() -> dict[str, Connector]:  # noqa: A001 - reads as `registry.all()`, never imported by itself
@@ -83,10 +87,10 @@ def _third_party() -> tuple[dict[str, Connector], tuple[Broken, ...]]:
 
 def _load(point: EntryPoint, *, taken: bool) -> Connector:
     if taken:
-        raise ValueError("another connector has this name already")
+        raise ValueError(_("another connector has this name already"))
     made = point.load()()
     if not isinstance(made, Connector):
         raise TypeError("it is not an app.connectors.base.Connector")
     if getattr(made, "name", None) != point.name:
-        raise ValueError(f"its class says that its name is {getattr(made, 'name', None)!r}")
+        raise ValueError(_("its class says that its name is '%(made)s'") % {"made": getattr(made, "name", None)})
     return made

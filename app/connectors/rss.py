@@ -33,6 +33,7 @@ from app.connectors.feedlinks import commented_article, normalised
 from app.connectors.feeds import Document, Entry, read_feed
 from app.connectors.wire import is_web, reaching, read_bounded, refusal
 from app.errors import Malformed, Refused
+from app.i18n import N_, _
 
 _LARGEST = 10_000_000  # bytes of one feed
 _READ_WITHIN = 30.0  # seconds for parsing
@@ -44,7 +45,7 @@ _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, app
 
 def _web_address(url: str) -> str:
     if not is_web(url):
-        message = "The address of a feed starts with https:// or http://."
+        message = _("The address of a feed starts with https:// or http://.")
         raise ValueError(message)
     return url
 
@@ -53,8 +54,8 @@ class RssSettings(SettingsModel):
     """Which feed to read."""
 
     url: Annotated[str, AfterValidator(_web_address)] = Field(
-        title="Feed address",
-        description="The RSS, Atom or JSON feed itself, not the page that links to it.",
+        title=N_("Feed address"),
+        description=N_("The RSS, Atom or JSON feed itself, not the page that links to it."),
         max_length=2000,
         json_schema_extra={"format": "url"},
         examples=["https://blog.example.com/feed.xml"],
@@ -75,7 +76,7 @@ class RssConnector(Connector):
 
     name: ClassVar[str] = "rss"
     title: ClassVar[str] = "RSS / Atom"
-    help: ClassVar[str] = (
+    help: ClassVar[str] = N_(
         "Brings the entries of an RSS, Atom or JSON feed: a blog, its comments, a status page, a forum. "
         "Needs only the feed's address; entries can be read and closed here, not answered."
     )
@@ -90,7 +91,8 @@ class RssConnector(Connector):
         notices = tuple(n for n in (document.notice, _moved(link, fetched)) if n)
         count = len(document.entries)
         return Check(
-            message=f"{document.title or link.settings.url} has {count} {'entry' if count == 1 else 'entries'}.",
+            message=N_("%(feed)s can be read. Entries: %(count)s.")
+            % {"feed": document.title or link.settings.url, "count": count},
             sample=batch.posts[-1] if batch.posts else None,
             notices=notices,
         )
@@ -127,7 +129,7 @@ async def _get(link: Link, cursor: Json) -> _Fetched:
             unchanged = response.status_code == httpx.codes.NOT_MODIFIED
             body = b"" if unchanged else await read_bounded(response, _LARGEST, url)
     if not unchanged and not body.strip():
-        raise Malformed(f"{url} answered with an empty page. Check that the feed still exists.")
+        raise Malformed(N_("%(url)s answered with an empty page. Check that the feed still exists.") % {"url": url})
     answered = response.headers
     return _Fetched(
         body,
@@ -140,9 +142,11 @@ async def _get(link: Link, cursor: Json) -> _Fetched:
 
 def _judge(response: httpx.Response, url: str, now: datetime) -> None:
     if response.status_code == httpx.codes.GONE:
-        raise Refused(f"{url} is gone for good (HTTP 410). Remove this feed.")
+        raise Refused(N_("%(url)s is gone for good (HTTP 410). Remove this feed.") % {"url": url})
     if response.status_code == httpx.codes.NOT_FOUND:
-        raise Refused(f"There is no feed at {url} (HTTP 404). Correct its address, or remove this feed.")
+        raise Refused(
+            N_("There is no feed at %(url)s (HTTP 404). Correct its address, or remove this feed.") % {"url": url}
+        )
     error = refusal(response, url, now)
     if error is not None:
         raise error
@@ -154,14 +158,15 @@ async def _read(fetched: _Fetched) -> Document:
         return await asyncio.wait_for(reading, _READ_WITHIN)
     except TimeoutError as error:
         raise Malformed(
-            f"{fetched.url} took longer than {_READ_WITHIN:.0f} s to read. It may be built to hurt."
+            N_("%(url)s took longer than %(seconds)s s to read. It may be built to hurt.")
+            % {"url": fetched.url, "seconds": format(_READ_WITHIN, ".0f")}
         ) from error
 
 
 def _moved(link: Link, fetched: _Fetched) -> str:
     if normalised(fetched.url) == normalised(link.settings.url):
         return ""
-    return f"The feed has moved to {fetched.url}; put that address into its settings."
+    return N_("The feed has moved to %(url)s; put that address into its settings.") % {"url": fetched.url}
 
 
 class _Reading:
@@ -254,13 +259,13 @@ class _Reading:
 
     def _rejected(self) -> tuple[Rejected, ...]:
         empty = [entry for entry in self.document.entries if not (entry.text or entry.title or entry.link)]
-        reason = "The entry has neither text, title nor link."
+        reason = N_("The entry has neither text, title nor link.")
         said_nothing = [Rejected(self.identity(entry), reason, entry.payload) for entry in empty]
         return (*said_nothing, *map(self._unreadable, self.document.broken))
 
     def _unreadable(self, payload: Json) -> Rejected:
         digest = _digest(json.dumps(payload, sort_keys=True), 32)
-        return Rejected(f"{self.scope}#sha256={digest}", "The entry's fields have the wrong types.", payload)
+        return Rejected(f"{self.scope}#sha256={digest}", N_("The entry's fields have the wrong types."), payload)
 
 
 def _after(posts: list[IncomingPost], last: str | None) -> list[IncomingPost]:

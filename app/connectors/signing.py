@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from app.errors import Unauthorized
+from app.i18n import N_, _
 
 TOLERANCE = timedelta(minutes=5)
 _PREFIX = "whsec_"
@@ -25,9 +26,9 @@ def key_of(secret: str) -> bytes:
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ValueError("A signing secret is `whsec_` followed by base64.") from error
+        raise ValueError(_("A signing secret is `whsec_` followed by base64.")) from error
     if len(key) not in _KEY_BYTES:
-        raise ValueError("A signing secret holds 24 to 64 bytes (32 to 88 characters of base64).")
+        raise ValueError(_("A signing secret holds 24 to 64 bytes (32 to 88 characters of base64)."))
     return key
 
 
@@ -46,12 +47,12 @@ def verified_id(accepted: list[str], headers: Mapping[str, str], body: bytes, no
     given = {name.lower(): value for name, value in headers.items()}
     event_id, stamp = given.get("webhook-id", ""), given.get("webhook-timestamp", "")
     if not (event_id and stamp and given.get("webhook-signature")):
-        raise Unauthorized("The delivery lacks webhook-id, webhook-timestamp or webhook-signature. Sign it.")
+        raise Unauthorized(N_("The delivery lacks webhook-id, webhook-timestamp or webhook-signature. Sign it."))
     expected = [_mac(key_of(secret), event_id, stamp, body) for secret in accepted]
     offered = list(_signatures(given["webhook-signature"]))
     fits = [hmac.compare_digest(mine, theirs) for mine in expected for theirs in offered]
     if not any(fits):
-        raise Unauthorized("The delivery's signature does not fit. Check that both sides sign with the same key.")
+        raise Unauthorized(N_("The delivery's signature does not fit. Check that both sides sign with the same key."))
     _check_time(stamp, now)
     return event_id
 
@@ -76,9 +77,11 @@ def _check_time(stamp: str, now: datetime) -> None:
     try:
         off = abs(datetime.fromtimestamp(int(stamp), UTC) - now)
     except (ValueError, OverflowError, OSError) as error:
-        raise Unauthorized("The delivery's webhook-timestamp is no Unix time in seconds.") from error
+        raise Unauthorized(N_("The delivery's webhook-timestamp is no Unix time in seconds.")) from error
     if off > TOLERANCE:
         raise Unauthorized(
-            f"The delivery was signed {off.total_seconds():.0f} s away from now, more than "
-            f"{TOLERANCE.total_seconds():.0f} s. It is a repeat, or the sender's clock is wrong."
+            N_(
+                "The delivery was signed %(off)s s away from now, more than %(most)s s. It is a repeat, or the sender's clock is wrong."
+            )
+            % {"off": format(off.total_seconds(), ".0f"), "most": format(TOLERANCE.total_seconds(), ".0f")}
         )

@@ -32,6 +32,7 @@ from app.connectors.text import storable_json
 from app.connectors.webhook_schema import MOST, ChangeIn, PostIn, changed, incoming, is_change, is_web_address, reasons
 from app.connectors.wire import is_web, reaching, read_bounded, refusal
 from app.errors import Malformed, Refused
+from app.i18n import N_
 
 _LARGEST_ANSWER = 1_000_000  # bytes
 
@@ -40,8 +41,8 @@ class WebhookSettings(SettingsModel):
     """Which system delivers here."""
 
     source: str = Field(
-        title="Name of the sending system",
-        description="A short name. Ids are unique within it, and two feeds with the same name share them.",
+        title=N_("Name of the sending system"),
+        description=N_("A short name. Ids are unique within it, and two feeds with the same name share them."),
         pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
         examples=["shop-reviews"],
     )
@@ -52,18 +53,18 @@ class WebhookCredentials(SettingsModel):
 
     secret: SecretStr = Field(
         default_factory=lambda: SecretStr(new_secret()),
-        title="Signing secret",
-        description="whsec_ followed by base64. Left empty, a new one is made.",
+        title=N_("Signing secret"),
+        description=N_("whsec_ followed by base64. Left empty, a new one is made."),
     )
     old_secret: SecretStr = Field(
         default=SecretStr(""),
-        title="Previous signing secret",
-        description="Still accepted while the sending system changes over. Empty it afterwards.",
+        title=N_("Previous signing secret"),
+        description=N_("Still accepted while the sending system changes over. Empty it afterwards."),
     )
     reply_url: Annotated[str, AfterValidator(lambda url: is_web_address(url) if url else url)] = Field(
         default="",
-        title="Address for replies",
-        description="Replies are posted there, signed with the same secret. Empty: replies are not possible.",
+        title=N_("Address for replies"),
+        description=N_("Replies are posted there, signed with the same secret. Empty: replies are not possible."),
         json_schema_extra={"format": "url"},
         examples=["https://shop.example.com/careline/replies"],
     )
@@ -93,8 +94,8 @@ class WebhookConnector(Connector):
     """Takes deliveries; there is nothing to fetch. Repeats of a reply carry one event id, which receivers drop."""
 
     name: ClassVar[str] = "webhook"
-    title: ClassVar[str] = "Webhook"
-    help: ClassVar[str] = (
+    title: ClassVar[str] = N_("Webhook")
+    help: ClassVar[str] = N_(
         "Takes posts from any program that can send JSON over HTTP: a shop, an app, a form, a script. Give the program "
         "this feed's address and signing secret. With an address for replies it is told our answers as well."
     )
@@ -111,8 +112,8 @@ class WebhookConnector(Connector):
 
     async def check(self, link: Link) -> Check:
         """Say how deliveries are to be signed. There is nobody to ask: the other side calls us."""
-        notices = () if link.credentials.reply_url else ("No address for replies is set: posts can only be read.",)
-        return Check(message="Ready. Posts appear when the first signed delivery arrives.", notices=notices)
+        notices = () if link.credentials.reply_url else (N_("No address for replies is set: posts can only be read."),)
+        return Check(message=N_("Ready. Posts appear when the first signed delivery arrives."), notices=notices)
 
     def receive(self, link: Link, headers: Mapping[str, str], body: bytes) -> Batch:
         """Verify one delivery and read its posts; each that cannot be read is set aside with its reasons."""
@@ -149,7 +150,7 @@ class WebhookConnector(Connector):
         """Post the frozen body under the reply's key as event id; the receiver drops repeats by it."""
         url = link.credentials.reply_url
         if not url:
-            raise Refused("This webhook has no address for replies. Set one at its account, or answer elsewhere.")
+            raise Refused(N_("This webhook has no address for replies. Set one at its account, or answer elsewhere."))
         body = (reply.prepared or self.prepare(link, reply))["body"].encode()
         secret = link.credentials.secret.get_secret_value()
         headers = {"content-type": "application/json", **sign(secret, reply.key, link.now, body)}
@@ -165,12 +166,15 @@ def _entries(body: bytes) -> list[Any]:
     try:
         content = storable_json(json.loads(body))
     except (ValueError, RecursionError) as error:
-        raise Malformed("The delivery's body is not JSON.") from error
+        raise Malformed(N_("The delivery's body is not JSON.")) from error
     entries = content.get("posts", [content]) if isinstance(content, dict) else None
     if not isinstance(entries, list):
-        raise Malformed('The delivery is neither a post (an object) nor {"posts": [...]}.')
+        raise Malformed(N_('The delivery is neither a post (an object) nor {"posts": [...]}.'))
     if len(entries) > MOST:
-        raise Malformed(f"The delivery brings {len(entries)} posts; at most {MOST} are taken at once. Split it.")
+        raise Malformed(
+            N_("The delivery brings %(n)s posts; at most %(most)s are taken at once. Split it.")
+            % {"n": len(entries), "most": MOST}
+        )
     return entries
 
 
@@ -193,7 +197,10 @@ def _name(payload: Json, source: str) -> str:
 
 def _judge(response: httpx.Response, url: str, link: Link) -> None:
     if response.is_redirect:
-        raise Refused(f"{url} redirects elsewhere, and a signed reply is not passed on. Set the final address.")
+        raise Refused(
+            N_("%(url)s redirects elsewhere, and a signed reply is not passed on. Set the final address.")
+            % {"url": url}
+        )
     error = refusal(response, url, link.now)
     if error is not None:
         raise error
@@ -202,7 +209,7 @@ def _judge(response: httpx.Response, url: str, link: Link) -> None:
 def _sent(link: Link, reply: OutgoingReply, answer: bytes, content_type: str) -> Sent:
     """Where the reply stands: the receiver may say so by {"id": ..., "url": ...}, an empty answer will do."""
     if "html" in content_type.lower():
-        raise Malformed("The address for replies answered with a web page; it may not have taken the reply.")
+        raise Malformed(N_("The address for replies answered with a web page; it may not have taken the reply."))
     try:
         said = storable_json(json.loads(answer)) if answer.strip() else {}
     except (ValueError, RecursionError):

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.connectors.base import IncomingAuthor, IncomingPost, Json, Media, PostChange, PostKind, Visibility
 from app.connectors.wire import is_web
+from app.i18n import N_, _
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 MOST = 500  # posts in one delivery
@@ -16,7 +17,7 @@ MOST = 500  # posts in one delivery
 def is_web_address(url: str) -> str:
     """The address itself when it is http(s) with a host. Raises ValueError otherwise."""
     if not is_web(url):
-        message = "an address starts with https:// or http://"
+        message = _("an address starts with https:// or http://")
         raise ValueError(message)
     return url
 
@@ -86,7 +87,7 @@ class PostIn(_Taken):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not (self.text.strip() or self.title.strip() or self.media):
-            message = "text is empty, and there is neither a title nor media"
+            message = N_("text is empty, and there is neither a title nor media")
             raise ValueError(message)
         return self
 

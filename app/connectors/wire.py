@@ -20,6 +20,7 @@ from app.errors import (
     Unauthorized,
     Unreachable,
 )
+from app.i18n import N_
 
 _LONGEST_WAIT = timedelta(days=1)
 _UNASKED_WAIT = timedelta(minutes=1)  # when a channel says "slow down" without saying how long
@@ -31,17 +32,30 @@ def reaching(what: str, *, sending: bool = False) -> Iterator[None]:
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        raise Unreachable(f"No connection to {what} ({_cause(error)}). It is tried again later.") from error
+        raise Unreachable(
+            N_("No connection to %(what)s (%(error)s). It is tried again later.")
+            % {"what": what, "error": _cause(error)}
+        ) from error
     except httpx.TooManyRedirects as error:
-        raise Blocked(f"{what} redirects in circles. Correct its address.") from error
+        raise Blocked(N_("%(what)s redirects in circles. Correct its address.") % {"what": what}) from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-        raise Blocked(f"{what} is no address that can be fetched. Correct its address.") from error
+        raise Blocked(
+            N_("%(what)s is no address that can be fetched. Correct its address.") % {"what": what}
+        ) from error
     except httpx.DecodingError as error:
-        raise Malformed(f"The answer of {what} is compressed in a way that cannot be read.") from error
+        raise Malformed(
+            N_("The answer of %(what)s is compressed in a way that cannot be read.") % {"what": what}
+        ) from error
     except httpx.HTTPError as error:
         if sending:
-            raise MaybeSent(f"{what} broke off before it answered ({_cause(error)}); it may have taken it.") from error
-        raise Unreachable(f"{what} broke off before it answered ({_cause(error)}). It is tried again later.") from error
+            raise MaybeSent(
+                N_("%(what)s broke off before it answered (%(error)s); it may have taken it.")
+                % {"what": what, "error": _cause(error)}
+            ) from error
+        raise Unreachable(
+            N_("%(what)s broke off before it answered (%(error)s). It is tried again later.")
+            % {"what": what, "error": _cause(error)}
+        ) from error
 
 
 def _cause(error: Exception) -> str:
@@ -74,12 +88,24 @@ def refusal(response: httpx.Response, what: str, now: datetime) -> ConnectorErro
         return None
     if status == httpx.codes.TOO_MANY_REQUESTS:
         wait = retry_after(response.headers, now)
-        return RateLimited(f"{what} asks us to slow down and wait {wait.total_seconds():.0f} s.", wait)
+        return RateLimited(
+            N_("%(what)s asks us to slow down and wait %(seconds)s s.")
+            % {"what": what, "seconds": format(wait.total_seconds(), ".0f")},
+            wait,
+        )
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        return Unauthorized(f"{what} does not let us in (HTTP {status}). Check its credentials.")
+        return Unauthorized(
+            N_("%(what)s does not let us in (HTTP %(status)s). Check its credentials.")
+            % {"what": what, "status": status}
+        )
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return ChannelDown(f"{what} has trouble of its own (HTTP {status}). It is tried again later.")
-    return Refused(f"{what} refuses what we ask (HTTP {status}). Check its settings.")
+        return ChannelDown(
+            N_("%(what)s has trouble of its own (HTTP %(status)s). It is tried again later.")
+            % {"what": what, "status": status}
+        )
+    return Refused(
+        N_("%(what)s refuses what we ask (HTTP %(status)s). Check its settings.") % {"what": what, "status": status}
+    )
 
 
 def is_web(url: str) -> bool:
@@ -97,5 +123,8 @@ async def read_bounded(response: httpx.Response, limit: int, what: str) -> bytes
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > limit:
-            raise Refused(f"{what} is larger than {limit // 1_000_000} MB, which is more than is read at once.")
+            raise Refused(
+                N_("%(what)s is larger than %(size)s MB, which is more than is read at once.")
+                % {"what": what, "size": limit // 1_000_000}
+            )
     return bytes(body)

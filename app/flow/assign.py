@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import Conflict, Forbidden, Invalid
 from app.flow import hold, offer
 from app.flow.visibility import visible_item
+from app.i18n import _
 from app.models.agent import Agent, Presence, PresenceState, Role, TeamMember
 from app.models.assignment import Offer
 from app.models.item import Item, State, Verb, agent_actor, move
@@ -36,7 +37,7 @@ async def assign(session: AsyncSession, supervisor: Agent, item_id: int, agent_i
     item = await _supervised(session, supervisor, item_id)
     agent = await receiver_of(session, item, agent_id)
     if item.agent_id == agent.id and (not force or item.state == State.ACTIVE):
-        raise Conflict(f"{agent.name} has item {item.id} already.")
+        raise Conflict(_("%(agent)s has item %(item)s already.") % {"agent": agent.name, "item": item.id})
     presences = await presences_of(session, item.agent_id, agent.id)
     if force:
         return await put(session, supervisor, item, agent)
@@ -58,7 +59,7 @@ def _concerned(item: Item) -> ColumnElement[bool]:
 async def _supervised(session: AsyncSession, supervisor: Agent, item_id: int) -> Item:
     item = await visible_item(session, supervisor, item_id)
     if not await supervises(session, supervisor, item):
-        raise Forbidden("Only supervisors of the item's team may give it to somebody. Ask one of them.")
+        raise Forbidden(_("Only supervisors of the item's team may give it to somebody. Ask one of them."))
     return await locked(session, item_id)
 
 
@@ -80,7 +81,7 @@ async def receiver_of(session: AsyncSession, item: Item, agent_id: int) -> Agent
     """Who is given the item. Raises Invalid when they have nothing to do with its queue, or are switched off."""
     agent = await session.scalar(select(Agent).where(Agent.id == agent_id, Agent.active, _concerned(item)))
     if agent is None:
-        raise Invalid("Choose somebody of the queue's team, or a member of the queue, whose account is on.", "agent")
+        raise Invalid(_("Choose somebody of the queue's team, or a member of the queue, whose account is on."), "agent")
     return agent
 
 
@@ -119,11 +120,17 @@ async def ask(
 ) -> Item:
     """As an offer, which the agent may decline; `note` stands on it. The item and the presence are locked."""
     if presence.state == PresenceState.OFFLINE:
-        raise Conflict(f"{agent.name} is not signed in, so nothing can be offered to them. Give it to them directly.")
+        raise Conflict(
+            _("%(agent)s is not signed in, so nothing can be offered to them. Give it to them directly.")
+            % {"agent": agent.name}
+        )
     if item.state == State.OFFERED:
         item = await _taken_back(session, giver, item)
     if item.state != State.QUEUED:
-        raise Conflict(f"Item {item.id} is {item.state}: only what waits can be offered. Give it to them directly.")
+        raise Conflict(
+            _("Item %(item)s is %(state)s: only what waits can be offered. Give it to them directly.")
+            % {"item": item.id, "state": item.state}
+        )
     why = {"by": giver.id, "by_name": giver.name, **({"note": note} if note else {})}
     row = {"item_id": item.id, "version": item.version, "agent_id": agent.id, "over": item.emergency, "why": why}
     if not await offer_items(session, [row], by=giver.id):
@@ -134,10 +141,15 @@ async def ask(
 async def _unaskable(session: AsyncSession, item: Item, agent: Agent, presence: Presence) -> str:
     asked = select(Offer.id).where(Offer.agent_id == agent.id, Offer.outcome.is_(None)).limit(1)
     if await session.scalar(asked) is not None:
-        return f"{agent.name} is being asked about another item. Try again in a moment, or give it to them directly."
+        return _("%(agent)s is being asked about another item. Try again in a moment, or give it to them directly.") % {
+            "agent": agent.name
+        }
+    told = {"agent": agent.name, "item": item.id, "load": presence.load, "capacity": agent.capacity}
     return (
-        f"{agent.name} has no room for item {item.id}: they carry {presence.load} of {agent.capacity}. "
-        "Choose somebody else, or give it to them directly."
+        _(
+            "%(agent)s has no room for item %(item)s: they carry %(load)s of %(capacity)s. Choose somebody else, or give it to them directly."
+        )
+        % told
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import PostChange
 from app.flow.wake import wake
+from app.i18n import N_
 from app.listening.clean import LONGEST_TEXT, storable_json
 from app.models import change as rows
 from app.models.feed import Feed
@@ -160,7 +161,7 @@ async def _edited(session: AsyncSession, item: Item, queue: Queue, said: str) ->
                 rank, raised = item.rank - timedelta(minutes=minutes), [*item.raised, *names]
                 item = await alter(session, item, Verb.RAISE, FEED, why=why, rank=rank, raised=raised)
     elif item.state == State.PARKED and item.parked_for == ParkReason.CUSTOMER:
-        await wake(session, item, FEED, because="a post was edited")
+        await wake(session, item, FEED, because=N_("a post was edited"))
 
 
 async def _end(session: AsyncSession, item: Item) -> None:

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import Conflict
 from app.flow import hold
 from app.flow.visibility import visible_item
+from app.i18n import _
 from app.models.agent import Agent
 from app.models.item import Item, State, Verb, agent_actor, move
 
@@ -21,7 +22,7 @@ async def claim(session: AsyncSession, agent: Agent, item_id: int) -> Item:
         return item
     if item.agent_id is not None and item.agent_id != agent.id:
         holder = await session.get_one(Agent, item.agent_id)
-        raise Conflict(f"{holder.name} has item {item_id}.")
+        raise Conflict(_("%(holder)s has item %(item_id)s.") % {"holder": holder.name, "item_id": item_id})
     moved = await move(session, item, Verb.CLAIM, State.ACTIVE, agent_actor(agent.id), agent_id=agent.id)
     await hold.begin(session, moved, agent.id, Verb.CLAIM)
     return moved

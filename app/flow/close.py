@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import Conflict, Forbidden
 from app.flow import hold, wrap_up
 from app.flow.visibility import visible_item
+from app.i18n import _
 from app.models.agent import Agent, Presence, Role
 from app.models.item import Disposition, Item, State, Verb, agent_actor, move
 from app.models.queue import Queue
@@ -25,9 +26,9 @@ async def close(
     """
     item = await visible_item(session, agent, item_id)
     if item.agent_id not in {None, agent.id} and not agent.is_at_least(Role.SUPERVISOR):
-        raise Forbidden(f"A colleague holds item {item_id}, so only they can close it.")
+        raise Forbidden(_("A colleague holds item %(item_id)s, so only they can close it.") % {"item_id": item_id})
     if seen is not None and seen != item.post_id:
-        raise Conflict("The customer wrote again meanwhile. Read the new post, then close.")
+        raise Conflict(_("The customer wrote again meanwhile. Read the new post, then close."))
     worked = item.agent_id == agent.id and item.state == State.ACTIVE
     ended = await finish(session, item, agent, Verb.CLOSE, to=State.CLOSED, disposition=disposition)
     queue = await session.get_one(Queue, item.queue_id)

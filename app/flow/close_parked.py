@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.flow import hold
 from app.flow.say import say, way_to
+from app.i18n import N_
 from app.models.item import SYSTEM, Disposition, Item, State, Verb, move
 from app.models.post import Conversation
 from app.models.queue import Queue
@@ -41,7 +42,7 @@ async def _close(session: AsyncSession, item: Item) -> None:
         Verb.CLOSE,
         State.CLOSED,
         SYSTEM,
-        why={"because": "the customer did not answer"},
+        why={"because": N_("the customer did not answer")},
         agent_id=None,
         disposition=Disposition.NO_ANSWER,
         ended_at=func.now(),

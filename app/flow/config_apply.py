@@ -23,6 +23,7 @@ from app.flow.configure_skill import SkillSettings, create_skill
 from app.flow.configure_team import TeamSettings, create_team
 from app.flow.relaxing import RuleStep, read_steps
 from app.flow.triage import Conditions
+from app.i18n import _
 from app.models.account import Account
 from app.models.agent import Agent, Skill, Team
 from app.models.feed import Feed
@@ -131,8 +132,10 @@ async def _account(session: AsyncSession, part: FeedPart) -> int | None:
     if len(found) != 1:
         count = "no" if not found else f"{len(found)}"
         raise Invalid(
-            f"feed {part.name}: there is {count} {part.channel} account named '{part.account}'. "
-            "Accounts hold credentials, so they are added on the page, each with its own name.",
+            _(
+                "feed %(part)s: there is %(count)s %(channel)s account named '%(account)s'. Accounts hold credentials, so they are added on the page, each with its own name."
+            )
+            % {"part": part.name, "count": count, "channel": part.channel, "account": part.account},
             "feeds",
         )
     return found[0]
@@ -145,7 +148,7 @@ async def _rules(session: AsyncSession, parts: Iterable[RulePart]) -> None:
     for part in parts:
         who = f"rule {part.name}"
         if part.name in wanted:
-            raise Invalid(f"Two rules are named '{part.name}'. Rename one.", "rules")
+            raise Invalid(_("Two rules are named '%(part)s'. Rename one.") % {"part": part.name}, "rules")
         when = part.when.model_dump() | {"feeds": [_found(feeds, name, who, "feed") for name in part.when.feeds]}
         settings = RuleSettings(
             **part.model_dump(include={"name", "enabled", "discard", "priority", "emergency", "tags"}),
@@ -162,7 +165,9 @@ def _steps(part: RulePart, skills: Ids) -> tuple[RuleStep, ...]:
     try:
         return read_steps(part.steps, skills)
     except Invalid as error:
-        raise Invalid(f"rule {part.name}: {error.message}", error.field) from None
+        raise Invalid(
+            _("rule %(part)s: %(message)s") % {"part": part.name, "message": error.message}, error.field
+        ) from None
 
 
 async def _ids(session: AsyncSession, table: type[Team | Skill | Queue | Feed | Rule]) -> dict[str, int]:
@@ -172,6 +177,8 @@ async def _ids(session: AsyncSession, table: type[Team | Skill | Queue | Feed | 
 def _found(ids: Ids, name: str, who: str, thing: str) -> int:
     if name not in ids:
         raise Invalid(
-            f"{who}: there is no {thing} named '{name}'. Correct the name, or add it to the file.", f"{thing}s"
+            _("%(who)s: there is no %(thing)s named '%(name)s'. Correct the name, or add it to the file.")
+            % {"who": who, "thing": thing, "name": name},
+            f"{thing}s",
         )
     return ids[name]

@@ -21,6 +21,7 @@ from app.flow.configure_queue import queue_settings
 from app.flow.configure_rules import rule_settings
 from app.flow.configured import fingerprint
 from app.flow.relaxing import write_step
+from app.i18n import _
 from app.models.account import Account
 from app.models.agent import Agent, ReasonCode, Skill, Team
 from app.models.feed import Feed
@@ -61,7 +62,7 @@ async def apply(session: AsyncSession, planned: Plan) -> None:
         Invalid: a name in the file belongs to nothing, or a verb refuses; nothing stays changed then.
     """
     if fingerprint(await current(session)) != planned.seen:
-        raise Conflict("Somebody changed the configuration since this plan was made. Look at the difference again.")
+        raise Conflict(_("Somebody changed the configuration since this plan was made. Look at the difference again."))
     await apply_document(session, planned.document)
 
 
@@ -97,7 +98,10 @@ def _unique(section: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise Conflict(f"Two {section} are named '{name}'. The file knows them by name: rename one first.")
+            raise Conflict(
+                _("Two %(section)s are named '%(name)s'. The file knows them by name: rename one first.")
+                % {"section": section, "name": name}
+            )
         seen.add(name)
 
 

@@ -6,8 +6,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from app.connectors import forms
 from app.errors import Invalid
 from app.flow.config_schema import Document
+from app.i18n import _
 
 LARGEST = 2_000_000  # characters
 
@@ -18,14 +20,19 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # a gap in types-PyYAML
-            raise Invalid(f"Line {mark.line + 1}: write the value out; '*' references are not read here.")
+            raise Invalid(
+                _("Line %(line)s: write the value out; '*' references are not read here.") % {"line": mark.line + 1}
+            )
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _node in node.value:
             if key.value in seen:
-                raise Invalid(f"Line {key.start_mark.line + 1}: '{key.value}' stands here twice. Keep one of them.")
+                raise Invalid(
+                    _("Line %(line)s: '%(value)s' stands here twice. Keep one of them.")
+                    % {"line": key.start_mark.line + 1, "value": key.value}
+                )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -33,15 +40,20 @@ class _Loader(yaml.SafeLoader):
 def read(text: str) -> Document:
     """The document in a YAML text. Raises Invalid, with all that is wrong, each with its line and its path."""
     if len(text) > LARGEST:
-        raise Invalid(f"The file has {len(text)} characters; {LARGEST} are read at most.")
+        raise Invalid(
+            _("The file has %(n)s characters; %(largest)s are read at most.") % {"n": len(text), "largest": LARGEST}
+        )
     try:
         root = yaml.compose(text, _Loader)
         given = yaml.load(text, _Loader)  # noqa: S506 - a subclass of SafeLoader
     except yaml.MarkedYAMLError as error:
-        where = f"Line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise Invalid(f"{where}this is not YAML: {error.problem or error.context}.") from None
+        problem = error.problem or error.context
+        if error.problem_mark is None:
+            raise Invalid(_("This is not YAML: %(error)s.") % {"error": problem}) from None
+        told = {"line": error.problem_mark.line + 1, "error": problem}
+        raise Invalid(_("Line %(line)s: this is not YAML: %(error)s.") % told) from None
     except yaml.YAMLError as error:
-        raise Invalid(f"This is not YAML: {error}.") from None
+        raise Invalid(_("This is not YAML: %(error)s.") % {"error": error}) from None
     try:
         return Document.model_validate(given if given is not None else {})
     except ValidationError as error:
@@ -50,10 +62,12 @@ def read(text: str) -> Document:
 
 def _told(root: yaml.Node | None, error: Any) -> str:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
-    said = (
-        "there is no such setting" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
-    )
-    return f"Line {_line(root, error['loc'])}, {path or 'the file'}: {said}"
+    said = _("there is no such setting") if error["type"] == "extra_forbidden" else forms.problem(error)
+    return _("Line %(line)s, %(path)s: %(said)s") % {
+        "line": _line(root, error["loc"]),
+        "path": path or _("the file"),
+        "said": said,
+    }
 
 
 def _line(node: yaml.Node | None, path: tuple[int | str, ...]) -> int:

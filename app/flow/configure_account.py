@@ -14,6 +14,7 @@ from app.errors import Conflict, Invalid, NotFound, Unauthorized
 from app.flow.configure_feed import wake_feed
 from app.flow.configured import UPDATE_LOCK
 from app.flow.link import revealed, sealed_for
+from app.i18n import N_, _
 from app.models.account import Account
 from app.models.feed import Feed, Health
 from app.models.reply import Reply
@@ -24,7 +25,7 @@ class AccountSettings(SettingsModel):
     """What an admin sets of an account, besides its credentials."""
 
     name: str = Field(
-        title="Name", description="For people here.", min_length=1, max_length=120, examples=["@northwindhelp"]
+        title=N_("Name"), description=N_("For people here."), min_length=1, max_length=120, examples=["@northwindhelp"]
     )
 
 
@@ -84,10 +85,14 @@ async def remove_account(session: AsyncSession, account_id: int) -> None:
     account = await _account(session, account_id)
     feed = await session.scalar(select(Feed.name).where(Feed.account_id == account_id).limit(1))
     if feed is not None:
-        raise Conflict(f"The feed {feed} reads with {account.name}. Give it another account first.")
+        raise Conflict(
+            _("The feed %(feed)s reads with %(account)s. Give it another account first.")
+            % {"feed": feed, "account": account.name}
+        )
     if await session.scalar(select(Reply.id).where(Reply.account_id == account_id).limit(1)):
         raise Conflict(
-            f"Replies were sent by {account.name}, so it stays for the record. Empty its credentials instead."
+            _("Replies were sent by %(account)s, so it stays for the record. Empty its credentials instead.")
+            % {"account": account.name}
         )
     await session.delete(account)
     await session.flush()
@@ -96,21 +101,24 @@ async def remove_account(session: AsyncSession, account_id: int) -> None:
 async def _account(session: AsyncSession, account_id: int) -> Account:
     account = await session.get(Account, account_id, populate_existing=True, with_for_update=UPDATE_LOCK)
     if account is None:
-        raise NotFound("There is no such account.")
+        raise NotFound(_("There is no such account."))
     return account
 
 
 async def _check_name(session: AsyncSession, channel: str, name: str) -> None:
     same = select(func.count()).where(Account.channel == channel, Account.name == name)
     if await session.scalar(same):
-        raise Invalid(f"There is an account named {name} on this channel already. Choose another name.", "name")
+        raise Invalid(
+            _("There is an account named %(name)s on this channel already. Choose another name.") % {"name": name},
+            "name",
+        )
 
 
 def _must_fit(connector: Connector, credentials: SettingsModel) -> None:
     if connector.Credentials is None:
-        raise Invalid(f"{connector.title} needs no account.", "channel")
+        raise Invalid(_("%(connector)s needs no account.") % {"connector": connector.title}, "channel")
     if not isinstance(credentials, connector.Credentials):
-        raise Invalid(f"These are not credentials of {connector.title}.", "channel")
+        raise Invalid(_("These are not credentials of %(connector)s.") % {"connector": connector.title}, "channel")
 
 
 async def _wake_feeds(session: AsyncSession, account_id: int) -> None:
@@ -124,7 +132,7 @@ async def _wake_feeds(session: AsyncSession, account_id: int) -> None:
 def credentials_of(connector: Connector, values: Mapping[str, Any]) -> SettingsModel:
     """Credentials of a channel from plain values. Raises Invalid, naming the first field that is not acceptable."""
     if connector.Credentials is None:
-        raise Invalid(f"{connector.title} needs no account.", "channel")
+        raise Invalid(_("%(connector)s needs no account.") % {"connector": connector.title}, "channel")
     return forms.check(connector.Credentials, values)
 
 
@@ -132,5 +140,5 @@ def open_credentials(vault: Vault, account: Account) -> SettingsModel:
     """The credentials of an account, to be used at once. Raises SealError, Unauthorized when there are none."""
     model = registry.get(account.channel).Credentials
     if model is None or account.sealed is None:
-        raise Unauthorized(f"{account.name} has no credentials. Enter them on its page.")
+        raise Unauthorized(N_("%(account)s has no credentials. Enter them on its page.") % {"account": account.name})
     return forms.check(model, json.loads(vault.open(account.sealed, sealed_for(account.id))))

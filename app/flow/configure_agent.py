@@ -16,6 +16,7 @@ from app.flow.passwords import NONE, hashed
 from app.flow.preferences import zones
 from app.flow.presence import hand_back
 from app.flow.wake import wake
+from app.i18n import N_, _
 from app.models.agent import Agent, AgentSkill, ApiToken, Presence, PresenceState, Role, SignIn, Skill, Team, TeamMember
 from app.models.item import SYSTEM, Actor, Item, State
 from app.models.queue import Queue, QueueMember
@@ -39,33 +40,39 @@ def _caps(lines: tuple[str, ...]) -> dict[str, int]:
 class AgentSettings(SettingsModel):
     """What an admin sets of an agent."""
 
-    name: str = Field(title="Name", min_length=1, max_length=120, examples=["Ayumi Tanaka"])
+    name: str = Field(title=N_("Name"), min_length=1, max_length=120, examples=["Ayumi Tanaka"])
     email: str = Field(
-        title="E-mail",
-        description="To sign in with.",
+        title=N_("E-mail"),
+        description=N_("To sign in with."),
         max_length=254,
         pattern=r"^[^@\s]+@[^@\s]+$",
         examples=["ayumi@example.com"],
     )
     role: Role = Field(
-        Role.AGENT, title="Role", description="Supervisors also watch their teams; admins see and set everything."
+        Role.AGENT,
+        title=N_("Role"),
+        description=N_("Supervisors also watch their teams; admins see and set everything."),
     )
-    capacity: int = Field(5, title="Capacity", description="Weights of items carried at once.", ge=0, le=MOST_CARRIED)
+    capacity: int = Field(
+        5, title=N_("Capacity"), description=N_("Weights of items carried at once."), ge=0, le=MOST_CARRIED
+    )
     channel_caps: Annotated[tuple[str, ...], BeforeValidator(as_lines), AfterValidator(checked_caps)] = Field(
         (),
-        title="Most of a channel",
-        description="A channel and how many of its items they carry at once a line. 0: none. Others: up to capacity.",
+        title=N_("Most of a channel"),
+        description=N_(
+            "A channel and how many of its items they carry at once a line. 0: none. Others: up to capacity."
+        ),
         examples=["bluesky: 1"],
     )
-    language: str = Field("en", title="Language", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
-    timezone: str = Field("UTC", title="Time zone", examples=["Europe/Berlin"])
-    active: bool = Field(True, title="Active", description="May sign in and be offered work.")
+    language: str = Field("en", title=N_("Language"), pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    timezone: str = Field("UTC", title=N_("Time zone"), examples=["Europe/Berlin"])
+    active: bool = Field(True, title=N_("Active"), description=N_("May sign in and be offered work."))
 
     @field_validator("timezone")
     @classmethod
     def _known(cls, value: str) -> str:
         if value not in zones():
-            raise ValueError(f"There is no time zone {value!r}. Names look like Europe/Berlin.")
+            raise ValueError(_("There is no time zone '%(value)s'. Names look like Europe/Berlin.") % {"value": value})
         return value
 
 
@@ -151,7 +158,7 @@ async def set_places(session: AsyncSession, agent_id: int, places: AgentPlaces) 
         Invalid: a team, queue or skill does not exist (any more), or a level is not 1 to 5.
     """
     if any(level not in LEVELS for level in places.skills.values()):
-        raise Invalid("A level is 1 to 5, or empty for 'cannot'.", "skills")
+        raise Invalid(_("A level is 1 to 5, or empty for 'cannot'."), "skills")
     teams = set((await session.scalars(select(Team.id).where(Team.id.in_(places.teams)))).all())
     queues = set((await session.scalars(select(Queue.id).where(Queue.id.in_(places.queues)))).all())
     skills = set((await session.scalars(select(Skill.id).where(Skill.id.in_(places.skills)))).all())
@@ -161,7 +168,7 @@ async def set_places(session: AsyncSession, agent_id: int, places: AgentPlaces) 
         ("skills", set(places.skills), skills),
     ):
         if wanted - known:
-            raise Invalid(f"One of the {field} was removed meanwhile. Look at the list again.", field)
+            raise Invalid(_("One of them was removed meanwhile. Look at the list again."), field)
     await _replace(session, TeamMember, agent_id, [{"team_id": one} for one in sorted(teams)])
     await _replace(session, QueueMember, agent_id, [{"queue_id": one} for one in sorted(queues)])
     levels = [{"skill_id": one, "level": places.skills[one]} for one in sorted(skills)]
@@ -197,14 +204,14 @@ async def agent_id_of(session: AsyncSession, email: str) -> int:
     """Find an agent by e-mail address. Raises NotFound."""
     found: int | None = await session.scalar(select(Agent.id).where(func.lower(Agent.email) == email.strip().lower()))
     if found is None:
-        raise NotFound(f"There is nobody with the address {email}.")
+        raise NotFound(_("There is nobody with the address %(email)s.") % {"email": email})
     return found
 
 
 async def _agent(session: AsyncSession, agent_id: int) -> Agent:
     agent = await session.get(Agent, agent_id, with_for_update=UPDATE_LOCK, populate_existing=True)
     if agent is None:
-        raise NotFound("There is no such agent.")
+        raise NotFound(_("There is no such agent."))
     return agent
 
 
@@ -228,11 +235,13 @@ async def _check_admin_left(session: AsyncSession, agent: Agent, settings: Agent
     )
     if not others:
         field = "role" if settings.active else "active"
-        raise Invalid(f"{agent.name} is the last admin. Make somebody else an admin first.", field)
+        raise Invalid(
+            _("%(agent)s is the last admin. Make somebody else an admin first.") % {"agent": agent.name}, field
+        )
 
 
 async def _leave(session: AsyncSession, agent_id: int, actor: Actor) -> None:
-    because = "the agent was deactivated"
+    because = N_("the agent was deactivated")
     await hand_back(session, agent_id, actor, because)
     parked = select(Item).where(Item.agent_id == agent_id, Item.state == State.PARKED).order_by(Item.id)
     for item in (await session.scalars(parked.with_for_update().execution_options(populate_existing=True))).all():
@@ -259,4 +268,4 @@ def _columns(settings: AgentSettings) -> dict[str, object]:
 
 
 def _refusals(settings: AgentSettings) -> dict[str, tuple[str, str]]:
-    return {"uq_agent_email": ("email", f"Somebody signs in with {settings.email} already.")}
+    return {"uq_agent_email": ("email", _("Somebody signs in with %(email)s already.") % {"email": settings.email})}

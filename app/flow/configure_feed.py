@@ -12,6 +12,7 @@ from app.connectors.base import Connector, SettingsModel
 from app.db import announce
 from app.errors import Conflict, Invalid, NotFound
 from app.flow.configured import UPDATE_LOCK, must_be_fresh
+from app.i18n import N_, _
 from app.jobs import POLL, defer
 from app.models.account import Account
 from app.models.feed import NEVER, Feed, Health, Quarantine
@@ -20,27 +21,27 @@ from app.models.feed import NEVER, Feed, Health, Quarantine
 class FeedBasics(SettingsModel):
     """What an admin sets of any feed, whatever its connector. Intervals in seconds."""
 
-    name: str = Field(title="Name", min_length=1, max_length=120, examples=["Mentions of @northwind"])
-    enabled: bool = Field(True, title="On", description="Off: nothing is fetched; what came stays.")
+    name: str = Field(title=N_("Name"), min_length=1, max_length=120, examples=["Mentions of @northwind"])
+    enabled: bool = Field(True, title=N_("On"), description=N_("Off: nothing is fetched; what came stays."))
     import_backlog: bool = Field(
         False,
-        title="Queue what is there already",
-        description="Off: posts that are older than this feed are stored closed, nobody is asked to answer them.",
+        title=N_("Queue what is there already"),
+        description=N_("Off: posts that are older than this feed are stored closed, nobody is asked to answer them."),
     )
-    min_interval: int = Field(15, title="Poll at most every", description="Seconds.", ge=5, le=86_400)
-    max_interval: int = Field(300, title="Poll at least every", description="Seconds.", ge=5, le=86_400)
+    min_interval: int = Field(15, title=N_("Poll at most every"), description=N_("Seconds."), ge=5, le=86_400)
+    max_interval: int = Field(300, title=N_("Poll at least every"), description=N_("Seconds."), ge=5, le=86_400)
 
 
 class FeedShape(FeedBasics):
     """The basics and the settings of the connector."""
 
-    settings: Mapping[str, Any] = Field(default_factory=dict, title="Settings of the connector")
+    settings: Mapping[str, Any] = Field(default_factory=dict, title=N_("Settings of the connector"))
 
 
 class FeedSettings(FeedShape):
     """A feed's shape and the account it reads and answers with."""
 
-    account_id: int | None = Field(None, title="Account")
+    account_id: int | None = Field(None, title=N_("Account"))
 
 
 def feed_settings(feed: Feed) -> FeedSettings:
@@ -77,7 +78,7 @@ async def change_feed(session: AsyncSession, feed_id: int, settings: FeedSetting
     """
     feed = await _feed(session, feed_id)
     before = feed_settings(feed)
-    must_be_fresh(before, seen, f"the feed {feed.name}")
+    must_be_fresh(before, seen, feed.name)
     connector = registry.get(feed.channel)
     checked = await _check(session, connector, settings)
     moved = dict(before.settings) != checked or before.account_id != settings.account_id
@@ -104,9 +105,12 @@ async def poll_now(session: AsyncSession, feed_id: int) -> Feed:
     """Ask for a poll at once, back-off or not. Raises NotFound, Conflict when the feed is off or is only pushed to."""
     feed = await _feed(session, feed_id)
     if not feed.enabled:
-        raise Conflict(f"The feed {feed.name} is off. Switch it on first.")
+        raise Conflict(_("The feed %(feed)s is off. Switch it on first.") % {"feed": feed.name})
     if registry.get(feed.channel).capabilities.push:
-        raise Conflict(f"Posts of {feed.name} are pushed to us, so nothing is fetched. Let the sender deliver again.")
+        raise Conflict(
+            _("Posts of %(feed)s are pushed to us, so nothing is fetched. Let the sender deliver again.")
+            % {"feed": feed.name}
+        )
     await wake_feed(session, feed)
     return feed
 
@@ -139,13 +143,13 @@ async def _take_out(session: AsyncSession, change: Update | Delete, feed_id: int
     open_post = (Quarantine.id == quarantine_id, Quarantine.feed_id == feed_id, Quarantine.resolved_at.is_(None))
     taken = await session.scalar(change.where(*open_post).returning(Quarantine.id))
     if taken is None:
-        raise NotFound("That post is not in quarantine any more.")
+        raise NotFound(_("That post is not in quarantine any more."))
 
 
 async def _feed(session: AsyncSession, feed_id: int) -> Feed:
     feed = await session.get(Feed, feed_id, populate_existing=True, with_for_update=UPDATE_LOCK)
     if feed is None:
-        raise NotFound("There is no such feed.")
+        raise NotFound(_("There is no such feed."))
     return feed
 
 
@@ -174,15 +178,17 @@ def _start_afresh(feed: Feed) -> None:
 async def _check(session: AsyncSession, connector: Connector, settings: FeedSettings) -> dict[str, Any]:
     """The connector's settings as they are stored, once everything is found acceptable."""
     if settings.max_interval < settings.min_interval:
-        raise Invalid("The longest interval is shorter than the shortest one.", "max_interval")
+        raise Invalid(_("The longest interval is shorter than the shortest one."), "max_interval")
     if connector.Credentials is None:
         if settings.account_id is not None:
-            raise Invalid(f"{connector.title} needs no account.", "account_id")
+            raise Invalid(_("%(connector)s needs no account.") % {"connector": connector.title}, "account_id")
     else:
         channel = await session.scalar(select(Account.channel).where(Account.id == settings.account_id))
         if channel != connector.name:
             raise Invalid(
-                f"Choose the {connector.title} account to read and answer with, or add one first.", "account_id"
+                _("Choose the %(connector)s account to read and answer with, or add one first.")
+                % {"connector": connector.title},
+                "account_id",
             )
     return forms.check(connector.Settings, settings.settings).model_dump(mode="json")
 

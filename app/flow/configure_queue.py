@@ -11,6 +11,7 @@ from app.errors import Invalid, NotFound
 from app.flow.configured import UPDATE_LOCK, must_be_fresh, naming
 from app.flow.counts import check_channels, write_counts
 from app.flow.queue_shape import DAY, QueueShape, read_raises, read_weights
+from app.i18n import N_, _, ngettext
 from app.models.agent import Agent
 from app.models.item import OPEN_STATES, Item
 from app.models.queue import Queue, QueueMember
@@ -22,9 +23,9 @@ from app.routing.raises import read, stored, write
 class QueueSettings(QueueShape):
     """A queue's shape, the team it belongs to and the queue it overflows to."""
 
-    team_id: int = Field(title="Team", description="Whose agents and supervisors see this queue.")
+    team_id: int = Field(title=N_("Team"), description=N_("Whose agents and supervisors see this queue."))
     overflow_queue_id: int | None = Field(
-        None, title="Overflow to", description="Where items go on to. An item never returns to a queue it left."
+        None, title=N_("Overflow to"), description=N_("Where items go on to. An item never returns to a queue it left.")
     )
 
 
@@ -69,8 +70,8 @@ async def change_queue(
     """
     queue = await session.get(Queue, queue_id, with_for_update=UPDATE_LOCK)
     if queue is None:
-        raise NotFound("There is no such queue.")
-    must_be_fresh(queue_settings(queue), seen, f"the queue {queue.name}")
+        raise NotFound(_("There is no such queue."))
+    must_be_fresh(queue_settings(queue), seen, queue.name)
     await _check(session, settings, queue)
     if queue.active and not settings.active:
         await _check_idle(session, queue)
@@ -88,7 +89,7 @@ async def set_members(session: AsyncSession, queue_id: int, members: Iterable[in
     wanted = set(members)
     known = set((await session.scalars(select(Agent.id).where(Agent.id.in_(wanted), Agent.active))).all())
     if wanted - known:
-        raise Invalid("One of the members has left or does not exist. Look at the list again.", "members")
+        raise Invalid(_("One of the members has left or does not exist. Look at the list again."), "members")
     await session.execute(delete(QueueMember).where(QueueMember.queue_id == queue_id))
     if wanted:
         rows = [{"queue_id": queue_id, "agent_id": agent_id} for agent_id in sorted(wanted)]
@@ -100,15 +101,30 @@ async def set_members(session: AsyncSession, queue_id: int, members: Iterable[in
 async def _check_idle(session: AsyncSession, queue: Queue) -> None:
     rule = await session.scalar(select(Rule.name).where(Rule.queue_id == queue.id, Rule.enabled).limit(1))
     if rule is not None:
-        raise Invalid(f"The rule {rule} sends items to {queue.name}. Change the rule first.", "active")
+        raise Invalid(
+            _("The rule %(rule)s sends items to %(queue)s. Change the rule first.")
+            % {"rule": rule, "queue": queue.name},
+            "active",
+        )
     waiting = await session.scalar(select(func.count()).where(Item.queue_id == queue.id, Item.state.in_(OPEN_STATES)))
     if waiting:
-        raise Invalid(f"{queue.name} has {waiting} open items. Close or move them first.", "active")
+        raise Invalid(
+            ngettext(
+                "%(queue)s has %(n)d open item. Close or move it first.",
+                "%(queue)s has %(n)d open items. Close or move them first.",
+                waiting,
+            )
+            % {"queue": queue.name, "n": waiting},
+            "active",
+        )
     source = await session.scalar(
         select(Queue.name).where(Queue.overflow_queue_id == queue.id, Queue.active).order_by(Queue.id).limit(1)
     )
     if source is not None:
-        raise Invalid(f"{source} overflows to {queue.name}. Change {source} first.", "active")
+        raise Invalid(
+            _("%(source)s overflows to %(queue)s. Change %(source)s first.") % {"source": source, "queue": queue.name},
+            "active",
+        )
 
 
 async def _check(session: AsyncSession, settings: QueueSettings, queue: Queue | None = None) -> None:
@@ -124,37 +140,37 @@ async def _check_overflow(session: AsyncSession, settings: QueueSettings, queue:
     leaves = settings.overflow_after is not None or settings.overflow_when_nobody
     if target is None:
         if leaves:
-            raise Invalid("Choose the queue that items overflow to, or take the overflow out.", "overflow_queue_id")
+            raise Invalid(_("Choose the queue that items overflow to, or take the overflow out."), "overflow_queue_id")
         return
     if queue is not None and target == queue.id:
-        raise Invalid("A queue cannot overflow to itself. Choose another one.", "overflow_queue_id")
+        raise Invalid(_("A queue cannot overflow to itself. Choose another one."), "overflow_queue_id")
     if not leaves:
-        raise Invalid("Say when items overflow: after how long, or when nobody is in.", "overflow_after")
+        raise Invalid(_("Say when items overflow: after how long, or when nobody is in."), "overflow_after")
     active = await session.scalar(
         select(Queue.active).where(Queue.id == target).with_for_update(read=True, key_share=True)
     )
     if settings.active and not active:
         raise Invalid(
-            "The queue that items overflow to is not active (any more). Choose another one.", "overflow_queue_id"
+            _("The queue that items overflow to is not active (any more). Choose another one."), "overflow_queue_id"
         )
 
 
 def _check_order(settings: QueueSettings) -> None:
     if list(settings.boosts) != sorted(settings.boosts, reverse=True):
         raise Invalid(
-            "A higher priority cannot be worth less than a lower one. Order the five from most to least.", "boosts"
+            _("A higher priority cannot be worth less than a lower one. Order the five from most to least."), "boosts"
         )
     if max(map(abs, settings.boosts)) * 60 > 365 * DAY:
-        raise Invalid("A priority is worth a year of waiting at most.", "boosts")
+        raise Invalid(_("A priority is worth a year of waiting at most."), "boosts")
 
 
 def _check_times(settings: QueueSettings) -> None:
     if settings.wrap_up_most < settings.wrap_up:
-        raise Invalid("The longest wrap-up cannot be shorter than the wrap-up itself.", "wrap_up_most")
+        raise Invalid(_("The longest wrap-up cannot be shorter than the wrap-up itself."), "wrap_up_most")
     if settings.closed_reply and not (settings.hours or settings.holidays):
-        raise Invalid("This queue never closes. Give open hours or holidays, or take the reply out.", "closed_reply")
+        raise Invalid(_("This queue never closes. Give open hours or holidays, or take the reply out."), "closed_reply")
     if settings.park_close_reply and settings.park_close_after is None:
-        raise Invalid("Say after how long a parked item closes, or take the last message out.", "park_close_after")
+        raise Invalid(_("Say after how long a parked item closes, or take the last message out."), "park_close_after")
 
 
 def _columns(settings: QueueSettings) -> dict[str, object]:
@@ -171,6 +187,9 @@ def _columns(settings: QueueSettings) -> dict[str, object]:
 
 def _refusals(settings: QueueSettings) -> dict[str, tuple[str, str]]:
     return {
-        "uq_queue_name": ("name", f"There is a queue named {settings.name} already. Choose another name."),
-        "fk_queue_team_id": ("team_id", "That team does not exist any more. Choose another one."),
+        "uq_queue_name": (
+            "name",
+            _("There is a queue named %(name)s already. Choose another name.") % {"name": settings.name},
+        ),
+        "fk_queue_team_id": ("team_id", _("That team does not exist any more. Choose another one.")),
     }

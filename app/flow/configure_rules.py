@@ -12,6 +12,7 @@ from app.errors import Conflict, Invalid, NotFound
 from app.flow.configured import UPDATE_LOCK, must_be_fresh
 from app.flow.relaxing import RuleStep, check_steps, in_order
 from app.flow.triage import Conditions
+from app.i18n import N_, _
 from app.models.agent import Skill
 from app.models.feed import Feed
 from app.models.queue import Queue
@@ -26,25 +27,25 @@ _TAKE_TURNS = text("LOCK TABLE rule IN SHARE ROW EXCLUSIVE MODE")
 class RuleBasics(SettingsModel):
     """What a rule is called, and whether it is on."""
 
-    name: str = Field(title="Name", min_length=1, max_length=120, examples=["German billing"])
-    enabled: bool = Field(True, title="On")
-    discard: bool = Field(False, title="Discard", description="Nobody will be asked to answer such posts.")
-    priority: int = Field(3, title="Priority", description="1 is the highest, 5 the lowest.", ge=1, le=5)
+    name: str = Field(title=N_("Name"), min_length=1, max_length=120, examples=["German billing"])
+    enabled: bool = Field(True, title=N_("On"))
+    discard: bool = Field(False, title=N_("Discard"), description=N_("Nobody will be asked to answer such posts."))
+    priority: int = Field(3, title=N_("Priority"), description=N_("1 is the highest, 5 the lowest."), ge=1, le=5)
     emergency: bool = Field(
         False,
-        title="Emergency",
-        description="Such items may be given to an agent who is full, where the queue allows it.",
+        title=N_("Emergency"),
+        description=N_("Such items may be given to an agent who is full, where the queue allows it."),
     )
 
 
 class RuleSettings(RuleBasics):
     """What an admin sets of a rule. `requirements` maps a skill's id to the lowest level."""
 
-    conditions: Conditions = Field(default_factory=Conditions, title="When")
-    queue_id: int | None = Field(None, title="Queue")
-    requirements: Mapping[int, int] = Field(default_factory=dict, title="Needs skills")
-    steps: Annotated[tuple[RuleStep, ...], AfterValidator(in_order)] = Field((), title="Relaxes", max_length=20)
-    tags: tuple[Annotated[str, Field(min_length=1, max_length=60)], ...] = Field((), title="Tags", max_length=20)
+    conditions: Conditions = Field(default_factory=Conditions, title=N_("When"))
+    queue_id: int | None = Field(None, title=N_("Queue"))
+    requirements: Mapping[int, int] = Field(default_factory=dict, title=N_("Needs skills"))
+    steps: Annotated[tuple[RuleStep, ...], AfterValidator(in_order)] = Field((), title=N_("Relaxes"), max_length=20)
+    tags: tuple[Annotated[str, Field(min_length=1, max_length=60)], ...] = Field((), title=N_("Tags"), max_length=20)
 
 
 def rule_settings(rule: Rule) -> RuleSettings:
@@ -93,7 +94,7 @@ async def change_rule(session: AsyncSession, rule_id: int, settings: RuleSetting
     """
     await session.execute(_TAKE_TURNS)
     rule = await _rule(session, rule_id)
-    must_be_fresh(rule_settings(rule), seen, f"the rule {rule.name}")
+    must_be_fresh(rule_settings(rule), seen, rule.name)
     last = await _last(session)
     await _check(session, settings, catches_all=last is rule)
     for name, value in _columns(settings).items():
@@ -113,13 +114,15 @@ async def move_rule(session: AsyncSession, rule_id: int, step: Step, seen: int |
     await session.execute(_TAKE_TURNS)
     rule = await _rule(session, rule_id)
     if seen is not None and seen != rule.position:
-        raise Conflict(f"Somebody else moved the rule {rule.name} meanwhile. Look at the order again.")
+        raise Conflict(
+            _("Somebody else moved the rule %(rule)s meanwhile. Look at the order again.") % {"rule": rule.name}
+        )
     last = await _last(session)
     neighbour = await _neighbour(session, rule, step)
     if last is rule:
-        raise Conflict(f"{rule.name} catches what no other rule takes, so it stays last.")
+        raise Conflict(_("%(rule)s catches what no other rule takes, so it stays last.") % {"rule": rule.name})
     if neighbour is None or neighbour is last:
-        raise Conflict(f"{rule.name} cannot move further {step}.")
+        raise Conflict(_("%(rule)s cannot move further %(step)s.") % {"rule": rule.name, "step": step})
     rule.position, neighbour.position = neighbour.position, rule.position
     await session.flush()
     return rule
@@ -131,7 +134,8 @@ async def remove_rule(session: AsyncSession, rule_id: int) -> None:
     rule = await _rule(session, rule_id)
     if await _last(session) is rule:
         raise Conflict(
-            f"{rule.name} catches what no other rule takes. Without it posts would be lost: change it instead."
+            _("%(rule)s catches what no other rule takes. Without it posts would be lost: change it instead.")
+            % {"rule": rule.name}
         )
     position = rule.position
     await session.delete(rule)
@@ -147,12 +151,12 @@ async def arrange_rules(session: AsyncSession, wanted: Sequence[tuple[int | None
         Invalid: see `create_rule`; also when there would be no rule at all.
     """
     if not wanted:
-        raise Invalid("There must be a rule: the last one catches all.", "rules")
+        raise Invalid(_("There must be a rule: the last one catches all."), "rules")
     await session.execute(_TAKE_TURNS)
     kept = {rule_id for rule_id, _ in wanted if rule_id is not None}
     stored = {rule.id: rule for rule in await session.scalars(select(Rule).execution_options(populate_existing=True))}
     if kept - stored.keys():
-        raise NotFound("Somebody removed one of the rules meanwhile.")
+        raise NotFound(_("Somebody removed one of the rules meanwhile."))
     for rule_id in stored.keys() - kept:
         await session.delete(stored[rule_id])
     for position, (known, settings) in enumerate(wanted, start=1):
@@ -170,7 +174,7 @@ async def arrange_rules(session: AsyncSession, wanted: Sequence[tuple[int | None
 async def _rule(session: AsyncSession, rule_id: int) -> Rule:
     rule = await session.get(Rule, rule_id, populate_existing=True, with_for_update=UPDATE_LOCK)
     if rule is None:
-        raise NotFound("There is no such rule. Somebody may have removed it.")
+        raise NotFound(_("There is no such rule. Somebody may have removed it."))
     return rule
 
 
@@ -190,17 +194,19 @@ async def _check(session: AsyncSession, settings: RuleSettings, *, catches_all: 
     if not settings.discard:
         await _check_queue(session, settings.queue_id)
     if any(level not in range(1, 6) for level in settings.requirements.values()):
-        raise Invalid("A level is 1 to 5.", "requirements")
+        raise Invalid(_("A level is 1 to 5."), "requirements")
     skills = await _skills(session, {*settings.requirements, *(step.skill for step in settings.steps)})
     if settings.requirements.keys() - skills.keys():
-        raise Invalid("One of the skills was removed meanwhile. Look at the list again.", "requirements")
+        raise Invalid(_("One of the skills was removed meanwhile. Look at the list again."), "requirements")
     check_steps(settings.steps, settings.requirements, skills)
     feeds = set(await session.scalars(select(Feed.id).where(Feed.id.in_(settings.conditions.feeds))))
     if set(settings.conditions.feeds) - feeds:
-        raise Invalid("One of the feeds was removed meanwhile. Look at the list again.", "conditions")
+        raise Invalid(_("One of the feeds was removed meanwhile. Look at the list again."), "conditions")
     low, high = settings.conditions.followers_min, settings.conditions.followers_max
     if low is not None and high is not None and low > high:
-        raise Invalid(f"Nobody has at least {low} and at most {high} followers.", "conditions")
+        raise Invalid(
+            _("Nobody has at least %(low)s and at most %(high)s followers.") % {"low": low, "high": high}, "conditions"
+        )
 
 
 async def _skills(session: AsyncSession, ids: Collection[int]) -> dict[int, str]:
@@ -208,23 +214,25 @@ async def _skills(session: AsyncSession, ids: Collection[int]) -> dict[int, str]
 
 
 def _check_catches_all(settings: RuleSettings) -> None:
-    why = "The last rule takes what no other took"
     if settings.conditions != Conditions():
-        raise Invalid(f"{why}, so it has no conditions.", "conditions")
+        raise Invalid(_("The last rule takes what no other took, so it has no conditions."), "conditions")
     if not settings.enabled:
-        raise Invalid(f"{why}, so it stays on.", "enabled")
+        raise Invalid(_("The last rule takes what no other took, so it stays on."), "enabled")
     if settings.discard:
-        raise Invalid(f"{why}; to discard all that would lose posts silently. Choose a queue.", "discard")
+        raise Invalid(
+            _("The last rule takes what no other took; to discard all that would lose posts silently. Choose a queue."),
+            "discard",
+        )
 
 
 async def _check_queue(session: AsyncSession, queue_id: int | None) -> None:
     if queue_id is None:
-        raise Invalid("Choose the queue that such posts go to, or discard them.", "queue_id")
+        raise Invalid(_("Choose the queue that such posts go to, or discard them."), "queue_id")
     active = await session.scalar(
         select(Queue.active).where(Queue.id == queue_id).with_for_update(read=True, key_share=True)
     )
     if not active:
-        raise Invalid("That queue is not active (any more). Choose another one.", "queue_id")
+        raise Invalid(_("That queue is not active (any more). Choose another one."), "queue_id")
 
 
 def _columns(settings: RuleSettings) -> dict[str, object]:

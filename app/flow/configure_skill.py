@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors.base import SettingsModel
 from app.errors import Conflict, NotFound
 from app.flow.configured import UPDATE_LOCK, must_be_fresh, naming
+from app.i18n import N_, _
 from app.models.agent import AgentSkill, Skill
 from app.models.item import OPEN_STATES, Item
 from app.models.rule import Rule
@@ -15,7 +16,7 @@ from app.models.rule import Rule
 class SkillSettings(SettingsModel):
     """What an admin sets of a skill."""
 
-    name: str = Field(title="Name", min_length=1, max_length=80, examples=["German"])
+    name: str = Field(title=N_("Name"), min_length=1, max_length=80, examples=["German"])
 
 
 async def create_skill(session: AsyncSession, settings: SkillSettings) -> Skill:
@@ -29,7 +30,7 @@ async def create_skill(session: AsyncSession, settings: SkillSettings) -> Skill:
 async def change_skill(session: AsyncSession, skill_id: int, settings: SkillSettings, seen: str | None = None) -> Skill:
     """Rename a skill. Raises NotFound, Conflict (stale), Invalid (the name is taken)."""
     skill = await _skill(session, skill_id)
-    must_be_fresh(SkillSettings(name=skill.name), seen, f"the skill {skill.name}")
+    must_be_fresh(SkillSettings(name=skill.name), seen, skill.name)
     async with naming(session, _refusals(settings)):
         skill.name = settings.name
     return skill
@@ -45,12 +46,18 @@ async def remove_skill(session: AsyncSession, skill_id: int) -> None:
     key = str(skill_id)
     rules = (await session.scalars(select(Rule.name).where(Rule.requirements.has_key(key)))).all()
     if rules:
-        raise Conflict(f"The rule {rules[0]} asks for {skill.name}. Change the rule first.")
+        raise Conflict(
+            _("The rule %(rules)s asks for %(skill)s. Change the rule first.")
+            % {"rules": rules[0], "skill": skill.name}
+        )
     items = await session.scalar(
         select(func.count()).where(Item.state.in_(OPEN_STATES), Item.requirements.has_key(key))
     )
     if items:
-        raise Conflict(f"{items} open items ask for {skill.name}. Close them first, then remove the skill.")
+        raise Conflict(
+            _("%(items)s open items ask for %(skill)s. Close them first, then remove the skill.")
+            % {"items": items, "skill": skill.name}
+        )
     await session.execute(delete(AgentSkill).where(AgentSkill.skill_id == skill_id))
     await session.delete(skill)
     await session.flush()
@@ -59,9 +66,14 @@ async def remove_skill(session: AsyncSession, skill_id: int) -> None:
 async def _skill(session: AsyncSession, skill_id: int) -> Skill:
     skill = await session.get(Skill, skill_id, with_for_update=UPDATE_LOCK)
     if skill is None:
-        raise NotFound("There is no such skill. Somebody may have removed it.")
+        raise NotFound(_("There is no such skill. Somebody may have removed it."))
     return skill
 
 
 def _refusals(settings: SkillSettings) -> dict[str, tuple[str, str]]:
-    return {"uq_skill_name": ("name", f"There is a skill named {settings.name} already. Choose another name.")}
+    return {
+        "uq_skill_name": (
+            "name",
+            _("There is a skill named %(name)s already. Choose another name.") % {"name": settings.name},
+        )
+    }

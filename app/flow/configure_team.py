@@ -8,6 +8,7 @@ from app.connectors.base import SettingsModel
 from app.db import announce
 from app.errors import Conflict, NotFound
 from app.flow.configured import UPDATE_LOCK, must_be_fresh, naming
+from app.i18n import N_, _
 from app.models.agent import Team, TeamMember
 from app.models.queue import Queue
 
@@ -15,7 +16,7 @@ from app.models.queue import Queue
 class TeamSettings(SettingsModel):
     """What an admin sets of a team."""
 
-    name: str = Field(title="Name", min_length=1, max_length=80, examples=["Care Europe"])
+    name: str = Field(title=N_("Name"), min_length=1, max_length=80, examples=["Care Europe"])
 
 
 async def create_team(session: AsyncSession, settings: TeamSettings) -> Team:
@@ -29,7 +30,7 @@ async def create_team(session: AsyncSession, settings: TeamSettings) -> Team:
 async def change_team(session: AsyncSession, team_id: int, settings: TeamSettings, seen: str | None = None) -> Team:
     """Rename a team. Raises NotFound, Conflict (stale), Invalid (the name is taken)."""
     team = await _team(session, team_id)
-    must_be_fresh(TeamSettings(name=team.name), seen, f"the team {team.name}")
+    must_be_fresh(TeamSettings(name=team.name), seen, team.name)
     async with naming(session, _refusals(settings)):
         team.name = settings.name
     announce(session, "queues", [])
@@ -41,7 +42,10 @@ async def remove_team(session: AsyncSession, team_id: int) -> None:
     team = await _team(session, team_id)
     queues = await session.scalar(select(func.count()).where(Queue.team_id == team_id))
     if queues:
-        raise Conflict(f"The team {team.name} owns {queues} of the queues. Give them to another team first.")
+        raise Conflict(
+            _("The team %(team)s owns %(queues)s of the queues. Give them to another team first.")
+            % {"team": team.name, "queues": queues}
+        )
     await session.execute(delete(TeamMember).where(TeamMember.team_id == team_id))
     await session.delete(team)
     await session.flush()
@@ -50,9 +54,14 @@ async def remove_team(session: AsyncSession, team_id: int) -> None:
 async def _team(session: AsyncSession, team_id: int) -> Team:
     team = await session.get(Team, team_id, with_for_update=UPDATE_LOCK)
     if team is None:
-        raise NotFound("There is no such team. Somebody may have removed it.")
+        raise NotFound(_("There is no such team. Somebody may have removed it."))
     return team
 
 
 def _refusals(settings: TeamSettings) -> dict[str, tuple[str, str]]:
-    return {"uq_team_name": ("name", f"There is a team named {settings.name} already. Choose another name.")}
+    return {
+        "uq_team_name": (
+            "name",
+            _("There is a team named %(name)s already. Choose another name.") % {"name": settings.name},
+        )
+    }

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import SettingsModel
 from app.errors import Conflict, Invalid
+from app.i18n import _
 
 UPDATE_LOCK: dict[str, Any] = {"key_share": True}  # rows that point here may still be written meanwhile
 
@@ -28,7 +29,8 @@ def must_be_fresh(settings: SettingsModel, seen: str | None, thing: str) -> None
     """
     if seen is not None and seen != fingerprint(settings):
         raise Conflict(
-            f"Somebody else changed {thing} while you were editing. Look at it again, then save your change."
+            _("Somebody else changed %(thing)s while you were editing. Look at it again, then save your change.")
+            % {"thing": thing}
         )
 
 

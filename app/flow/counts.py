@@ -6,6 +6,7 @@ from typing import Any
 
 from app.connectors import registry
 from app.errors import Invalid
+from app.i18n import _
 
 
 def as_lines(given: Any) -> Any:
@@ -23,12 +24,20 @@ def parse_counts(lines: Iterable[str], least: int, most: int, field: str) -> dic
     for line in lines:
         match = fullmatch(r"\s*([a-z0-9][a-z0-9_.-]*)\s*:\s*(\d{1,9})\s*", line, IGNORECASE)
         if match is None:
-            raise Invalid(f"'{line}': write a channel, a colon and a number, as in mastodon: 2.", field)
+            raise Invalid(
+                _("'%(line)s': write a channel, a colon and a number, as in mastodon: 2.") % {"line": line}, field
+            )
         channel, number = match[1].lower(), int(match[2])
         if not least <= number <= most:
-            raise Invalid(f"'{line}': the number is {least} to {most}.", field)
+            raise Invalid(
+                _("'%(line)s': the number is %(least)s to %(most)s.") % {"line": line, "least": least, "most": most},
+                field,
+            )
         if channel in counts:
-            raise Invalid(f"'{line}': {channel} stands there twice. Keep one of them.", field)
+            raise Invalid(
+                _("'%(line)s': %(channel)s stands there twice. Keep one of them.") % {"line": line, "channel": channel},
+                field,
+            )
         counts[channel] = number
     return counts
 
@@ -44,4 +53,8 @@ def check_channels(lines: Iterable[str], field: str) -> None:
     for line in lines:
         channel = line.partition(":")[0]
         if channel not in known:
-            raise Invalid(f"'{line}': there is no channel {channel}. There are: {', '.join(known)}.", field)
+            raise Invalid(
+                _("'%(line)s': there is no channel %(channel)s. There are: %(known)s.")
+                % {"line": line, "channel": channel, "known": ", ".join(known)},
+                field,
+            )

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import Forbidden
 from app.flow.close import finish
 from app.flow.visibility import visible_item
+from app.i18n import _
 from app.models.agent import Agent, Role
 from app.models.item import Disposition, Item, State, Verb
 
@@ -19,5 +20,5 @@ async def discard(session: AsyncSession, agent: Agent, item_id: int) -> Item:
     """
     item = await visible_item(session, agent, item_id)
     if item.agent_id not in {None, agent.id} and not agent.is_at_least(Role.SUPERVISOR):
-        raise Forbidden(f"A colleague holds item {item_id}, so only they can discard it.")
+        raise Forbidden(_("A colleague holds item %(item_id)s, so only they can discard it.") % {"item_id": item_id})
     return await finish(session, item, agent, Verb.DISCARD, to=State.DISCARDED, disposition=Disposition.SPAM)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import announce
 from app.errors import Conflict, Invalid
 from app.flow.visibility import readable_item
+from app.i18n import _
 from app.listening.clean import LONGEST_TEXT, storable
 from app.models.agent import Agent
 from app.models.item import Item
@@ -47,7 +48,9 @@ async def save_draft(
     """
     item = await readable_item(session, agent, item_id)
     if len(text) > LONGEST_TEXT:
-        raise Invalid(f"A reply has at most {LONGEST_TEXT} characters.", field="text")
+        raise Invalid(
+            _("A reply has at most %(longest_text)s characters.") % {"longest_text": LONGEST_TEXT}, field="text"
+        )
     values = {"text": storable(text), "visibility": visibility, "version": Reply.version + 1}
     mine = update(Reply).where(Reply.item_id == item_id, Reply.agent_id == agent.id, Reply.state == ReplyState.DRAFT)
     guarded = mine if seen is None else mine.where(Reply.version == seen)
@@ -127,5 +130,7 @@ async def _first(
     values = {**_fixed(agent, item), **written}
     made: Reply | None = await session.scalar(insert(Reply).values(values).on_conflict_do_nothing().returning(Reply))
     if made is None:
-        raise Conflict("This draft was changed or sent in another window. Load it again; what you typed is still here.")
+        raise Conflict(
+            _("This draft was changed or sent in another window. Load it again; what you typed is still here.")
+        )
     return made

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Conflict
 from app.flow.mirror import Mirror, clock, load_agents, load_items, queue_of
+from app.i18n import _
 from app.models.agent import Agent, AgentSkill, Presence, Skill
 from app.models.assignment import Assignment, Offer
 from app.models.item import Item, State
@@ -110,7 +111,7 @@ async def explain(session: AsyncSession, item_id: int, reader_id: int | None = N
     try:
         found = mirror.kernel.explain_item(item_id, now)
     except KeyError:
-        raise Conflict(f"Item {item_id} does not wait any more. Look at it again.") from None
+        raise Conflict(_("Item %(item_id)s does not wait any more. Look at it again.") % {"item_id": item_id}) from None
     return await _named(session, found, queue, now, reader_id)
 
 

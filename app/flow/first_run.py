@@ -17,6 +17,7 @@ from app.errors import Invalid, NotFound
 from app.flow.configure_agent import AgentPlaces, AgentSettings, create_agent, set_places
 from app.flow.configure_queue import QueueSettings, create_queue
 from app.flow.configure_rules import RuleSettings, create_rule
+from app.i18n import N_, _
 from app.models.agent import Agent, Role, Team
 from app.models.queue import Queue
 from app.models.rule import Rule
@@ -34,8 +35,8 @@ class FirstAdmin(AgentSettings):
 
     queue: str = Field(
         "Care",
-        title="First queue",
-        description="Everything that comes goes here at first.",
+        title=N_("First queue"),
+        description=N_("Everything that comes goes here at first."),
         min_length=1,
         max_length=80,
     )
@@ -52,7 +53,7 @@ def must_match(vault: Vault, given: str) -> None:
     typed = re.sub(r"[\s-]", "", given).upper()
     expected = first_run_code(vault).replace("-", "")
     if not hmac.compare_digest(typed.encode(), expected.encode()):
-        raise Invalid("That is not the code. It stands in the terminal (or log) where Careline was started.", "code")
+        raise Invalid(_("That is not the code. It stands in the terminal (or log) where Careline was started."), "code")
 
 
 async def is_first_run(session: AsyncSession) -> bool:
@@ -69,7 +70,7 @@ async def first_run(session: AsyncSession, settings: FirstAdmin, password: str) 
     """
     await session.execute(_TAKE_TURNS)
     if not await is_first_run(session):
-        raise NotFound("Careline is set up already. Sign in, or ask your admin for an account.")
+        raise NotFound(_("Careline is set up already. Sign in, or ask your admin for an account."))
     values = settings.model_dump(exclude={"queue"}) | {"role": Role.ADMIN, "active": True}
     admin = await create_agent(session, AgentSettings(**values), password)
     await _house(session, admin, settings.queue)

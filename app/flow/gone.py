@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import announce
 from app.flow.offer import in_hands, revoke_all
 from app.flow.release import give_back
+from app.i18n import N_
 from app.models.agent import Agent, Presence, PresenceState
 from app.models.assignment import Assignment
 from app.models.item import SYSTEM, Item, State
@@ -63,7 +64,7 @@ async def take_offline(session: AsyncSession, agent_id: int) -> bool:
     if away is None:
         return False
     name = await session.scalar(select(Agent.name).where(Agent.id == agent_id))
-    await revoke_all(session, agent_id, SYSTEM, f"{name}'s desk is gone", waiting=False)
+    await revoke_all(session, agent_id, SYSTEM, N_("%(name)s's desk is gone") % {"name": name}, waiting=False)
     announce(session, "agents", [agent_id])
     return True
 
@@ -88,5 +89,5 @@ async def return_items(session: AsyncSession) -> int:
     )
     found = (await session.execute(due.execution_options(populate_existing=True))).all()
     for item, name in found:
-        await give_back(session, item, SYSTEM, because=f"{name}'s desk is gone")
+        await give_back(session, item, SYSTEM, because=N_("%(name)s's desk is gone") % {"name": name})
     return len(found)

@@ -5,6 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Conflict
+from app.i18n import _
 from app.models.assignment import Assignment
 from app.models.item import Item, Verb
 
@@ -18,7 +19,7 @@ async def begin(session: AsyncSession, item: Item, agent_id: int, verb: Verb) ->
     values = {"item_id": item.id, "agent_id": agent_id, "began_by": verb}
     begun = await session.execute(insert(Assignment).values(values).on_conflict_do_nothing().returning(Assignment.id))
     if begun.first() is None:
-        raise Conflict(f"Item {item.id} is held by somebody else. Look at it again.")
+        raise Conflict(_("Item %(item)s is held by somebody else. Look at it again.") % {"item": item.id})
 
 
 async def end(session: AsyncSession, item: Item, verb: Verb) -> None:

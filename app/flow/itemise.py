@@ -15,6 +15,7 @@ from app.flow.closed_reply import tell_closed
 from app.flow.place import Place, place
 from app.flow.triage import Decision, Rules
 from app.flow.wake import wake
+from app.i18n import N_
 from app.models.arrival import join_items, open_items
 from app.models.feed import Feed
 from app.models.item import FEED, OPEN_STATES, Disposition, Item, State, Verb, alter, lane_of, move
@@ -121,7 +122,7 @@ async def _reopen(session: AsyncSession, item: Item, group: Sequence[Arrival]) -
         Verb.REOPEN,
         State.QUEUED,
         FEED,
-        why={"because": "a new post came", "post_id": group[-1].post_id},
+        why={"because": N_("a new post came"), "post_id": group[-1].post_id},
         posts=item.posts + len(group),
         post_id=group[-1].post_id,
         disposition=None,
@@ -142,7 +143,7 @@ async def _wake_parked(session: AsyncSession, item_ids: Sequence[int]) -> None:
         .execution_options(populate_existing=True)
     )
     for item in parked.all():
-        await wake(session, item, FEED, because="a new post came")
+        await wake(session, item, FEED, because=N_("a new post came"))
 
 
 async def _raise_waiting(session: AsyncSession, item_ids: Sequence[int]) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor, Link, SettingsModel
 from app.errors import Unauthorized
+from app.i18n import N_
 from app.models.account import Account
 from app.models.feed import Feed
 from app.vault import Vault
@@ -44,7 +45,9 @@ async def wire(
     credentials = None
     if connector.Credentials is not None:
         if account is None or account.sealed is None:
-            raise Unauthorized(f"Feed '{feed.name}' has no account to sign in with. Connect one on its page.")
+            raise Unauthorized(
+                N_("Feed '%(feed)s' has no account to sign in with. Connect one on its page.") % {"feed": feed.name}
+            )
         opened = json.loads(vault.open(account.sealed, sealed_for(account.id)))
         credentials = connector.Credentials.model_validate(opened)
     now = (await session.execute(select(func.clock_timestamp()))).scalar_one()

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import announce
 from app.errors import Invalid
 from app.flow.visibility import readable_item
+from app.i18n import _
 from app.listening.clean import storable
 from app.models.agent import Agent
 from app.models.item import Item
@@ -27,7 +28,7 @@ async def write(session: AsyncSession, agent: Agent, item: Item, text: str) -> N
     """Write a note on an item that the caller has checked. Raises Invalid: it is empty or too long."""
     kept = storable(text.strip(), LONGEST + 1)
     if not kept or len(kept) > LONGEST:
-        raise Invalid(f"A note has between 1 and {LONGEST} characters.", field="text")
+        raise Invalid(_("A note has between 1 and %(longest)s characters.") % {"longest": LONGEST}, field="text")
     written = Note(item_id=item.id, agent_id=agent.id, text=kept)
     session.add(written)
     await session.flush()

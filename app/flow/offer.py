@@ -17,7 +17,7 @@ from app.db import announce
 from app.errors import Conflict
 from app.flow import hold
 from app.flow.visibility import visible_item
-from app.i18n import _
+from app.i18n import N_, _
 from app.models.agent import Agent, NotReadyReason, Presence, PresenceState
 from app.models.assignment import MOST_EXTENSIONS, Offer, Outcome
 from app.models.item import ROUTER, Actor, Item, State, Verb, agent_actor, alter, move
@@ -142,7 +142,7 @@ async def _expire(session: AsyncSession, offer: Offer) -> None:
         away = {"state": PresenceState.NOT_READY, "reason": NotReadyReason.MISSED, "since": func.now()}
         await session.execute(_touch(offer.agent_id, **away).where(Presence.state == PresenceState.READY))
         # Presences are locked by now: an item that somebody holds is being answered, and must not be waited for.
-        await revoke_all(session, offer.agent_id, ROUTER, because="too many offers were missed", waiting=False)
+        await revoke_all(session, offer.agent_id, ROUTER, because=N_("too many offers were missed"), waiting=False)
 
 
 async def revoke_all(session: AsyncSession, agent_id: int, actor: Actor, because: str, *, waiting: bool = True) -> None:

@@ -20,6 +20,7 @@ from app.connectors.base import Connector, Link, OutgoingReply, Sent, Visibility
 from app.db import announce
 from app.errors import CarelineError, ConnectorError, RateLimited
 from app.flow.reopen import requeue
+from app.i18n import N_
 from app.models.feed import Feed
 from app.models.item import OPEN_STATES, SYSTEM, Item, State, Verb, alter
 from app.models.post import Conversation, Post
@@ -29,7 +30,7 @@ LEASE = timedelta(seconds=60)  # longer than the transport lets any call last
 LOOK_AFTER = timedelta(seconds=20)  # what was sent may take a while to be seen
 MOST_TRIES = 8  # without delivery, then a person decides
 MOST_LOOKS = 5
-TAKEN = (
+TAKEN = N_(
     "The channel named the place of another reply of ours, so nobody can tell whether this one stands there as well."
 )
 DUE = (ReplyState.HELD, ReplyState.QUEUED, ReplyState.SENDING, ReplyState.UNKNOWN)
@@ -109,7 +110,7 @@ async def _lease(session: AsyncSession, reply: Reply) -> None:
 async def doubt(session: AsyncSession, reply: Reply) -> None:
     """The lease of a sending reply ran out: its worker died or hangs, and nobody knows what arrived."""
     reply.state = ReplyState.UNKNOWN
-    reply.trouble = "The connection broke while it was sent. Careline is looking whether it arrived."
+    reply.trouble = N_("The connection broke while it was sent. Careline is looking whether it arrived.")
     await session.flush()
     announce(session, "items", [reply.item_id])
 
@@ -182,7 +183,9 @@ async def not_found(session: AsyncSession, reply_id: int, attempt: int) -> bool:
 
 async def leave_to_person(session: AsyncSession, reply_id: int, attempt: int, why: str) -> bool:
     """Nothing more can be found out by us: the desk asks 'Did it arrive?'."""
-    trouble = f"{why} Look at the channel: if the reply stands there, say so; if not, send it again."
+    trouble = N_("%(why)s Look at the channel: if the reply stands there, say so; if not, send it again.") % {
+        "why": why
+    }
     settled = await _settle(session, reply_id, attempt, state=ReplyState.UNKNOWN, due_at=None, trouble=trouble)
     if settled is not None:
         await bring_back(session, settled.item_id)
@@ -205,7 +208,7 @@ async def bring_back(session: AsyncSession, item_id: int) -> None:
     item = await session.get_one(Item, item_id, populate_existing=True, with_for_update=True)
     other = select(Item.id).where(Item.conversation_id == conversation_id, Item.state.in_(OPEN_STATES))
     if item.state == State.CLOSED and await session.scalar(other.limit(1)) is None:
-        await requeue(session, item, SYSTEM, because="its reply did not arrive")
+        await requeue(session, item, SYSTEM, because=N_("its reply did not arrive"))
 
 
 async def _settle(session: AsyncSession, reply_id: int, attempt: int, **changes: Any) -> Reply | None:

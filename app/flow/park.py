@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Invalid
 from app.flow.visibility import held_item
+from app.i18n import _
 from app.models.agent import Agent
 from app.models.item import Actor, Item, ParkReason, State, Verb, agent_actor, move
 from app.models.queue import Queue
@@ -41,7 +42,9 @@ async def checked_time(session: AsyncSession, until: datetime) -> datetime:
     """The time, if an item may be parked until then. Raises Invalid."""
     now = await _now(session)
     if not now < until <= now + LONGEST:
-        raise Invalid(f"Park until a time between now and {LONGEST.days} days from now.", field="until")
+        raise Invalid(
+            _("Park until a time between now and %(days)s days from now.") % {"days": LONGEST.days}, field="until"
+        )
     return until
 
 
@@ -54,7 +57,9 @@ async def aside(session: AsyncSession, item: Item, actor: Actor, until: datetime
     ends = [moment for moment in (until, closes_at) if moment is not None]
     if not ends:
         raise Invalid(
-            f"{queue.name} does not close parked items by itself, so say until when this one is parked.", "until"
+            _("%(queue)s does not close parked items by itself, so say until when this one is parked.")
+            % {"queue": queue.name},
+            "until",
         )
     return await move(
         session,

@@ -6,6 +6,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from app.errors import Invalid
+from app.i18n import _
 
 SHORTEST = 8  # OWASP ASVS 5, 6.2.1
 NONE = "!"  # the hash that no password has
@@ -17,7 +18,11 @@ _hasher = PasswordHasher()
 async def hashed(password: str) -> str:
     """The argon2id hash of a new password. Raises Invalid when it is too short or too long."""
     if not SHORTEST <= len(password) <= LONGEST:
-        raise Invalid(f"A password has {SHORTEST} to {LONGEST} characters; this one has {len(password)}.", "password")
+        raise Invalid(
+            _("A password has %(shortest)s to %(longest)s characters; this one has %(n)s.")
+            % {"shortest": SHORTEST, "longest": LONGEST, "n": len(password)},
+            "password",
+        )
     return await asyncio.to_thread(_hasher.hash, password)
 
 

@@ -9,7 +9,7 @@ from app.db import announce
 from app.errors import Invalid
 from app.flow.offer import in_hands, revoke_all
 from app.flow.release import give_back
-from app.i18n import _
+from app.i18n import N_, _
 from app.models.agent import Agent, Presence, PresenceState, ReasonCode
 from app.models.item import Actor, State, agent_actor
 
@@ -26,7 +26,7 @@ async def set_presence(
     """
     if state == PresenceState.NOT_READY:
         await _check(session, reason)
-    actor, because = agent_actor(agent.id), f"{agent.name} went {state}"
+    actor, because = agent_actor(agent.id), N_("%(agent)s is not ready any more") % {"agent": agent.name}
     if state != PresenceState.READY:
         await revoke_all(session, agent.id, actor, because)
     kept = reason if state == PresenceState.NOT_READY else None

@@ -11,6 +11,7 @@ from app import jobs
 from app.errors import Conflict, NotFound
 from app.flow.config_file import apply, plan
 from app.flow.rehearse import Stretch
+from app.i18n import N_, _
 from app.models.agent import Agent
 from app.models.rehearsal import Rehearsal, RehearsalState
 
@@ -29,7 +30,7 @@ async def start_rehearsal(session: AsyncSession, agent: Agent, document: str, st
     await plan(session, document)
     await _end_lost(session)
     if await session.scalar(select(Rehearsal.id).where(Rehearsal.state.in_(ALIVE)).limit(1)):
-        raise Conflict("Another rehearsal is running. Wait until it is done.")
+        raise Conflict(_("Another rehearsal is running. Wait until it is done."))
     asked = Rehearsal(agent_id=agent.id, document=document, stretch=stretch.model_dump(mode="json"))
     session.add(asked)
     await session.flush()
@@ -41,7 +42,7 @@ async def start_rehearsal(session: AsyncSession, agent: Agent, document: str, st
 
 async def _end_lost(session: AsyncSession) -> None:
     lost = update(Rehearsal).where(Rehearsal.state.in_(ALIVE), Rehearsal.told_at < func.now() - SILENT)
-    words = "The worker that should have done it is gone. Start it again."
+    words = N_("The worker that should have done it is gone. Start it again.")
     await session.execute(lost.values(state=RehearsalState.FAILED, error=words))
 
 
@@ -88,10 +89,10 @@ async def publish_rehearsal(session: AsyncSession, rehearsal_id: int) -> None:
     """
     found = await session.get(Rehearsal, rehearsal_id)
     if found is None:
-        raise NotFound("This rehearsal is gone: only the newest are kept.")
+        raise NotFound(_("This rehearsal is gone: only the newest are kept."))
     if found.result is None:
-        raise Conflict("This rehearsal is not done, so its file cannot be applied yet.")
+        raise Conflict(_("This rehearsal is not done, so its file cannot be applied yet."))
     planned = await plan(session, found.document)
     if list(planned.lines) != found.result["lines"]:
-        raise Conflict("Somebody changed the configuration since this was rehearsed. Rehearse it again, then apply.")
+        raise Conflict(_("Somebody changed the configuration since this was rehearsed. Rehearse it again, then apply."))
     await apply(session, planned)

@@ -20,6 +20,7 @@ from app.flow.config_file import apply, plan
 from app.flow.rehearse_past import Came, came
 from app.flow.rehearse_scene import Scene
 from app.flow.triage import Decision
+from app.i18n import _
 from app.models.history import handling_times, presences
 from app.routing.hours import read_zone
 from app.routing.rehearsal import Arrival, Span, Worker, merged, rehearse
@@ -55,7 +56,9 @@ class Stretch(SettingsModel):
     @model_validator(mode="after")
     def _has_a_length(self) -> "Stretch":
         if not timedelta() < self.until - self.since <= LONGEST:
-            raise ValueError(f"The stretch must end after it begins, at most {LONGEST.days} days later.")
+            raise ValueError(
+                _("The stretch must end after it begins, at most %(days)s days later.") % {"days": LONGEST.days}
+            )
         return self
 
 
@@ -82,9 +85,13 @@ async def prepare(session: AsyncSession, text: str, stretch: Stretch) -> Prepare
     before = await Scene.load(session)
     posts = await came(session, stretch.since, stretch.until, MOST_ITEMS + 1)
     if not posts:
-        raise Invalid("Nothing came in during that stretch. Choose one in which customers wrote.", "since")
+        raise Invalid(_("Nothing came in during that stretch. Choose one in which customers wrote."), "since")
     if len(posts) > MOST_ITEMS:
-        raise Invalid(f"More than {MOST_ITEMS} items came in during that stretch. Choose a shorter one.", "until")
+        raise Invalid(
+            _("More than %(most_items)s items came in during that stretch. Choose a shorter one.")
+            % {"most_items": MOST_ITEMS},
+            "until",
+        )
     times = await handling_times(session, stretch.since, stretch.until)
     recorded = await presences(session, stretch.since, stretch.until)
     trial = await session.begin_nested()
@@ -104,7 +111,7 @@ def _drawn(stretch: Stretch, posts: Sequence[Came]) -> Sequence[Came]:
     random = Random(stretch.seed)  # noqa: S311 - a simulation, which must be repeatable
     last = stretch.until - timedelta(microseconds=1)
     made = []
-    for _ in range(stretch.items):
+    for _turn in range(stretch.items):
         post = random.choice(posts)
         at = post.at + timedelta(seconds=random.uniform(-JITTER, JITTER))
         made.append(Came(min(max(at, stretch.since), last), post.channel, post.feed_id, post.post, post.preferred))

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.connectors.base import SettingsModel
 from app.errors import Invalid
+from app.i18n import _
 from app.routing.spans import SPAN, read_span, write_span
 
 EXAMPLES = ("after 2 min German 2", "after 5 min without German")
@@ -44,13 +45,20 @@ def parse_step(line: str) -> Relaxing:
         IGNORECASE,
     )
     if match is None:
-        raise Invalid(f"'{line}': write it as '{EXAMPLES[0]}' or '{EXAMPLES[1]}'; a level is 1 to 5.", "steps")
+        raise Invalid(
+            _("'%(line)s': write it as '%(one)s' or '%(other)s'; a level is 1 to 5.")
+            % {"line": line, "one": EXAMPLES[0], "other": EXAMPLES[1]},
+            "steps",
+        )
     try:
         after = read_span(match[1])
     except Invalid as error:
-        raise Invalid(f"'{line}': {error.message}", "steps") from None
+        raise Invalid(_("'%(line)s': %(message)s") % {"line": line, "message": error.message}, "steps") from None
     if not 1 <= after <= LATEST:
-        raise Invalid(f"'{line}': a step comes after 1 s to {write_span(LATEST)}.", "steps")
+        raise Invalid(
+            _("'%(line)s': a step comes after 1 s to %(latest)s.") % {"line": line, "latest": write_span(LATEST)},
+            "steps",
+        )
     level = None if match["gone"] else int(match["level"])
     return Relaxing(after, match["gone"] or match["skill"], level)
 
@@ -63,7 +71,11 @@ def read_steps(lines: Iterable[str], skills: Mapping[str, int]) -> tuple[RuleSte
         step = parse_step(line)
         skill = skills.get(step.skill, folded.get(step.skill.casefold()))
         if skill is None:
-            raise Invalid(f"'{line}': there is no skill {step.skill}. Correct the name, or add it first.", "steps")
+            raise Invalid(
+                _("'%(line)s': there is no skill %(skill)s. Correct the name, or add it first.")
+                % {"line": line, "skill": step.skill},
+                "steps",
+            )
         steps.append(RuleStep(after=step.after, skill=skill, level=step.level))
     return tuple(steps)
 
@@ -93,15 +105,23 @@ def check_steps(steps: Iterable[RuleStep], needs: Mapping[int, int], names: Mapp
         line, skill = write_step(step, names), names.get(step.skill, str(step.skill))
         if step.skill not in needs:
             raise Invalid(
-                f"'{line}': the rule does not need {skill}. Take the line out, or ask for the skill.", "steps"
+                _("'%(line)s': the rule does not need %(skill)s. Take the line out, or ask for the skill.")
+                % {"line": line, "skill": skill},
+                "steps",
             )
         if step.skill not in left:
-            raise Invalid(f"'{line}': {skill} is not needed any more by then. Take the line out.", "steps")
+            raise Invalid(
+                _("'%(line)s': %(skill)s is not needed any more by then. Take the line out.")
+                % {"line": line, "skill": skill},
+                "steps",
+            )
         if step.level is None:
             del left[step.skill]
         elif step.level >= left[step.skill]:
             raise Invalid(
-                f"'{line}': {skill} {left[step.skill]} is needed until then. A step lowers the level.", "steps"
+                _("'%(line)s': %(skill)s %(left)s is needed until then. A step lowers the level.")
+                % {"line": line, "skill": skill, "left": left[step.skill]},
+                "steps",
             )
         else:
             left[step.skill] = step.level

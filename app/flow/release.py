@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.flow import hold
 from app.flow.visibility import held_item
+from app.i18n import N_
 from app.models.agent import Agent
 from app.models.item import Actor, Item, State, Verb, agent_actor, move
 
@@ -15,7 +16,7 @@ async def release(session: AsyncSession, agent: Agent, item_id: int) -> Item:
         NotFound, Conflict: see `held_item`, and when the item is not active.
     """
     item = await held_item(session, agent, item_id)
-    return await give_back(session, item, agent_actor(agent.id), because="released")
+    return await give_back(session, item, agent_actor(agent.id), because=N_("released"))
 
 
 async def give_back(session: AsyncSession, item: Item, actor: Actor, because: str) -> Item:

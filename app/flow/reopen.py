@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import Conflict
 from app.flow.place import place
 from app.flow.visibility import visible_item
+from app.i18n import N_, _
 from app.models.agent import Agent
 from app.models.item import OPEN_STATES, Actor, Item, State, Verb, agent_actor, move
 from app.models.post import Conversation
@@ -20,7 +21,7 @@ async def reopen(session: AsyncSession, agent: Agent, item_id: int) -> Item:
         Conflict: it is open, or its conversation has another open item by now.
     """
     item = await visible_item(session, agent, item_id)
-    return await requeue(session, item, agent_actor(agent.id), because="reopened by hand")
+    return await requeue(session, item, agent_actor(agent.id), because=N_("reopened by hand"))
 
 
 async def requeue(session: AsyncSession, item: Item, actor: Actor, because: str) -> Item:
@@ -33,7 +34,7 @@ async def requeue(session: AsyncSession, item: Item, actor: Actor, because: str)
         )
     )
     if other is not None:
-        raise Conflict(f"Item {other} of the same conversation is open already. Go on there.")
+        raise Conflict(_("Item %(other)s of the same conversation is open already. Go on there.") % {"other": other})
     queue = await session.get_one(Queue, item.queue_id)
     now = (await session.execute(select(func.now()))).scalar_one()
     stands = place(queue, now, item.priority)

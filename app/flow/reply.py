@@ -21,6 +21,7 @@ from app.flow.claim import claim
 from app.flow.close import close
 from app.flow.reopen import requeue
 from app.flow.visibility import held_item, own_reply, visible_item
+from app.i18n import N_, _, ngettext
 from app.listening.clean import matchable, storable
 from app.models.agent import Agent
 from app.models.feed import Feed
@@ -56,9 +57,9 @@ async def answerable(session: AsyncSession, item: Item) -> Answerable:
     feed = await session.get(Feed, post.feed_id) if post.feed_id else None
     capabilities = registry.get(item.channel).capabilities
     if feed is None:
-        raise Conflict("The feed that brought this post was removed, so there is no way back to its author.")
+        raise Conflict(_("The feed that brought this post was removed, so there is no way back to its author."))
     if not capabilities.reply:
-        raise Conflict("This channel takes no replies. Open the post and answer there, then close the item.")
+        raise Conflict(_("This channel takes no replies. Open the post and answer there, then close the item."))
     narrow = [v for v in capabilities.visibilities or (Visibility.PUBLIC,) if _fits(v, post.visibility)]
     return Answerable(post, feed.account_id, tuple(narrow) or (Visibility(post.visibility),))
 
@@ -92,7 +93,10 @@ async def reply(
         return known
     item = await held_item(session, agent, item_id)
     if item.state != State.ACTIVE:
-        raise Conflict(f"Item {item_id} is {item.state}. Wake it before you answer.")
+        raise Conflict(
+            _("Item %(item_id)s is not in progress (%(state)s). Wake it before you answer.")
+            % {"item_id": item_id, "state": State(item.state).words}
+        )
     way = await answerable(session, item)
     body = checked(item.channel, text, visibility, way)
     held = await _hold(session, agent, item, way, key=key, text=body, visibility=visibility, then_close=then_close)
@@ -110,13 +114,25 @@ def checked(channel: str, text: str, visibility: str, way: Answerable) -> str:
     """
     body = storable(text).strip()
     if not matchable(body).strip():
-        raise Invalid("Write something before you send it.", field="text")
+        raise Invalid(_("Write something before you send it."), field="text")
     if visibility not in way.visibilities:
-        raise Invalid(f"A reply here can be {' or '.join(way.visibilities)}, not {visibility}.", field="visibility")
+        raise Invalid(
+            _("A reply here cannot have this audience. It can be: %(visibilities)s.")
+            % {"visibilities": ", ".join(Visibility(one).words for one in way.visibilities)},
+            field="visibility",
+        )
     connector = registry.get(channel)
     room = left(body, connector.capabilities, connector.lead(way.post.ref))
     if room is not None and room < 0:
-        raise Invalid(f"The reply is {-room} too long for this channel. Shorten it.", field="text")
+        raise Invalid(
+            ngettext(
+                "The reply is %d character too long for this channel. Shorten it.",
+                "The reply is %d characters too long for this channel. Shorten it.",
+                -room,
+            )
+            % -room,
+            field="text",
+        )
     return body
 
 
@@ -168,7 +184,7 @@ async def _hold(
         .execution_options(populate_existing=True)
     )
     if held is None:
-        raise Conflict("This reply is on its way already.")
+        raise Conflict(_("This reply is on its way already."))
     await jobs.defer(session, jobs.SEND, "reply_id", [held.id], delay=queue.undo_seconds)
     return held
 
@@ -182,7 +198,7 @@ async def undo(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
     """
     found = await own_reply(session, agent, reply_id)
     if found.agent_id is None:
-        raise Conflict("Careline said this by itself, so there is no draft to go back to.")
+        raise Conflict(_("Careline said this by itself, so there is no draft to go back to."))
     closed_with = found.then_close
     newer = delete(Reply).where(
         Reply.item_id == found.item_id, Reply.agent_id == found.agent_id, Reply.state == ReplyState.DRAFT
@@ -193,10 +209,10 @@ async def undo(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
         session, reply_id, ReplyState.HELD, state=ReplyState.DRAFT, text=text, then_close=None, due_at=None
     )
     if back is None:
-        raise Conflict("It is too late to undo: the reply has left. Write another one if something is wrong.")
+        raise Conflict(_("It is too late to undo: the reply has left. Write another one if something is wrong."))
     item = await visible_item(session, agent, found.item_id)
     if closed_with is not None and item.state == State.CLOSED:
-        await requeue(session, item, agent_actor(agent.id), because="the closing reply was taken back")
+        await requeue(session, item, agent_actor(agent.id), because=N_("the closing reply was taken back"))
         await claim(session, agent, item.id)
     announce(session, "items", [item.id])
     return back
@@ -212,7 +228,7 @@ async def send_now(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
     await own_reply(session, agent, reply_id)
     due = await _step(session, reply_id, ReplyState.HELD, state=ReplyState.HELD, due_at=func.now())
     if due is None:
-        raise Conflict("This reply is not held any more.")
+        raise Conflict(_("This reply is not held any more."))
     await jobs.defer(session, jobs.SEND, "reply_id", [reply_id])
     return due
 
@@ -227,10 +243,10 @@ async def retry(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
     found = await own_reply(session, agent, reply_id)
     stuck = ReplyState(found.state)
     if stuck not in {ReplyState.FAILED, ReplyState.UNKNOWN}:
-        raise Conflict("Only a reply that failed, or whose fate is unknown, can be sent again.")
+        raise Conflict(_("Only a reply that failed, or whose fate is unknown, can be sent again."))
     again = await _step(session, reply_id, stuck, state=ReplyState.QUEUED, due_at=func.now(), trouble="")
     if again is None:
-        raise Conflict("The reply's state changed just now. Look at it again.")
+        raise Conflict(_("The reply's state changed just now. Look at it again."))
     await jobs.defer(session, jobs.SEND, "reply_id", [reply_id])
     announce(session, "items", [found.item_id])
     return again
@@ -259,7 +275,7 @@ async def arrived(session: AsyncSession, agent: Agent, reply_id: int, url: str =
         **place,
     )
     if settled is None:
-        raise Conflict("The reply's fate is known by now. Look at it again.")
+        raise Conflict(_("The reply's fate is known by now. Look at it again."))
     announce(session, "items", [found.item_id])
     return settled
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Throttled
 from app.flow.passwords import hashed, matches
+from app.i18n import _
 from app.models.agent import Agent, SignIn, Throttle
 
 WINDOW = timedelta(minutes=15)  # failures older than this are forgotten
@@ -62,7 +63,9 @@ async def check_patience(session: AsyncSession, email: str, address: str) -> Non
         wait: timedelta = until - now
         minutes = int(wait.total_seconds() // 60) + 1
         raise Throttled(
-            f"Too many tries failed. Wait {minutes} min and try again, or ask an admin for a new password.", wait
+            _("Too many tries failed. Wait %(minutes)s min and try again, or ask an admin for a new password.")
+            % {"minutes": minutes},
+            wait,
         )
 
 

@@ -11,6 +11,7 @@ from app.flow.offer import in_hands
 from app.flow.park import aside, checked_time
 from app.flow.presence import set_presence
 from app.flow.release import give_back
+from app.i18n import N_, _
 from app.models.agent import Agent, PresenceState
 from app.models.item import Item, ParkReason, State, agent_actor
 
@@ -35,7 +36,7 @@ async def sign_off(session: AsyncSession, agent: Agent, work: Work, until: datet
         Invalid: work is kept without a time, or until one that is past or too far away.
     """
     if work == Work.KEEP and until is None:
-        raise Invalid("Say until when your work is parked.", field="until")
+        raise Invalid(_("Say until when your work is parked."), field="until")
     back_at = None if until is None or work != Work.KEEP else await checked_time(session, until)
     actor = agent_actor(agent.id)
     items = await in_hands(session, agent.id, State.OFFERED, State.ACTIVE)
@@ -44,6 +45,6 @@ async def sign_off(session: AsyncSession, agent: Agent, work: Work, until: datet
         if back_at is not None:
             await aside(session, item, actor, back_at, ParkReason.SNOOZE)
         else:
-            await give_back(session, item, actor, because=f"{agent.name} ended the shift")
+            await give_back(session, item, actor, because=N_("%(agent)s ended the shift") % {"agent": agent.name})
     await set_presence(session, agent, PresenceState.OFFLINE)
     return len(active)

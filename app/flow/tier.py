@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import announce
 from app.errors import Forbidden, Invalid, NotFound
 from app.flow.configured import UPDATE_LOCK
+from app.i18n import _
 from app.listening.clean import storable
 from app.models.agent import Agent, Role
 from app.models.item import Item
@@ -30,14 +31,14 @@ async def set_tier(session: AsyncSession, agent: Agent, customer_id: int, tier: 
         Invalid: it is too long, or of several lines.
     """
     if not agent.is_at_least(Role.SUPERVISOR):
-        raise Forbidden("Only a supervisor may set a customer's tier. Ask yours.")
+        raise Forbidden(_("Only a supervisor may set a customer's tier. Ask yours."))
     seen = select(Item.id).where(Item.customer_id == customer_id, Item.queue_id.in_(visible_queues(agent)))
     customer = await session.get(Customer, customer_id, populate_existing=True, with_for_update=UPDATE_LOCK)
     if customer is None or await session.scalar(seen.limit(1)) is None:
-        raise NotFound("There is no such customer, or they have nothing in a queue of your teams.")
+        raise NotFound(_("There is no such customer, or they have nothing in a queue of your teams."))
     kept = " ".join(storable(tier, LONGEST * 4).split())
     if len(kept) > LONGEST:
-        raise Invalid(f"A tier has {LONGEST} characters at most, such as gold.", "tier")
+        raise Invalid(_("A tier has %(longest)s characters at most, such as gold.") % {"longest": LONGEST}, "tier")
     customer.tier = kept
     announce(session, "items", await session.scalars(seen.order_by(Item.id.desc()).limit(12)))
     return customer

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import IncomingPost, PostKind
 from app.errors import ConfigurationError
+from app.i18n import N_, _
 from app.listening.clean import matchable
 from app.models.rule import Rule
 
@@ -23,15 +24,15 @@ class Conditions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
-    channels: tuple[str, ...] = Field(default=(), title="Channel is one of")
-    feeds: tuple[int, ...] = Field(default=(), title="Feed is one of")
-    kinds: tuple[PostKind, ...] = Field(default=(), title="Post is a")
-    author: str = Field(default="", title="Author's handle contains")
-    contains: tuple[str, ...] = Field(default=(), title="Text contains one of")
-    matches: str = Field(default="", title="Text matches the pattern (RE2)")
-    languages: tuple[str, ...] = Field(default=(), title="Language is one of", examples=["de", "pt-BR"])
-    followers_min: int | None = Field(default=None, ge=0, title="Followers, at least")
-    followers_max: int | None = Field(default=None, ge=0, title="Followers, at most")
+    channels: tuple[str, ...] = Field(default=(), title=N_("Channel is one of"))
+    feeds: tuple[int, ...] = Field(default=(), title=N_("Feed is one of"))
+    kinds: tuple[PostKind, ...] = Field(default=(), title=N_("Post is a"))
+    author: str = Field(default="", title=N_("Author's handle contains"))
+    contains: tuple[str, ...] = Field(default=(), title=N_("Text contains one of"))
+    matches: str = Field(default="", title=N_("Text matches the pattern (RE2)"))
+    languages: tuple[str, ...] = Field(default=(), title=N_("Language is one of"), examples=["de", "pt-BR"])
+    followers_min: int | None = Field(default=None, ge=0, title=N_("Followers, at least"))
+    followers_max: int | None = Field(default=None, ge=0, title=N_("Followers, at most"))
 
     @field_validator("matches")
     @classmethod
@@ -56,7 +57,9 @@ def compiled(pattern: str) -> Any:
         return re2.compile(pattern, options)
     except re2.error as error:
         cause = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
-        raise ValueError(f"'{pattern}' is not a pattern that RE2 knows: {cause}") from error
+        raise ValueError(
+            _("'%(pattern)s' is not a pattern that RE2 knows: %(cause)s") % {"pattern": pattern, "cause": cause}
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,5 +161,6 @@ class Rules:
             if rule.holds(post, channel, feed_id, said):
                 return rule.decision
         raise ConfigurationError(
-            f"No rule takes post {post.external_id}. The last rule must catch all: add one under Setup, Rules."
+            N_("No rule takes post %(external_id)s. The last rule must catch all: add one under Setup, Rules.")
+            % {"external_id": post.external_id}
         )

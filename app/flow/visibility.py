@@ -4,6 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Conflict, Forbidden, NotFound
+from app.i18n import _
 from app.models.agent import Agent, Role
 from app.models.item import Item, State
 from app.models.reply import Reply
@@ -21,7 +22,7 @@ async def visible_item(session: AsyncSession, agent: Agent, item_id: int) -> Ite
     )
     item = await session.scalar(seen.execution_options(populate_existing=True))
     if item is None:
-        raise NotFound(f"There is no item {item_id}, or it is not in a queue of your teams.")
+        raise NotFound(_("There is no item %(item_id)s, or it is not in a queue of your teams.") % {"item_id": item_id})
     return item
 
 
@@ -34,7 +35,7 @@ async def readable_item(session: AsyncSession, agent: Agent, item_id: int) -> It
     seen = select(Item).where(Item.id == item_id, sees(agent.id, visible_queues(agent)))
     item = await session.scalar(seen.execution_options(populate_existing=True))
     if item is None:
-        raise NotFound(f"There is no item {item_id}, or it is not in a queue of your teams.")
+        raise NotFound(_("There is no item %(item_id)s, or it is not in a queue of your teams.") % {"item_id": item_id})
     return item
 
 
@@ -49,11 +50,14 @@ async def held_item(session: AsyncSession, agent: Agent, item_id: int) -> Item:
     if item.agent_id == agent.id and item.state != State.OFFERED:
         return item
     if item.agent_id is None or item.state == State.OFFERED:
-        raise Conflict(f"Nobody holds item {item_id} now. Claim it first.")
+        raise Conflict(_("Nobody holds item %(item_id)s now. Claim it first.") % {"item_id": item_id})
     if agent.is_at_least(Role.SUPERVISOR):
         return item
     holder = await session.get_one(Agent, item.agent_id)
-    raise Conflict(f"{holder.name} holds item {item_id}. Ask them for it, or look at it only.")
+    raise Conflict(
+        _("%(holder)s holds item %(item_id)s. Ask them for it, or look at it only.")
+        % {"holder": holder.name, "item_id": item_id}
+    )
 
 
 async def own_reply(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
@@ -65,8 +69,8 @@ async def own_reply(session: AsyncSession, agent: Agent, reply_id: int) -> Reply
     """
     reply = await session.get(Reply, reply_id, populate_existing=True)
     if reply is None:
-        raise NotFound(f"There is no reply {reply_id}.")
+        raise NotFound(_("There is no reply %(reply_id)s.") % {"reply_id": reply_id})
     await visible_item(session, agent, reply.item_id)
     if reply.agent_id not in {None, agent.id} and not agent.is_at_least(Role.SUPERVISOR):
-        raise Forbidden("This reply is a colleague's. Ask them, or a supervisor.")
+        raise Forbidden(_("This reply is a colleague's. Ask them, or a supervisor."))
     return reply

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.flow import hold
 from app.flow.visibility import held_item
+from app.i18n import N_
 from app.models.agent import Agent, Presence, PresenceState
 from app.models.item import SYSTEM, Actor, Item, State, Verb, agent_actor, move
 
@@ -44,7 +45,7 @@ async def wake_due(session: AsyncSession) -> int:
     )
     items = (await session.scalars(due.execution_options(populate_existing=True))).all()
     for item in items:
-        await wake(session, item, SYSTEM, because="its time has come")
+        await wake(session, item, SYSTEM, because=N_("its time has come"))
     return len(items)
 
 

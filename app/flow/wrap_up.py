@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import announce
 from app.errors import Conflict
 from app.flow.offer import revoke_all
+from app.i18n import _
 from app.models.agent import Agent, Presence, PresenceState
 from app.models.item import Actor, agent_actor
 from app.models.queue import Queue, QueueMember
@@ -79,9 +80,9 @@ async def start(session: AsyncSession, agent: Agent) -> Presence:
     )
     span = (await session.execute(longest)).one_or_none()
     if span is None:
-        raise Conflict("None of your queues has a wrap-up. Set yourself not ready if you need a moment.")
+        raise Conflict(_("None of your queues has a wrap-up. Set yourself not ready if you need a moment."))
     if not await begin(session, agent.id, Span(*span), agent_actor(agent.id)):
-        raise Conflict("Wrap-up follows work: set yourself ready first.")
+        raise Conflict(_("Wrap-up follows work: set yourself ready first."))
     return await session.get_one(Presence, agent.id, populate_existing=True)
 
 
@@ -105,7 +106,7 @@ async def extend(session: AsyncSession, agent: Agent) -> Presence:
         .execution_options(synchronize_session=False, populate_existing=True)
     )
     if extended is None:
-        raise Conflict("Your wrap-up is over, or as long as its queue allows.")
+        raise Conflict(_("Your wrap-up is over, or as long as its queue allows."))
     announce(session, "agents", [agent.id])
     return extended
 

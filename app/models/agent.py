@@ -6,6 +6,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, SmallInt
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
+from app.i18n import _
 from app.models.columns import Big, Created, Id, Jsonb, Str, Time, one_of
 
 
@@ -15,6 +16,11 @@ class Role(StrEnum):
     AGENT = "agent"
     SUPERVISOR = "supervisor"
     ADMIN = "admin"
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return {Role.AGENT: _("Agent"), Role.SUPERVISOR: _("Supervisor"), Role.ADMIN: _("Admin")}[self]
 
 
 class PresenceState(StrEnum):

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, announce
 from app.errors import Conflict
+from app.i18n import _
 from app.models.agent import Presence
 from app.models.columns import Big, Created, Id, Jsonb, Str, Time, one_of
 from app.models.event import ActorKind, Event
@@ -31,6 +32,18 @@ class State(StrEnum):
     PARKED = "parked"
     CLOSED = "closed"
     DISCARDED = "discarded"
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return {
+            State.QUEUED: _("Waiting"),
+            State.OFFERED: _("Offered"),
+            State.ACTIVE: _("In progress"),
+            State.PARKED: _("Parked"),
+            State.CLOSED: _("Closed"),
+            State.DISCARDED: _("Discarded"),
+        }[self]
 
 
 class Verb(StrEnum):
@@ -233,10 +246,15 @@ async def move(
     """
     before, holder = State(item.state), item.agent_id
     if to not in TRANSITIONS[before].get(verb, frozenset()):
-        raise Conflict(f"Item {item.id} is {before}, so it cannot be changed by '{verb}'. Look at it again.")
+        raise Conflict(
+            _("Item %(item)s has moved on (%(state)s), so that is not possible now. Look at it again.")
+            % {"item": item.id, "state": before.words}
+        )
     moved = await _update(session, item, {**changes, "state": to})
     if moved is None:
-        raise Conflict(f"Somebody changed item {item.id} just now. Look at it again before you go on.")
+        raise Conflict(
+            _("Somebody changed item %(item)s just now. Look at it again before you go on.") % {"item": item.id}
+        )
     await _shift_load(session, moved.weight, holder if before in CARRIED else None, moved)
     await record(session, moved, verb, actor, (*changes, "state", "version"), why=why)
     return moved
@@ -252,7 +270,9 @@ async def alter(
     """
     altered = await _update(session, item, changes)
     if altered is None:
-        raise Conflict(f"Somebody changed item {item.id} just now. Look at it again before you go on.")
+        raise Conflict(
+            _("Somebody changed item %(item)s just now. Look at it again before you go on.") % {"item": item.id}
+        )
     await record(session, altered, verb, actor, (*changes, "version"), why=why)
     return altered
 

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
+from app.i18n import _
 from app.models.columns import Big, Created, Id, Jsonb, Str, one_of
 
 
@@ -17,6 +18,11 @@ class Order(StrEnum):
     RANK = "rank"  # ready_at - boost(priority)
     DUE = "due"  # the time by which it should be answered
 
+    @property
+    def words(self) -> str:
+        """For people."""
+        return _("Rank") if self is Order.RANK else _("Due time")
+
 
 class Policy(StrEnum):
     """Who of the eligible gets an item; ties go to the longest available."""
@@ -24,6 +30,15 @@ class Policy(StrEnum):
     LONGEST = "longest"  # longest available
     SPARE = "spare"  # most spare capacity
     SKILLED = "skilled"  # best skilled
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return {
+            Policy.LONGEST: _("Longest available"),
+            Policy.SPARE: _("Most spare capacity"),
+            Policy.SKILLED: _("Best skilled"),
+        }[self]
 
 
 class Queue(Base):

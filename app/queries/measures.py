@@ -15,6 +15,7 @@ from typing import Any, Self
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.i18n import N_
 from app.queries import open_time
 
 _TODAY = text(
@@ -125,15 +126,15 @@ def oldest_wait(ready: Iterable[datetime], now: datetime) -> timedelta | None:
 
 
 MEASURES = {
-    "service_level": ("Service level", service_level),
-    "asa": ("ASA", average_speed_of_answer),
-    "frt": ("FRT", first_response_time),
-    "oldest": ("Oldest wait", oldest_wait),
+    "service_level": (N_("Service level"), service_level),
+    "asa": (N_("ASA"), average_speed_of_answer),
+    "frt": (N_("FRT"), first_response_time),
+    "oldest": (N_("Oldest wait"), oldest_wait),
 }
 
 
 def formula(name: str) -> str:
-    """The help on screen: a measure's docstring, in one line."""
+    """The help on screen: a measure's docstring, in one line, as the catalogue has it."""
     return " ".join((inspect.getdoc(MEASURES[name][1]) or "").split())
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.i18n import _, listed
 from app.routing.inputs import Agent, Item, Queue
 from app.routing.rules import meets, needs_at
 
@@ -53,10 +54,15 @@ class Overtaking:
     def sentence(self) -> str:
         """The bound in words."""
         if self.minutes == 0:
-            return f"Nothing that comes later is served before a priority {self.priority} item."
+            return _("Nothing that comes later is served before a priority %(priority)s item.") % {
+                "priority": self.priority
+            }
+        told = {"priority": self.priority, "span": _span(self.minutes)}
         return (
-            f"A priority {self.priority} item can be overtaken by items that come up to {_span(self.minutes)} after it, "
-            f"and by none that come later."
+            _(
+                "A priority %(priority)s item can be overtaken by items that come up to %(span)s after it, and by none that come later."
+            )
+            % told
         )
 
 
@@ -108,18 +114,20 @@ def warnings(
         in_time = _able_in_time(demand.example, queues, roster)
         asked = _asked(demand.example, skills)
         if not in_time:
-            sentence = (
-                f"Nobody on the roster could ever take what rule '{demand.rule}' sends to {where.name}: it needs {asked}. "
-                f"Give an agent of the queue what is missing, or change the rule."
-            )
+            sentence = _(
+                "Nobody on the roster could ever take what rule '%(rule)s' sends to %(queue)s: it needs %(asked)s. Give an agent of the queue what is missing, or change the rule."
+            ) % {"rule": demand.rule, "queue": where.name, "asked": asked}
             yield Concern(Danger.DEADLOCK, demand.rule, where.queue_id, sentence)
             continue
         if not at_once:
             yield Concern(Danger.DELAY, demand.rule, where.queue_id, _delay(demand, where, queues, asked))
         if len(in_time) == 1:
+            told = {"agent": names[in_time[0].id], "rule": demand.rule, "queue": where.name, "asked": asked}
             sentence = (
-                f"Only {names[in_time[0].id]} could take what rule '{demand.rule}' sends to {where.name} "
-                f"({asked}): it waits whenever they are away."
+                _(
+                    "Only %(agent)s could take what rule '%(rule)s' sends to %(queue)s (%(asked)s): it waits whenever they are away."
+                )
+                % told
             )
             yield Concern(Danger.STARVATION, demand.rule, where.queue_id, sentence)
         yield from _always_second(demand, where, by_id, in_time)
@@ -155,10 +163,19 @@ def _delay(demand: Demand, where: QueueOrder, queues: Mapping[int, Queue], asked
     overflow = queues[item.queue_id].overflow_after
     if overflow is not None:
         waits.append(overflow)
-    until = f"for at least {_span(min(waits) / 60)}, until" if waits else "until"
+    told = {"rule": demand.rule, "queue": where.name, "asked": asked, "span": _span(min(waits) / 60) if waits else ""}
+    if waits:
+        return (
+            _(
+                "Nobody on the roster can take what rule '%(rule)s' sends to %(queue)s as it comes (%(asked)s): it waits for at least %(span)s, until its requirements relax or it overflows."
+            )
+            % told
+        )
     return (
-        f"Nobody on the roster can take what rule '{demand.rule}' sends to {where.name} as it comes ({asked}): "
-        f"it waits {until} its requirements relax or it overflows."
+        _(
+            "Nobody on the roster can take what rule '%(rule)s' sends to %(queue)s as it comes (%(asked)s): it waits until its requirements relax or it overflows."
+        )
+        % told
     )
 
 
@@ -171,26 +188,27 @@ def _always_second(
     for queue_id in sorted(shared & orders.keys()):
         lead = min(orders[queue_id].boosts) - boost
         if lead > 0:
-            sentence = (
-                f"Everybody who could take what rule '{demand.rule}' sends to {where.name} at priority {demand.priority} "
-                f"also serves {orders[queue_id].name}, where even the least urgent item goes first unless it comes "
-                f"more than {_span(lead)} later."
-            )
+            told = {"rule": demand.rule, "queue": where.name, "priority": demand.priority}
+            sentence = _(
+                "Everybody who could take what rule '%(rule)s' sends to %(queue)s at priority %(priority)s also serves %(other)s, where even the least urgent item goes first unless it comes more than %(span)s later."
+            ) % {**told, "other": orders[queue_id].name, "span": _span(lead)}
             yield Concern(Danger.STARVATION, demand.rule, where.queue_id, sentence)
 
 
 def _asked(item: Item, skills: Mapping[int, str]) -> str:
     parts = [f"{skills[skill]} {level}" for skill, level in sorted(item.requirements.items())]
     if item.weight > 1:
-        parts.append(f"room for weight {item.weight}")
-    return " and ".join(parts) or "a member of the queue"
+        parts.append(_("room for weight %(weight)s") % {"weight": item.weight})
+    return listed(parts) or _("a member of the queue")
 
 
 def _span(minutes: float) -> str:
     """`90 s`, `45 min`, `4 h`, `4 h 30 min`."""
     if minutes < SHORT:
-        return f"{minutes * 60:g} s"
+        return _("%(n)s s") % {"n": f"{minutes * 60:g}"}
     hours, rest = divmod(round(minutes), 60)
     if not hours:
-        return f"{rest} min"
-    return f"{hours} h {rest} min" if rest else f"{hours} h"
+        return _("%(n)s min") % {"n": rest}
+    if rest:
+        return _("%(hours)s h %(minutes)s min") % {"hours": hours, "minutes": rest}
+    return _("%(n)s h") % {"n": hours}

@@ -7,6 +7,7 @@ from re import fullmatch
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.errors import Invalid
+from app.i18n import _
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY = 24 * 60
@@ -61,7 +62,7 @@ class OpenHours:
     def add(self, at: datetime, seconds: float) -> datetime:
         """The moment after so many open seconds from `at`, in UTC; `at` itself for none."""
         if seconds < 0:
-            raise ValueError("open seconds to add cannot be negative")
+            raise ValueError(_("open seconds to add cannot be negative"))
         at, left = at.astimezone(UTC), timedelta(seconds=seconds)
         if self.always or not left:
             return at + left
@@ -70,7 +71,7 @@ class OpenHours:
             if left <= end - begin:
                 return begin + left
             left -= end - begin
-        raise ValueError("the calendar ends before so many open seconds have passed")
+        raise ValueError(_("the calendar ends before so many open seconds have passed"))
 
     def between(self, since: datetime, until: datetime) -> float:
         """Open seconds from `since` to `until`; 0 when `until` is not later."""
@@ -114,13 +115,16 @@ def read_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        message = f"There is no time zone '{name}'. Give its name as in Europe/Berlin or America/New_York, or UTC."
+        message = _("There is no time zone '%(name)s'. Give its name as in Europe/Berlin or America/New_York, or UTC.")
+        message %= {"name": name}
         raise Invalid(message, "timezone") from None
 
 
 def read_date(day: str) -> date:
     """A date as 2027-01-31."""
-    refusal = Invalid(f"'{day}' is not a date. Write holidays as 2027-01-31, one a line.", "holidays")
+    refusal = Invalid(
+        _("'%(day)s' is not a date. Write holidays as 2027-01-31, one a line.") % {"day": day}, "holidays"
+    )
     if not fullmatch(r"\d{4}-\d\d-\d\d", day):  # fromisoformat also takes 20270131 and 2027-W01-1
         raise refusal
     try:
@@ -133,7 +137,11 @@ def read_week(hours: Mapping[str, Sequence[Sequence[str]]]) -> dict[int, tuple[M
     """Weekday (0 is Monday) to its spans in order. Refuses unknown days, wrong times and spans that overlap."""
     unknown = [day for day in hours if day not in WEEKDAYS]
     if unknown:
-        raise Invalid(f"'{unknown[0]}' is not a day of the week. Days are {', '.join(WEEKDAYS)}.", "hours")
+        raise Invalid(
+            _("'%(unknown)s' is not a day of the week. Days are %(weekdays)s.")
+            % {"unknown": unknown[0], "weekdays": ", ".join(WEEKDAYS)},
+            "hours",
+        )
     week = {
         number: tuple(sorted(_read_span(day, span) for span in hours[day]))
         for number, day in enumerate(WEEKDAYS)
@@ -145,12 +153,22 @@ def read_week(hours: Mapping[str, Sequence[Sequence[str]]]) -> dict[int, tuple[M
 
 def _read_span(day: str, span: Sequence[str]) -> Minutes:
     if len(span) != 2 or isinstance(span, str):  # noqa: PLR2004 - from and to
-        raise Invalid(f"Hours of {day}: a span has a start and an end, like 09:00 and 17:30, not {span!r}.", "hours")
+        raise Invalid(
+            _("Hours of %(day)s: a span has a start and an end, like 09:00 and 17:30, not '%(span)s'.")
+            % {"day": day, "span": span},
+            "hours",
+        )
     start, end = (_read_time(day, part) for part in span)
     if start == DAY:
-        raise Invalid(f"Hours of {day}: nothing starts at 24:00. Write it as 00:00 of the day after.", "hours")
+        raise Invalid(
+            _("Hours of %(day)s: nothing starts at 24:00. Write it as 00:00 of the day after.") % {"day": day}, "hours"
+        )
     if start == end:
-        message = f"Hours of {day}: {span[0]}-{span[1]} has no length. For the entire day write 00:00-24:00."
+        message = _("Hours of %(day)s: %(start)s-%(end)s has no length. For the entire day write 00:00-24:00.") % {
+            "day": day,
+            "start": span[0],
+            "end": span[1],
+        }
         raise Invalid(message, "hours")
     return start, end if end > start else end + DAY
 
@@ -160,17 +178,21 @@ def _read_time(day: str, part: str) -> int:
     match = fullmatch(r"(\d{1,2}):(\d\d)", part) if isinstance(part, str) else None
     minutes = int(match[1]) * 60 + int(match[2]) if match and int(match[2]) < 60 else DAY + 1  # noqa: PLR2004 - minutes of an hour
     if minutes > DAY:
-        raise Invalid(f"Hours of {day}: '{part}' is not a time of day. Write it as 09:00, up to 24:00.", "hours")
+        raise Invalid(
+            _("Hours of %(day)s: '%(part)s' is not a time of day. Write it as 09:00, up to 24:00.")
+            % {"day": day, "part": part},
+            "hours",
+        )
     return minutes
 
 
 def _refuse_overlaps(week: Mapping[int, Sequence[Minutes]]) -> None:
     spans = [(day * DAY + start, day * DAY + end, WEEKDAYS[day]) for day in sorted(week) for start, end in week[day]]
     around = [(start + 7 * DAY, end, day) for start, end, day in spans[:1]]  # Sunday night runs into Monday
-    for (_, end, day), (start, _, following) in pairwise([*spans, *around]):
+    for (_start, end, day), (start, _end, following) in pairwise([*spans, *around]):
         if start < end:
             where = f"of {day} overlap" if day == following else f"of {day} run into those of {following}"
-            raise Invalid(f"Hours {where}: two spans may touch, but not share time.", "hours")
+            raise Invalid(_("Hours %(where)s: two spans may touch, but not share time.") % {"where": where}, "hours")
 
 
 def _moment(day: date, minutes: int, zone: ZoneInfo) -> datetime:

@@ -5,6 +5,7 @@ from itertools import groupby
 from re import fullmatch, split
 
 from app.errors import Invalid
+from app.i18n import _
 from app.routing.hours import WEEKDAYS, read_week
 
 Hours = dict[str, list[list[str]]]
@@ -44,10 +45,13 @@ def _part(part: str) -> tuple[Iterable[str], list[tuple[str, str]]]:
     """`Mon-Wed, Fri 9-12, 13:00-17:00` -> its days and its spans."""
     match = fullmatch(r"([^\d]*?[^\d\s,])[\s,:]+(\d.*)", part)
     if match is None:
-        raise Invalid(f"Hours, '{part}': write days and then times, as in {EXAMPLE}.", "hours")
+        raise Invalid(
+            _("Hours, '%(part)s': write days and then times, as in %(example)s.") % {"part": part, "example": EXAMPLE},
+            "hours",
+        )
     days = [day for word in match[1].split(",") for day in _days(part, word.strip())]
     if len(set(days)) < len(days):
-        raise Invalid(f"Hours, '{part}': a day stands there twice.", "hours")
+        raise Invalid(_("Hours, '%(part)s': a day stands there twice.") % {"part": part}, "hours")
     return days, [_span(part, word.strip()) for word in match[2].split(",")]
 
 
@@ -56,7 +60,10 @@ def _days(part: str, word: str) -> list[str]:
         return list(WEEKDAYS)
     ends = [_day(part, one) for one in split(DASH, word)]
     if len(ends) > 2:  # noqa: PLR2004 - from and to
-        raise Invalid(f"Hours, '{part}': '{word}' is not a range of days like Mon-Fri.", "hours")
+        raise Invalid(
+            _("Hours, '%(part)s': '%(word)s' is not a range of days like Mon-Fri.") % {"part": part, "word": word},
+            "hours",
+        )
     first, last = WEEKDAYS.index(ends[0]), WEEKDAYS.index(ends[-1])
     return [WEEKDAYS[(first + step) % 7] for step in range((last - first) % 7 + 1)]
 
@@ -64,7 +71,11 @@ def _days(part: str, word: str) -> list[str]:
 def _day(part: str, word: str) -> str:
     found = [day for day in _FULL if len(word) > 1 and day.startswith(word.lower().rstrip("."))]
     if len(found) != 1:
-        raise Invalid(f"Hours, '{part}': '{word}' is not a day of the week. Write Mon, Tue ... Sun.", "hours")
+        raise Invalid(
+            _("Hours, '%(part)s': '%(word)s' is not a day of the week. Write Mon, Tue ... Sun.")
+            % {"part": part, "word": word},
+            "hours",
+        )
     return found[0][:3]
 
 
@@ -74,5 +85,8 @@ _FULL = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 def _span(part: str, word: str) -> tuple[str, str]:
     match = fullmatch(rf"(\d{{1,2}})(?:[:.](\d\d))?{DASH}(\d{{1,2}})(?:[:.](\d\d))?", word)
     if match is None:
-        raise Invalid(f"Hours, '{part}': '{word}' is not a span of time like 09:00-17:30.", "hours")
+        raise Invalid(
+            _("Hours, '%(part)s': '%(word)s' is not a span of time like 09:00-17:30.") % {"part": part, "word": word},
+            "hours",
+        )
     return f"{int(match[1]):02}:{match[2] or '00'}", f"{int(match[3]):02}:{match[4] or '00'}"

@@ -10,6 +10,7 @@ from re import IGNORECASE, Match, fullmatch
 from typing import Any, ClassVar
 
 from app.errors import Invalid
+from app.i18n import _
 from app.listening.clean import matchable
 from app.routing.spans import read_span, write_span
 
@@ -119,13 +120,25 @@ def parse(line: str) -> Raise:
     """The signal of a line such as `followers 10000: 60`. Raises Invalid, naming the line and what is wrong with it."""
     what, colon, minutes = line.strip().rpartition(":")
     if not colon or not fullmatch(r"\s*\d{1,9}\s*(min)?\s*", minutes):
-        raise Invalid(f"'{line}': write a signal, a colon and minutes, as in {EXAMPLES[0]}.", "raises")
+        raise Invalid(
+            _("'%(line)s': write a signal, a colon and minutes, as in %(examples)s.")
+            % {"line": line, "examples": EXAMPLES[0]},
+            "raises",
+        )
     if not 1 <= (worth := int(minutes.replace("min", ""))) <= MOST_MINUTES:
-        raise Invalid(f"'{line}': a signal is worth 1 to {MOST_MINUTES} minutes.", "raises")
+        raise Invalid(
+            _("'%(line)s': a signal is worth 1 to %(most_minutes)s minutes.")
+            % {"line": line, "most_minutes": MOST_MINUTES},
+            "raises",
+        )
     for pattern, made in _FORMS:
         if match := fullmatch(pattern, what.strip(), IGNORECASE):
             return made(line, worth, match)
-    raise Invalid(f"'{line}': '{what.strip()}' is no signal. There are: {'; '.join(EXAMPLES)}.", "raises")
+    raise Invalid(
+        _("'%(line)s': '%(signal)s' is no signal. There are: %(examples)s.")
+        % {"line": line, "signal": what.strip(), "examples": "; ".join(EXAMPLES)},
+        "raises",
+    )
 
 
 def write(raise_: Raise) -> str:
@@ -201,20 +214,29 @@ def _read(one: Stored) -> Raise:
             return DueSoon(minutes, int(one["within"]))
         case "words":
             return Words(minutes, tuple(map(str, one["contains"])))
-    raise Invalid(f"A queue stores the signal '{one['signal']}', which this version does not know.", "raises")
+    raise Invalid(
+        _("A queue stores the signal '%(one)s', which this version does not know.") % {"one": one["signal"]}, "raises"
+    )
 
 
 def _followers(line: str, minutes: int, match: Match[str]) -> Raise:
     least = int(match[1])
     if not 1 <= least <= MOST_FOLLOWERS:
-        raise Invalid(f"'{line}': followers are counted from 1 to {MOST_FOLLOWERS}.", "raises")
+        raise Invalid(
+            _("'%(line)s': followers are counted from 1 to %(most_followers)s.")
+            % {"line": line, "most_followers": MOST_FOLLOWERS},
+            "raises",
+        )
     return Followers(minutes, least)
 
 
 def _tier(line: str, minutes: int, match: Match[str]) -> Raise:
     tier = " ".join(match[1].split())
     if len(tier) > MOST_TEXT:
-        raise Invalid(f"'{line}': a tier has {MOST_TEXT} characters at most.", "raises")
+        raise Invalid(
+            _("'%(line)s': a tier has %(most_text)s characters at most.") % {"line": line, "most_text": MOST_TEXT},
+            "raises",
+        )
     return Tier(minutes, tier)
 
 
@@ -226,16 +248,24 @@ def _due(line: str, minutes: int, match: Match[str]) -> Raise:
     try:
         within = read_span(match[1])
     except Invalid as error:
-        raise Invalid(f"'{line}': {error.message}", "raises") from None
+        raise Invalid(_("'%(line)s': %(message)s") % {"line": line, "message": error.message}, "raises") from None
     if not 1 <= within <= MOST_WITHIN:
-        raise Invalid(f"'{line}': due within 1 s to {write_span(MOST_WITHIN)}.", "raises")
+        raise Invalid(
+            _("'%(line)s': due within 1 s to %(most_within)s.")
+            % {"line": line, "most_within": write_span(MOST_WITHIN)},
+            "raises",
+        )
     return DueSoon(minutes, within)
 
 
 def _words(line: str, minutes: int, match: Match[str]) -> Raise:
     words = tuple(dict.fromkeys(" ".join(word.split()) for word in match[1].split(",") if word.strip()))
     if not any(map(_folded, words)) or not all(map(_folded, words)) or max(map(len, words)) > MOST_TEXT:
-        raise Invalid(f"'{line}': name words of 1 to {MOST_TEXT} characters, with commas between.", "raises")
+        raise Invalid(
+            _("'%(line)s': name words of 1 to %(most_text)s characters, with commas between.")
+            % {"line": line, "most_text": MOST_TEXT},
+            "raises",
+        )
     return Words(minutes, words)
 
 

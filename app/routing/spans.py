@@ -3,6 +3,7 @@
 from re import fullmatch
 
 from app.errors import Invalid
+from app.i18n import _
 
 SPAN = r"\d+\s*[a-z]+"
 _UNITS = {"s": 1, "min": 60, "h": 3600, "day": 86_400}
@@ -19,7 +20,7 @@ def read_span(text: str) -> int:
     """Seconds. Raises Invalid for what is no span of time."""
     match = fullmatch(r"(\d{1,9})\s*([a-z]+)", text.strip().lower())
     if match is None or match[2] not in _SECONDS:
-        raise Invalid(f"'{text}' is not a span of time. Write it as 90 s, 2 min, 1 h or 2 days.")
+        raise Invalid(_("'%(text)s' is not a span of time. Write it as 90 s, 2 min, 1 h or 2 days.") % {"text": text})
     return int(match[1]) * _SECONDS[match[2]]
 
 

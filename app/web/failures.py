@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from app.errors import CarelineError, ConfigurationError, ConnectorError, Invalid, Misuse, Throttled
-from app.i18n import _
+from app.i18n import _, retold
 from app.web.edge import SignedOut
 from app.web.templating import render, wants_fragment
 
@@ -85,7 +85,7 @@ async def signed_out(request: Request, error: Exception) -> Response:
 async def upstream(request: Request, error: Exception) -> Response:
     """A channel, or our own configuration, does not do what was asked; the message says which and what to do."""
     status = HTTPStatus.BAD_GATEWAY if isinstance(error, ConnectorError) else HTTPStatus.SERVICE_UNAVAILABLE
-    return answer(request, status, str(error))
+    return answer(request, status, str(error) if is_program(request) else retold(str(error)))
 
 
 async def plain(request: Request, error: Exception) -> Response:

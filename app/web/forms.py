@@ -91,10 +91,11 @@ class Form:
 def problems(model: type[SettingsModel], error: ValidationError) -> dict[str, str]:
     """The first problem of each field, in words."""
     said: dict[str, str] = {}
-    for one in error.errors(include_url=False, include_input=False):
+    for one in error.errors(include_url=False):
         name = str(one["loc"][0]) if one["loc"] else ""
-        words = _("This is needed.") if one["type"] in {"missing", "string_too_short"} else one["msg"]
-        said.setdefault(name if name in model.model_fields else "", words.removeprefix("Value error, "))
+        empty = one["type"] == "string_too_short" and not one["input"]
+        words = _("This is needed.") if empty else forms.problem(one)
+        said.setdefault(name if name in model.model_fields else "", words)
     return said
 
 

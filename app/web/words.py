@@ -9,7 +9,7 @@ from typing import Any
 from app.connectors import registry
 from app.connectors.base import Visibility
 from app.errors import NotFound
-from app.i18n import _, ago, moment, month, ngettext
+from app.i18n import _, ago, moment, month, ngettext, retold
 from app.models.agent import NotReadyReason, PresenceState
 from app.models.event import Event
 from app.models.item import Disposition, ParkReason, State, Verb
@@ -71,13 +71,7 @@ def park_reason(code: str | None) -> str:
 
 def visibility(code: str) -> str:
     """Who can read it."""
-    words = {
-        Visibility.PUBLIC: _("Public"),
-        Visibility.UNLISTED: _("Unlisted"),
-        Visibility.FOLLOWERS: _("Followers"),
-        Visibility.DIRECT: _("Direct"),
-    }
-    return words[Visibility(code)] if code else ""
+    return Visibility(code).words if code else ""
 
 
 def media(kind: str) -> str:
@@ -98,15 +92,7 @@ def undescribed(kind: str) -> str:
 
 def state(code: str) -> str:
     """Where an item is."""
-    words = {
-        State.QUEUED: _("Waiting"),
-        State.OFFERED: _("Offered"),
-        State.ACTIVE: _("In progress"),
-        State.PARKED: _("Parked"),
-        State.CLOSED: _("Closed"),
-        State.DISCARDED: _("Discarded"),
-    }
-    return words[State(code)]
+    return State(code).words
 
 
 def presence(code: str) -> str:
@@ -135,7 +121,7 @@ def reason_code(name: str) -> str:
 def channel_title(name: str) -> str:
     """A channel's name for people."""
     try:
-        return registry.get(name).title
+        return _(registry.get(name).title)
     except NotFound:
         return name.capitalize()
 
@@ -155,6 +141,7 @@ def event(one: Event, names: Mapping[int, str], reader_id: int, now: datetime) -
     target = _who(target_id, names, reader_id)
     why: Mapping[str, Any] = one.why
     because = str(why.get("because") or why.get("reason") or "")
+    because = decline_reasons().get(because) or retold(because)
     if one.verb == Verb.OPEN:
         rule = why.get("rule")
         return _("Rule “%s” sent it to its queue") % rule if rule else _("It came in")

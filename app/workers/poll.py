@@ -9,13 +9,14 @@ from app.flow.change import keep_changes
 from app.flow.link import Wire, wire
 from app.flow.look import to_look_at
 from app.flow.poll import keep_batch, keep_failure, postpone, take_feed
+from app.i18n import N_
 from app.models.feed import Feed
 from app.telemetry import posts_ingested
 from app.workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
-BROKEN = "Careline could not read this feed because of an error of its own: {error}. The log has the details."
+BROKEN = N_("Careline could not read this feed because of an error of its own: %(error)s. The log has the details.")
 
 
 async def poll_feed(runtime: Runtime, feed_id: int) -> None:
@@ -35,7 +36,7 @@ async def poll_feed(runtime: Runtime, feed_id: int) -> None:
     except Exception as error:
         # A bug in one connector fails its feed alone; it is logged with its trace and shown in the feed's health.
         log.exception("poll_broke", feed=feed_id)
-        await _fail(runtime, feed, ConnectorError(BROKEN.format(error=type(error).__name__)))
+        await _fail(runtime, feed, ConnectorError(BROKEN % {"error": type(error).__name__}))
 
 
 async def _wired(runtime: Runtime, feed: Feed) -> Wire | None:
@@ -45,9 +46,9 @@ async def _wired(runtime: Runtime, feed: Feed) -> Wire | None:
         wait = await wait_for(session, line.budget, replying=False)
         if wait is None:
             return line
-        reason = (
-            f"The channel's allowance is used up but for replies; polling goes on in {int(wait.total_seconds())} s."
-        )
+        reason = N_("The channel's allowance is used up but for replies; polling goes on in %(seconds)s s.") % {
+            "seconds": int(wait.total_seconds())
+        }
         await postpone(session, feed, wait, reason)
         return None
 

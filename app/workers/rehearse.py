@@ -7,6 +7,7 @@ import structlog
 from app.errors import CarelineError
 from app.flow.rehearsals import end_rehearsal, take_rehearsal, tell_progress
 from app.flow.rehearse import Prepared, Stretch, compare, prepare
+from app.i18n import N_
 from app.workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -42,13 +43,17 @@ async def rehearse_job(run: Runtime, rehearsal_id: int) -> None:
     try:
         result = await _computed(run, rehearsal_id, await _prepared(run, *taken))
     except asyncio.CancelledError:
-        await _fail(run, rehearsal_id, "The worker was stopped. Start it again.")
+        await _fail(run, rehearsal_id, N_("The worker was stopped. Start it again."))
         raise
     except CarelineError as error:
         await _fail(run, rehearsal_id, error.message)
     except Exception as error:
         log.exception("rehearsal_failed", rehearsal=rehearsal_id)
-        await _fail(run, rehearsal_id, f"It broke off ({type(error).__name__}); the worker's log has the details.")
+        await _fail(
+            run,
+            rehearsal_id,
+            N_("It broke off (%(error)s); the worker's log has the details.") % {"error": type(error).__name__},
+        )
     else:
         async with run.sessions.begin() as session:
             await end_rehearsal(session, rehearsal_id, result)

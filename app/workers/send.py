@@ -13,6 +13,7 @@ from app.errors import CarelineError, ConnectorError, MaybeSent, RateLimited, Re
 from app.flow import outbox
 from app.flow.budget import keep_told, keep_wait, wait_for
 from app.flow.link import Wire, wire
+from app.i18n import N_
 from app.models.feed import Feed
 from app.models.reply import Reply, ReplyState
 from app.telemetry import replies
@@ -20,9 +21,9 @@ from app.workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
-GONE = "The feed that brought the post was removed, so there is no way back to its author."
+GONE = N_("The feed that brought the post was removed, so there is no way back to its author.")
 CALL_SECONDS = 45  # shorter than the lease of `sending`
-BROKEN = "Careline could not send this because of an error of its own ({error}); the log has the details."
+BROKEN = N_("Careline could not send this because of an error of its own (%(error)s); the log has the details.")
 
 
 class Answer(StrEnum):
@@ -81,7 +82,7 @@ async def _begin(runtime: Runtime, session: AsyncSession, errand: outbox.Errand)
     except Exception as error:
         # A bug in the connector before anything left: failed with words, instead of being tried every second for ever.
         log.exception("prepare_broke", reply=reply.id)
-        await outbox.give_up(session, reply, ConnectorError(BROKEN.format(error=type(error).__name__)))
+        await outbox.give_up(session, reply, ConnectorError(BROKEN % {"error": type(error).__name__}))
         return None
     wait = await wait_for(session, line.budget, replying=True)
     if wait is not None:
@@ -104,13 +105,17 @@ async def _call(runtime: Runtime, attempt: Attempt, deadline: float) -> None:
         async with asyncio.timeout_at(deadline):
             sent = await (_find_out(attempt) if attempt.looking else _send(attempt))
     except TimeoutError:
-        await _failed(runtime, attempt, MaybeSent(f"The channel did not answer within {CALL_SECONDS} s."))
+        await _failed(
+            runtime,
+            attempt,
+            MaybeSent(N_("The channel did not answer within %(call_seconds)s s.") % {"call_seconds": CALL_SECONDS}),
+        )
     except ConnectorError as error:
         await _failed(runtime, attempt, error)
     except Exception as error:
         # A bug in the connector, perhaps after the channel took the reply: nobody knows what arrived.
         log.exception("send_broke", reply=attempt.reply.id)
-        await _failed(runtime, attempt, MaybeSent(BROKEN.format(error=type(error).__name__)))
+        await _failed(runtime, attempt, MaybeSent(BROKEN % {"error": type(error).__name__}))
     else:
         await _succeeded(runtime, attempt, sent)
 
@@ -139,7 +144,7 @@ async def _succeeded(runtime: Runtime, attempt: Attempt, sent: Sent | Answer) ->
         elif sent is Answer.NOT_THERE:
             await outbox.not_found(session, reply_id, number)
         else:
-            why = "This channel cannot be asked whether a reply arrived."
+            why = N_("This channel cannot be asked whether a reply arrived.")
             await outbox.leave_to_person(session, reply_id, number, why)
     _count(attempt, "sent" if isinstance(sent, Sent) else sent)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.i18n import _
+from app.i18n import _, retold
 from app.queries.feeds import Condition, FeedLine
 
 
@@ -31,18 +31,18 @@ def told(feed: FeedLine) -> Told:
             _("Give the sending system the address and the signing secret."), page, _("Address"),
         ),
         Condition.OK: Told("ok", _("Live")),
-        Condition.DEGRADED: Told("risk", _("Works in part"), feed.trouble),
+        Condition.DEGRADED: Told("risk", _("Works in part"), retold(feed.trouble)),
         Condition.FAILING: Told(
-            "risk", _("Failing"), feed.trouble,
+            "risk", _("Failing"), retold(feed.trouble),
             _("Nothing is lost: it is tried again by itself, and what was missed is fetched then."), page, _("Look"),
         ),
         Condition.RECONNECT: Told(
-            "over", _("Signed out"), feed.trouble,
+            "over", _("Signed out"), retold(feed.trouble),
             _("Enter the account's credentials again. What was missed is fetched at once."),
             f"/admin/accounts/{feed.account_id}", _("Account"),
         ),
         Condition.STOPPED: Told(
-            "over", _("Stopped"), feed.trouble,
+            "over", _("Stopped"), retold(feed.trouble),
             _("Correct the settings and save, or ask for a poll once the cause is gone."), page, _("Correct"),
         ),
         Condition.UNATTENDED: Told(

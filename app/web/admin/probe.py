@@ -9,7 +9,7 @@ from app.errors import CarelineError, SealError, Unauthorized
 from app.flow.configure_account import keep_identity, open_credentials
 from app.flow.configure_feed import FeedSettings
 from app.flow.link import wire
-from app.i18n import _
+from app.i18n import _, retold
 from app.models.account import Account
 from app.models.feed import Feed
 from app.settings import Settings
@@ -30,7 +30,7 @@ async def probe_stored(request: Request, db: AsyncSession, form: Form, feed: Fee
             await db.commit()
             check = await wired.connector.check(wired.link)
         except CarelineError as error:
-            form.errors["check"] = error.message
+            form.errors["check"] = retold(error.message)
             return None
     if feed.account_id is not None:
         async with sessions.begin() as session:
@@ -46,7 +46,7 @@ async def probe_typed(
     try:
         credentials = await _credentials(db, connector, feed, settings)
     except (SealError, Unauthorized) as error:
-        form.errors["check"] = error.message
+        form.errors["check"] = retold(error.message)
         return None
     now = (await db.execute(select(func.clock_timestamp()))).scalar_one()
     await db.commit()
@@ -61,7 +61,7 @@ async def probe_typed(
         try:
             return await connector.check(link)
         except CarelineError as error:
-            form.errors["check"] = error.message
+            form.errors["check"] = retold(error.message)
             return None
 
 

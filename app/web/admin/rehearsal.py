@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import UploadFile
 
+from app.connectors import forms
 from app.errors import Invalid, NotFound
 from app.flow.config_file import export
 from app.flow.rehearsals import ALIVE, SILENT, publish_rehearsal, start_rehearsal
@@ -143,7 +144,7 @@ def _stretch(form: Form) -> Stretch:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = str(first["loc"][0]) if first["loc"] else "until"
-        raise Invalid(first["msg"].removeprefix("Value error, "), field) from None
+        raise Invalid(forms.problem(first), field) from None
 
 
 def _moment(form: Form, name: str) -> datetime:

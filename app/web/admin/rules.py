@@ -234,7 +234,7 @@ def _conditions(form: Form) -> Conditions:
         return Conditions.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise Invalid(first["msg"].removeprefix("Value error, "), str(first["loc"][0])) from None
+        raise Invalid(forms.problem(first), str(first["loc"][0])) from None
 
 
 def _queue(form: Form) -> int | None:
