@@ -15,6 +15,7 @@ COPY --from=build /app/.venv .venv
 COPY --from=build /app/static/vendor static/vendor
 COPY static static
 COPY templates templates
+COPY locale locale
 COPY migrations migrations
 COPY app app
 USER careline

@@ -36,6 +36,7 @@ from app.web.admin import router as admin
 from app.web.assets import STATIC, Assets
 from app.web.live import Hub, ends_with_the_server
 from app.web.measured import Measured
+from app.web.reading import Reading
 from app.web.security import BodyLimit, MethodOverride, Security, same_origin
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -96,6 +97,7 @@ def create_app(settings: Settings | None = None, sessions: async_sessionmaker[As
     )
     app.state.settings = settings
     app.state.sessions = sessions
+    app.add_middleware(Reading)
     app.add_middleware(BodyLimit, most=settings.max_body)
     app.add_middleware(MethodOverride)
     app.add_middleware(GZipMiddleware, minimum_size=800, compresslevel=1)

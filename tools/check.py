@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tools import migration_sql, one_setter
+from tools import messages, migration_sql, one_setter
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -55,12 +55,22 @@ def one_setter_only() -> tuple[bool, str]:
     return not found, "\n".join(found)
 
 
+def catalogues() -> tuple[bool, str]:
+    """See that no catalogue lacks a message or breaks one."""
+    wanted = messages.template()
+    found = [one for name in messages.LANGUAGES for one in messages.problems(name, wanted, strict=messages.STRICT)]
+    if messages.main(["--check"]):
+        found.append("locale/careline.pot is not current")
+    return not found, "\n".join(found)
+
+
 CHECKS: dict[str, Callable[[], tuple[bool, str]]] = {
     "ruff": lambda: run("ruff", "check", "--output-format=concise", "."),
     "format": lambda: run("ruff", "format", "--check", "."),
     "types": lambda: run("mypy"),
     "imports": lambda: run("lint-imports"),
     "item state": one_setter_only,
+    "catalogues": catalogues,
     "templates": lambda: run("djlint", "templates", "--lint", "--quiet"),
     "migrations": squawk,
 }

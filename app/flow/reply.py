@@ -30,7 +30,7 @@ from app.models.post import Post
 from app.models.queue import Queue
 from app.models.reply import Reply, ReplyState
 
-OTHER_WORDS = (
+OTHER_WORDS = N_(
     "This reply was sent from another window, in other words. Nothing was sent again; copy what you wrote, if it still"
     " has to be said."
 )
@@ -89,7 +89,7 @@ async def reply(
     if known is not None:
         await own_reply(session, agent, known.id)
         if known.text != storable(text).strip():
-            raise Conflict(OTHER_WORDS)
+            raise Conflict(_(OTHER_WORDS))
         return known
     item = await held_item(session, agent, item_id)
     if item.state != State.ACTIVE:

@@ -110,7 +110,7 @@ async def unreadable(request: Request, error: Exception) -> Response:
     if any(part["loc"][0] == "path" for part in error.errors()):
         return answer(request, HTTPStatus.NOT_FOUND, words(HTTPStatus.NOT_FOUND))
     named = ", ".join(entry["field"] for entry in fields if entry["field"])
-    message = words(status) + (" " + _("It is about: %s.") % named if named else "")
+    message = f"{words(status)} ({named})" if named and is_program(request) else words(status)
     return answer(request, status, message, fields=fields)
 
 

@@ -65,7 +65,9 @@ def environment() -> Environment:
         i18n._, i18n.ngettext, newstyle=True, pgettext=i18n.pgettext, npgettext=i18n.npgettext
     )
     jinja.filters.update(clock=i18n.clock, number=i18n.number, ago=i18n.ago, moment=i18n.moment, full=i18n.full)
-    jinja.filters.update(language_name=i18n.language_name, retold=i18n.retold, initials=initials)
+    jinja.filters.update(
+        language_name=i18n.language_name, retold=i18n.retold, channel_title=words.channel_title, initials=initials
+    )
     jinja.globals.update(static=static_url, build=BUILD, channel_mark=channel_mark, tone=tone)
     jinja.globals.update(key_table=keys.table, key_of=keys.key_of, key_label=keys.label)
     jinja.globals.update(kbd=keys.kbd, with_key=keys.with_key)

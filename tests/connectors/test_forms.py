@@ -105,7 +105,7 @@ def test_a_form_never_shows_a_password() -> None:
 @pytest.mark.parametrize(
     ("change", "field", "words"),
     [
-        ({"server": ""}, "server", "Server: Field required"),
+        ({"server": ""}, "server", "Server: This is needed"),
         ({"server": "not an address"}, "server", "Server: "),
         ({"pages": "11"}, "pages", "Pages a fetch: "),
         ({"pages": "many"}, "pages", "Pages a fetch: "),

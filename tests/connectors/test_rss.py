@@ -342,7 +342,7 @@ async def test_no_answer_is_unreachable(error: httpx.TransportError) -> None:
 async def test_the_check_names_the_feed_and_shows_its_newest_entry() -> None:
     answer = httpx.Response(200, text=rss("<title>new</title>", "<title>old</title>"))
     check = await RssConnector().check(link(lambda _: answer))
-    assert check.message == "Blog has 2 entries."
+    assert check.message == "Blog can be read. Entries: 2."
     assert check.sample is not None
     assert check.sample.title == "new"
 

@@ -169,7 +169,7 @@ async def test_a_stale_form_is_refused(session: AsyncSession) -> None:
     feed = await create_feed(session, "rss", BLOG)
     await enable_feed(session, feed.id, enabled=False)
 
-    with pytest.raises(Conflict, match="the feed Blog"):
+    with pytest.raises(Conflict, match="changed Blog"):
         await change_feed(session, feed.id, BLOG, seen=fingerprint(BLOG))
 
 

@@ -59,7 +59,7 @@ async def test_a_stale_form_does_not_overwrite_what_somebody_else_saved(session:
     seen = fingerprint(settings)
     await change_queue(session, queue.id, settings.model_copy(update={"target": 60}), seen=seen)
 
-    with pytest.raises(Conflict, match="Somebody else changed the queue Billing"):
+    with pytest.raises(Conflict, match="Somebody else changed Billing"):
         await change_queue(session, queue.id, settings.model_copy(update={"target": 120}), seen=seen)
 
     assert queue.target == 60

@@ -80,7 +80,7 @@ async def test_an_empty_reply_is_refused(session: AsyncSession, text: str) -> No
 
 async def test_a_reply_is_never_wider_than_what_it_answers(session: AsyncSession) -> None:
     company, item = await claimed(session, kind=PostKind.DIRECT, visibility=Visibility.DIRECT)
-    with pytest.raises(Invalid, match="can be direct, not public") as refused:
+    with pytest.raises(Invalid, match="cannot have this audience") as refused:
         await reply(session, company.ayumi, item.id, SAID, "public")
     assert refused.value.field == "visibility"
     assert (await reply(session, company.ayumi, item.id, SAID, "direct")).visibility == "direct"

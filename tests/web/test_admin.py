@@ -502,7 +502,7 @@ async def test_a_connection_is_tried_with_what_was_typed_and_nothing_is_kept(
     works = await admin.send("/admin/feeds", asked | {"s-url": f"{blog}/feed.xml"})
     fails = await admin.send("/admin/feeds", asked | {"s-url": f"{blog}/gone.xml"})
 
-    assert "Northwind blog has 1 entry." in works.text
+    assert "Northwind blog can be read. Entries: 1." in works.text
     assert "They are here." in works.text
     assert "The connection does not work." in fails.text
     assert "There is no feed at" in fails.text

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
@@ -91,3 +92,22 @@ async def test_after_signing_in_one_goes_on_to_where_one_was_going(sign_in: Open
     form = {"email": "agent@example.com", "password": PASSWORD}
     assert (await browser.http.post("/login", data={**form, "next": "/items/7"})).headers["location"] == "/items/7"
     assert (await browser.http.post("/login", data={**form, "next": "//evil.example"})).headers["location"] == "/desk"
+
+
+@pytest.mark.parametrize(
+    ("asked", "spoken"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.8", "de"),
+        ("fr;q=0.9, ar;q=0.8", "ar"),
+        ("en;q=0.5, ja", "ja"),
+        ("tlh", "en"),
+        ("", "en"),
+        ("*;q=x,,;", "en"),
+        ("es;q=0", "en"),
+    ],
+)
+async def test_a_stranger_reads_the_language_that_their_browser_asks_for(
+    sign_in: Opener, asked: str, spoken: str
+) -> None:
+    page = await (await sign_in("")).get("/login", headers={"Accept-Language": asked})
+    assert f'<html lang="{spoken}"' in page.text
