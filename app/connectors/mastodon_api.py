@@ -93,7 +93,10 @@ class Server:
         if isinstance(error, Refused):
             gone = response.status_code in {httpx.codes.NOT_FOUND, httpx.codes.GONE}
             kind = Gone if gone else Refused
-            return kind(f"{self.host} will not take this (HTTP {response.status_code}){said}.")
+            return kind(
+                N_("%(host)s will not take this (HTTP %(status_code)s)%(said)s.")
+                % {"host": self.host, "status_code": response.status_code, "said": said}
+            )
         return error
 
     def _wait(self, response: httpx.Response) -> timedelta:

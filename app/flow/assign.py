@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import Conflict, Forbidden, Invalid
 from app.flow import hold, offer
 from app.flow.visibility import visible_item
-from app.i18n import _
+from app.i18n import N_, _
 from app.models.agent import Agent, Presence, PresenceState, Role, TeamMember
 from app.models.assignment import Offer
 from app.models.item import Item, State, Verb, agent_actor, move
@@ -99,7 +99,11 @@ async def put(session: AsyncSession, giver: Agent, item: Item, agent: Agent, **t
     The item is locked, and so are the presences of both.
     """
     actor = agent_actor(giver.id)
-    why = {"because": f"{giver.name} gave it to {agent.name}", "from": item.agent_id, **told}
+    why = {
+        "because": N_("%(giver)s gave it to %(agent)s") % {"giver": giver.name, "agent": agent.name},
+        "from": item.agent_id,
+        **told,
+    }
     if item.state == State.ACTIVE:
         moved = await move(session, item, Verb.TRANSFER, State.ACTIVE, actor, why=why, agent_id=agent.id)
         await hold.end(session, moved, Verb.TRANSFER)
@@ -154,5 +158,5 @@ async def _unaskable(session: AsyncSession, item: Item, agent: Agent, presence: 
 
 
 async def _taken_back(session: AsyncSession, giver: Agent, item: Item) -> Item:
-    because = f"{giver.name} gave it to somebody else"
+    because = N_("%(giver)s gave it to somebody else") % {"giver": giver.name}
     return await offer.revoke(session, item, agent_actor(giver.id), because)

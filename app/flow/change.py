@@ -171,7 +171,7 @@ async def _end(session: AsyncSession, item: Item) -> None:
         Verb.CLOSE,
         State.CLOSED,
         FEED,
-        why={"because": "everything was deleted on the channel"},
+        why={"because": N_("everything was deleted on the channel")},
         disposition=Disposition.WITHDRAWN,
         ended_at=func.now(),
     )

@@ -18,7 +18,7 @@ from app.flow.draft import NOTE, clear_draft, hand_over_draft, load_draft
 from app.flow.note import write
 from app.flow.notices import excerpt, tell
 from app.flow.visibility import visible_item
-from app.i18n import _
+from app.i18n import N_, _
 from app.models.agent import Agent, AgentSkill, Presence, PresenceState, Skill
 from app.models.item import OPEN_STATES, Item, State, Verb, agent_actor, lane_of, move
 from app.models.queue import Queue
@@ -69,7 +69,16 @@ async def to_agent(
     presences = await presences_of(session, holder, receiver.id)
     if not straight:
         await _leave_draft(session, sender, item)
-        item = await _to_line(session, sender, item, {}, {"because": f"{sender.name} offers it to {receiver.name}"})
+        item = await _to_line(
+            session,
+            sender,
+            item,
+            {},
+            {
+                "because": N_("%(sender)s offers it to %(receiver)s")
+                % {"sender": sender.name, "receiver": receiver.name}
+            },
+        )
         return await ask(session, sender, item, receiver, presences[receiver.id], note=said)
     _settle_doubts(receiver, await doubts(session, item, receiver, presences[receiver.id]), overrule, leads)
     given = await put(session, sender, item, receiver, **({"note": said} if said else {}))
@@ -113,7 +122,12 @@ async def to_line(
         changes |= {"requirements": wanted, "steps": [step for step in item.steps if str(step["skill"]) in wanted]}
     if item.preferred_agent_id == sender.id:  # they gave it away: it must not wait for them
         changes["preferred_agent_id"] = None
-    why = {"because": f"sent to {queue.name}", "from_queue": item.queue_id, "to": queue.id, "queue": queue.name}
+    why = {
+        "because": N_("sent to %(queue)s") % {"queue": queue.name},
+        "from_queue": item.queue_id,
+        "to": queue.id,
+        "queue": queue.name,
+    }
     why |= {"needs": asked} if asked else {}
     return await _to_line(session, sender, item, changes, why | ({"note": said} if said else {}))
 

@@ -67,7 +67,7 @@ class Pseudo(NullTranslations):
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
         return self.gettext(msgid1 if n == 1 else msgid2)
 
-    def pgettext(self, context: str, message: str) -> object:
+    def pgettext(self, context: str, message: str) -> str:
         return self.gettext(message)
 
     def npgettext(self, context: str, singular: str, plural: str, num: int) -> str:
@@ -158,7 +158,7 @@ def addresses(ids: dict[str, int]) -> list[str]:
         route.path
         for router in ROUTERS
         for route in router.routes
-        if isinstance(route, APIRoute) and "GET" in route.methods
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ())
     ]
     filled = [re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: str(ids.get(found[1], "{")), path) for path in paths]
     items = [f"/items/{n}" for n in range(ids["item_id"], ids["last"] + 1)]
