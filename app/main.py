@@ -29,6 +29,7 @@ from app.web import (
     outgoing,
     own_keys,
     presence,
+    search,
     staffing,
     transfer,
 )
@@ -45,6 +46,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     own_keys.router,
     me.router,
     desk.router,
+    search.router,
     presence.router,
     item.router,
     draft.router,

@@ -13,6 +13,7 @@ from app.models import (
     rehearsal,
     reply,
     rule,
+    search,
     together,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "rehearsal",
     "reply",
     "rule",
+    "search",
     "together",
 ]

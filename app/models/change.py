@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from app.db import Base
 from app.models.columns import Big, Created, Id, Str, Time
+from app.models.post import Post
 
 
 class PostChange(Base):
@@ -42,3 +44,11 @@ class PostLook(Base):
 
     post_id: Mapped[Big] = mapped_column(ForeignKey("post.id"), primary_key=True, autoincrement=False)
     looked_at: Mapped[Created] = mapped_column(index=True)
+
+
+def newest_version() -> LateralFromClause:
+    """What stands now of a post that was edited (title, text, media), to be joined to Post; nothing where it was not."""
+    edits = select(PostChange.title, PostChange.text, PostChange.media).where(
+        PostChange.channel == Post.channel, PostChange.external_id == Post.external_id, ~PostChange.deleted
+    )
+    return edits.order_by(PostChange.changed_at.desc()).limit(1).correlate(Post).lateral("newest")

@@ -111,6 +111,7 @@ def _presence() -> tuple[Action, ...]:
 def _places() -> tuple[Action, ...]:
     return (
         Action("go_desk", _("Go to the desk"), "g d", "go", "/desk"),
+        Action("search", _("Search"), "s", "go", "/search"),
         Action("go_board", _("Go to the board"), "g b", "go", "/board", Role.SUPERVISOR),
         Action("go_setup", _("Go to the setup"), "g s", "go", "/admin", Role.ADMIN),
     )

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app import jobs
 from app.db import libpq_url
+from app.flow.enter_search import AT_ONCE, enter_search
 from app.flow.tidy import tidy
 from app.settings import Settings
 from app.workers.poll import poll_feed
@@ -56,14 +57,23 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     async with runtime(settings, "careline work") as run, job_app(run).open_async() as app:
         tidier = asyncio.create_task(every(TIDY_EVERY, stop, lambda: _tidy(run, app)))
         sweeper = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: sweep(run)))
+        finder = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: _enter_search(run, stop)))
         worker = asyncio.create_task(_run_jobs(app, settings.worker_concurrency, stop))
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({sweeper, tidier, worker, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({sweeper, tidier, finder, worker, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         worker.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await worker
-        await asyncio.gather(sweeper, tidier)
+        await asyncio.gather(sweeper, tidier, finder)
+
+
+async def _enter_search(run: Runtime, stop: asyncio.Event) -> None:
+    """Enter all that is listed for the search, some at a time."""
+    entered = AT_ONCE
+    while entered == AT_ONCE and not stop.is_set():
+        async with run.sessions.begin() as session:
+            entered = await enter_search(session)
 
 
 async def _run_jobs(app: App, concurrency: int, stop: asyncio.Event) -> None:

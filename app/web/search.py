@@ -1,0 +1,82 @@
+"""Search: one box over posts, replies, notes and people; what is found opens in its item, at that post."""
+
+from datetime import datetime
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from app.errors import Invalid
+from app.i18n import _
+from app.queries import asked as asking
+from app.queries.asked import Asked
+from app.queries.said import POSTS
+from app.queries.search import Found, Hit, Place, search
+from app.web import words
+from app.web.edge import Db, Me
+from app.web.lists import named_place, place
+from app.web.marked import pieces
+from app.web.templating import render
+
+router = APIRouter()
+
+
+def link(hit: Hit) -> str:
+    """The address of a hit: its item, at what was found. A post too old to be on that page has one of its own."""
+    if hit.kind == "post" and hit.posts > POSTS:
+        return f"/items/{hit.item_id}/posts?before={named_place((hit.at, hit.ref_id + 1))}#post-{hit.ref_id}"
+    return f"/items/{hit.item_id}#{hit.kind}-{hit.ref_id}"
+
+
+def examples() -> list[tuple[str, str]]:
+    """What can be written into the box, for the help beside it."""
+    return [
+        ('"torn tent"', _("exactly these words")),
+        ("-refund", _("not this")),
+        ("from:ada", _("a customer or a colleague; from:me is you")),
+        ("queue:billing", _("in this queue")),
+        ("state:open", _("open, queued, active, parked, closed ...")),
+        ("after:2026-11-01", _("on that day or later; before: is earlier")),
+        ("has:media", _("with a picture or other media")),
+        ("channel:mastodon", _("on this channel")),
+        ("lang:de", _("in this language")),
+        ("tag:refund", _("with this tag")),
+    ]
+
+
+@router.get("/search")
+async def page(request: Request, db: Db, me: Me, q: str = "", after: str = "") -> Response:
+    """The box, and what was found; what cannot be understood is said in words beside the box."""
+    asked, found, problem = Asked(), Found(), ""
+    try:
+        asked = asking.parse(q)
+        found = await search(db, me, asked, _place(after))
+    except Invalid as error:
+        problem = error.message
+    terms = [term for term in asked.terms if term.op in {asking.WORDS, asking.EXACT}]
+    return render(
+        request,
+        "search.html",
+        status=422 if problem else 200,
+        q=q,
+        asked=asked,
+        problem=problem,
+        found=found,
+        hits=[(hit, link(hit), pieces(f"{hit.title} {hit.text}".strip(), terms)) for hit in found.hits],
+        following=f"/search?{urlencode({'q': q, 'after': named(found.after)})}" if found.after else "",
+        beginning=f"/search?{urlencode({'q': q})}" if after else "",
+        examples=examples(),
+        words=words,
+    )
+
+
+def named(at: tuple[datetime, int]) -> str:
+    """A place as the address of a page carries it."""
+    return f"{at[0].isoformat()}~{at[1]}"
+
+
+def _place(text: str) -> Place | None:
+    at = place(text)
+    if at is not None and (at[0].tzinfo is None or abs(at[1]) >= 2**63):
+        raise Invalid(_("That page does not exist. Go back to the beginning."), "after")
+    return at
