@@ -19,6 +19,7 @@ from app.db import announce
 from app.errors import Conflict, Invalid
 from app.flow.claim import claim
 from app.flow.close import close
+from app.flow.placeholders import refuse_blanks
 from app.flow.reopen import requeue
 from app.flow.visibility import held_item, own_reply, visible_item
 from app.i18n import N_, _, ngettext
@@ -110,11 +111,12 @@ def checked(channel: str, text: str, visibility: str, way: Answerable) -> str:
     """The text as it will be sent.
 
     Raises:
-        Invalid: empty, too long for the channel, or an audience that it may not have.
+        Invalid: empty, with a blank still to fill in, too long for the channel, or an audience that it may not have.
     """
     body = storable(text).strip()
     if not matchable(body).strip():
         raise Invalid(_("Write something before you send it."), field="text")
+    refuse_blanks(body)
     if visibility not in way.visibilities:
         raise Invalid(
             _("A reply here cannot have this audience. It can be: %(visibilities)s.")

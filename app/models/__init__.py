@@ -13,6 +13,7 @@ from app.models import (
     rehearsal,
     reply,
     rule,
+    saved,
     search,
     together,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "rehearsal",
     "reply",
     "rule",
+    "saved",
     "search",
     "together",
 ]

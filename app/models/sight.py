@@ -4,7 +4,7 @@ Who is asked as an expert may also read that one item, while it is open: `sees` 
 nothing but reading, notes and the answer.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import aliased
@@ -12,7 +12,10 @@ from sqlalchemy.orm import aliased
 from app.models.agent import Agent, Role, TeamMember
 from app.models.item import OPEN_STATES, Item
 from app.models.queue import Queue
+from app.models.saved import Macro, SavedReply
 from app.models.together import Consult, ConsultExpert
+
+Kept = TypeVar("Kept", SavedReply, Macro)
 
 
 def visible_queues(agent: Agent) -> Select[Any]:
@@ -43,3 +46,12 @@ def consulted_items(agent_id: int) -> Select[Any]:
 def sees(agent_id: int, queues: Select[Any]) -> ColumnElement[bool]:
     """Whether the agent may read an item: in a queue of theirs (`queues`), in their hands, or asked about it."""
     return Item.queue_id.in_(queues) | (Item.agent_id == agent_id) | Item.id.in_(consulted_items(agent_id))
+
+
+def visible_kept(kind: type[Kept], agent: Agent) -> ColumnElement[bool]:
+    """Which saved replies (or macros) an agent may use: their own, those of their teams, and everybody's."""
+    teams = select(TeamMember.team_id).where(TeamMember.agent_id == agent.id)
+    shared: ColumnElement[bool] = kind.agent_id.is_(None)
+    if not agent.is_at_least(Role.ADMIN):
+        shared &= kind.team_id.is_(None) | kind.team_id.in_(teams)
+    return or_(shared, kind.agent_id == agent.id)

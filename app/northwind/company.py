@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import yaml
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -11,6 +12,7 @@ from app.flow import config_file
 from app.flow.configure_account import AccountSettings, create_account
 from app.flow.configure_agent import set_password
 from app.flow.configure_feed import FeedSettings, create_feed
+from app.flow.saved import ALL, SavedSettings, save_reply
 from app.models.agent import Agent
 from app.models.feed import Feed
 from app.vault import Vault
@@ -40,6 +42,7 @@ async def _found(session: AsyncSession, vault: Vault, network: Running) -> None:
     for email in (*SIGN_INS.values(), *COLLEAGUES):
         agent = (await session.scalars(select(Agent).where(Agent.email == email))).one()
         await set_password(session, agent.id, PASSWORD)
+    await keep_replies(session)
     credentials = DemoCredentials.model_validate({"token": network.token})
     account = await create_account(session, vault, "demo", AccountSettings(name="@northwind"), credentials)
     settings = FeedSettings(
@@ -56,3 +59,11 @@ async def _found(session: AsyncSession, vault: Vault, network: Running) -> None:
 async def colleagues(session: AsyncSession) -> list[Agent]:
     """The simulated people of the team."""
     return list(await session.scalars(select(Agent).where(Agent.email.in_(COLLEAGUES)).order_by(Agent.id)))
+
+
+async def keep_replies(session: AsyncSession) -> None:
+    """What the company answers often, for everybody."""
+    texts = yaml.safe_load((Path(__file__).parent / "saved.yaml").read_text(encoding="utf-8"))
+    ada = (await session.scalars(select(Agent).where(Agent.email == SIGN_INS["admin"]))).one()
+    for text in texts:
+        await save_reply(session, ada, SavedSettings(**text, whose=ALL))

@@ -86,6 +86,7 @@ def _writing() -> tuple[Action, ...]:
         Action("reply", _("Write a public reply"), "r", "write", "public"),
         Action("direct", _("Write a direct reply"), "p", "write", "direct"),
         Action("note", _("Write a note"), "n", "write", "note"),
+        Action("saved", _("Saved replies"), "/", "saved"),
         Action("send", _("Send"), "Mod+Enter", "send", "[data-send]"),
         Action("send_close", _("Send and close"), "Shift+Enter", "send", "[data-send-close]"),
         Action("undo", _("Undo the send"), "Mod+z", "undo"),
@@ -114,6 +115,7 @@ def _places() -> tuple[Action, ...]:
         Action("search", _("Search"), "s", "go", "/search"),
         Action("go_board", _("Go to the board"), "g b", "go", "/board", Role.SUPERVISOR),
         Action("go_setup", _("Go to the setup"), "g s", "go", "/admin", Role.ADMIN),
+        Action("go_saved", _("Go to the saved replies"), "g r", "go", "/saved"),
     )
 
 

@@ -5,6 +5,7 @@ import "./page.js";
 import "./countdown.js";
 import "./composer.js";
 import "./drafts.js";
+import "./saved.js";
 import "./keys.js";
 import "./together.js";
 import "./live.js";

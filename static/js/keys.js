@@ -2,6 +2,7 @@
 // here is what its words mean. Single keys work outside of fields, never while an input method composes, not behind a
 // dialog, and can be switched off (WCAG 2.1.4).
 import { write } from "./composer.js";
+import { pick } from "./saved.js";
 
 const PAUSE = 1_000; // between the two strokes of a key such as "g d"
 const IME = 229; // the keyCode of a key that an input method took
@@ -48,6 +49,7 @@ const ACTS = {
     else $("#context-scroll")?.focus();
   },
   write,
+  saved: () => pick(),
   send(selector, { target }) {
     if (!target.closest?.("[data-composer]")) return false;
     const button = $(selector);
@@ -117,7 +119,7 @@ addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.isComposing || event.keyCode === IME || !event.key || !$("#keys")) return;
   const key = stroke(event);
   if (["Shift", "Control", "Alt", "Meta", "AltGraph"].includes(event.key)) return;
-  if (key === "Escape") return writes(event.target)?.blur();
+  if (key === "Escape") return dialog() ? undefined : writes(event.target)?.blur();
   const single = !/^(?:Mod|Alt)\+|^(?:Shift\+)?[A-Z]\w+$/.test(key);
   if (single && (writes(event.target) || !on())) return;
   if (/^\d$/.test(key) && choose(key)) return event.preventDefault();
