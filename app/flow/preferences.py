@@ -78,8 +78,13 @@ class Preferences(SettingsModel):
     signature: str = Field("", title=N_("Signature"), max_length=80, examples=["^FE"])
     keys_on: bool = Field(True, title=N_("Single keys"))
     key_map: Mapping[str, str] = Field(default_factory=dict, json_schema_extra={"hidden": True})  # action -> key
-    sound: bool = Field(False, title=N_("Sound"))
-    desktop_notices: bool = Field(False, title=N_("Notices of the browser"))
+    sound: bool = Field(False, title=N_("Sound"), description=N_("A soft one, when an offer comes."))
+    desktop_notices: bool = Field(
+        False, title=N_("Notices of the browser"), description=N_("When an offer comes while you look elsewhere.")
+    )
+    ring_for_notices: bool = Field(
+        False, title=N_("Also for notices"), description=N_("Mentions and what else the bell counts, not only offers.")
+    )
 
     @field_validator("language")
     @classmethod

@@ -73,12 +73,14 @@ async def misuse(request: Request, error: Exception) -> Response:
 
 async def signed_out(request: Request, error: Exception) -> Response:
     """To the sign-in page, and back to where the person wanted to go."""
-    if is_program(request):
+    if is_program(request) or "text/event-stream" in request.headers.get("accept", ""):
         return JSONResponse({"error": {"status": 401, "message": str(error)}}, HTTPStatus.UNAUTHORIZED)
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     to = f"/login?next={quote(back)}" if request.method == "GET" and back != "/" else "/login"
     if wants_fragment(request):
-        return Response(status_code=HTTPStatus.OK, headers={"HX-Redirect": "/login", "Cache-Control": "no-store"})
+        quiet = {"HX-Reswap": "none", "HX-Push-Url": "false", "Cache-Control": "no-store"}
+        # The page stays, with what was typed into it: it opens the sign-in in place and then sends again.
+        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers=quiet)
     return RedirectResponse(to, HTTPStatus.SEE_OTHER, headers={"Cache-Control": "no-store"})
 
 

@@ -33,6 +33,7 @@ router = APIRouter()
 SECTIONS: dict[str, tuple[str, ...]] = {  # templates/me/<section>.html -> the preferences it sets
     "profile": ("name", "language", "timezone"),
     "look": ("theme", "density", "motion"),
+    "notice": ("sound", "desktop_notices", "ring_for_notices"),
 }
 
 

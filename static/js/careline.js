@@ -3,6 +3,8 @@ import "./clock.js";
 import "./toasts.js";
 import "./page.js";
 import "./countdown.js";
+import "./notice.js";
+import "./bad-days.js";
 import "./composer.js";
 import "./drafts.js";
 import "./saved.js";

@@ -32,6 +32,10 @@ async function save(form) {
   const headers = { "X-CSRF": document.querySelector('meta[name="csrf"]').content, Accept: "application/json" };
   try {
     const answer = await fetch(`/items/${form.dataset.item}/draft`, { method: "PUT", headers, body, keepalive: true });
+    if (answer.status === 401) {
+      document.dispatchEvent(new CustomEvent("careline:signed-out"));
+      throw new TypeError("signed out"); // tried again, as when there is no connection
+    }
     const said = await answer.json();
     if (answer.status === 409 && said.html && form.isConnected && form !== going) return ask(form, said);
     if (!answer.ok) throw new Error(said.error?.message);
@@ -92,6 +96,7 @@ document.addEventListener("submit", ({ target }) => {
   settled();
   going = target;
 }, true);
+document.addEventListener("careline:sent", settled);
 document.addEventListener("visibilitychange", () => document.hidden && composer() && save(composer()));
 
 // A composer may be replaced while somebody writes in it (they claimed the item, it was taken away): what they wrote goes on.

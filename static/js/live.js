@@ -1,6 +1,8 @@
 // Live updates. One tab holds the stream for all tabs of this browser (Web Locks, BroadcastChannel), every tab asks for
 // the parts of its own page that a message touches. Nothing that a person is using is replaced: the composer is kept by
 // its key, and the list waits while somebody points at it.
+import { gone } from "./bad-days.js";
+
 const STALE = 20_000;
 const SELF = 30_000; // look by ourselves: hints may be lost
 const ALIVE = 15_000; // tell that we are here, at most so often
@@ -102,6 +104,7 @@ function everything() {
 const touched = (ids, one) => ids === null || Boolean(ids?.includes(one));
 
 function heard(message) {
+  if (message?.line) return gone();
   lastHeard = Date.now();
   if (message?.pace) slow = message.pace * 1_000;
   const kind = page()?.dataset.live;
@@ -127,6 +130,7 @@ function alive() {
   fetch("/presence/alive", { redirect: "manual" }).catch(() => { lastAlive = 0; }); // the next beat tries again
 }
 
+let opened = false;
 function listen() {
   return new Promise((ended) => {
     const stream = new EventSource("/live");
@@ -139,6 +143,13 @@ function listen() {
     stream.addEventListener("hello", pass);
     stream.addEventListener("change", pass);
     stream.addEventListener("beat", pass);
+    stream.addEventListener("error", () => {
+      fetch("/presence/alive", { redirect: "manual" }).catch(() => { // a stream may end for other reasons
+        gone();
+        channel.postMessage({ line: "lost" });
+      });
+      if (stream.readyState === EventSource.CLOSED) everything(); // who is signed out hears it there
+    });
     stream.addEventListener("error", () => stream.readyState === EventSource.CLOSED && setTimeout(() => { stream.close(); ended(); }, 5_000));
     addEventListener("pagehide", () => stream.close(), { once: true });
   });
