@@ -161,7 +161,9 @@ def number(value: float) -> str:
 
 def listed(words: Sequence[str]) -> str:
     """Words as a list in the reader's language: `Ayumi, Diego and Finn`."""
-    return format_list(list(words), locale=reader.get().locale)
+    who = reader.get()
+    apart = [f"\u2068{word}\u2069" for word in words] if who.direction == "rtl" else list(words)  # names of any script
+    return format_list(apart, locale=who.locale)
 
 
 def month(at: datetime, now: datetime) -> str:
@@ -172,14 +174,17 @@ def month(at: datetime, now: datetime) -> str:
     return format_date(local.date(), pattern, locale=who.locale)
 
 
+HOURS, DAYS = N_("%(hours)d h %(minutes)02d"), N_("%(days)d d %(hours)02d h")  # static/js/clock.js fills them in too
+
+
 def clock(span: timedelta | float) -> str:
     """A span as a stop-watch shows it: `0:42`, `12:07`, `1 h 02`, `3 d 04 h`. static/js/clock.js counts on in it."""
     seconds = max(0, int(span.total_seconds() if isinstance(span, timedelta) else span))
     if seconds < HOUR:
         return f"{seconds // MINUTE}:{seconds % MINUTE:02d}"
     if seconds < DAY:
-        return _("%(hours)d h %(minutes)02d") % {"hours": seconds // HOUR, "minutes": seconds % HOUR // MINUTE}
-    return _("%(days)d d %(hours)02d h") % {"days": seconds // DAY, "hours": seconds % DAY // HOUR}
+        return _(HOURS) % {"hours": seconds // HOUR, "minutes": seconds % HOUR // MINUTE}
+    return _(DAYS) % {"days": seconds // DAY, "hours": seconds % DAY // HOUR}
 
 
 def ago(moment: datetime, now: datetime) -> str:

@@ -99,6 +99,7 @@ def draw(request: Request, template: str, context: Mapping[str, Any]) -> str:
         "company": request.app.state.settings.company,
         "lang": who.language,
         "dir": who.direction,
+        "clock_words": (i18n._(i18n.HOURS), i18n._(i18n.DAYS)),
         "now": datetime.now(UTC),
         "live": False,
     }

@@ -3,12 +3,16 @@ const MINUTE = 60;
 const HOUR = 3600;
 const DAY = 86400;
 
+const two = (n) => String(n).padStart(2, "0");
+const words = document.documentElement.dataset; // the catalogue's: "%(hours)d h %(minutes)02d"
+const filled = (text, values) => text.replace(/%\((\w+)\)(0?)2?d/g, (_all, name, zero) => (zero ? two(values[name]) : values[name]));
+
 export function clock(span) {
   const seconds = Math.max(0, Math.floor(span));
-  const two = (n) => String(n).padStart(2, "0");
-  if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)}:${two(seconds % MINUTE)}`;
-  if (seconds < DAY) return `${Math.floor(seconds / HOUR)} h ${two(Math.floor((seconds % HOUR) / MINUTE))}`;
-  return `${Math.floor(seconds / DAY)} d ${two(Math.floor((seconds % DAY) / HOUR))} h`;
+  const [days, hours, minutes] = [DAY, HOUR, MINUTE].map((unit) => Math.floor(seconds / unit));
+  if (seconds < HOUR) return `${minutes}:${two(seconds % MINUTE)}`;
+  if (seconds < DAY) return filled(words.hours, { hours, minutes: minutes % MINUTE });
+  return filled(words.days, { days, hours: hours % 24 });
 }
 
 function tick() {
