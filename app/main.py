@@ -26,12 +26,14 @@ from app.web import (
     login,
     me,
     media,
+    notices,
     outgoing,
     own_keys,
     presence,
     saved,
     search,
     staffing,
+    together,
     transfer,
 )
 from app.web.admin import router as admin
@@ -53,6 +55,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     item.router,
     draft.router,
     transfer.router,
+    together.router,
+    notices.router,
     customer.router,
     outgoing.router,
     media.router,

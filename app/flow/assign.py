@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Conflict, Forbidden, Invalid
 from app.flow import hold, offer
+from app.flow.notices import tell
 from app.flow.visibility import visible_item
 from app.i18n import N_, _
 from app.models.agent import Agent, Presence, PresenceState, Role, TeamMember
@@ -18,6 +19,7 @@ from app.models.item import Item, State, Verb, agent_actor, move
 from app.models.offering import offer_items
 from app.models.queue import Queue, QueueMember
 from app.models.sight import visible_queues
+from app.models.together import NoticeKind
 
 AWAKE = {"parked_until": None, "parked_for": None, "closes_at": None}
 
@@ -94,10 +96,14 @@ async def presences_of(session: AsyncSession, *agent_ids: int | None) -> dict[in
 
 
 async def put(session: AsyncSession, giver: Agent, item: Item, agent: Agent, **told: Any) -> Item:
-    """Into the agent's hands, from wherever it is. `told` is what the event says beside that.
+    """Into the agent's hands, from wherever it is; they are told, and so is who had it. `told` goes into the event.
 
     The item is locked, and so are the presences of both.
     """
+    kind = NoticeKind.GIVEN if told.get("asked") else NoticeKind.TRANSFER
+    await tell(session, [agent.id], kind, item.id, by=giver.id, said=told.get("note", ""))
+    if item.agent_id not in {None, agent.id} and item.state != State.OFFERED:
+        await tell(session, [item.agent_id], NoticeKind.TAKEN, item.id, by=giver.id)
     actor = agent_actor(giver.id)
     why = {
         "because": N_("%(giver)s gave it to %(agent)s") % {"giver": giver.name, "agent": agent.name},

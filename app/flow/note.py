@@ -4,7 +4,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import announce
 from app.errors import Invalid
+from app.flow.mention import mention
 from app.flow.visibility import readable_item
+from app.flow.watch import NOTE, tell_watchers
 from app.i18n import _
 from app.listening.clean import storable
 from app.models.agent import Agent
@@ -15,13 +17,17 @@ LONGEST = 10_000  # characters
 
 
 async def note(session: AsyncSession, agent: Agent, item_id: int, text: str) -> Note:
-    """Write a note on an item that the agent may read; they need not hold it.
+    """Write a note on an item that the agent may read; they need not hold it. Colleagues whom it names are told.
 
     Raises:
         NotFound: not for their eyes.
         Invalid: it is empty or too long.
     """
-    return await write(session, agent, await readable_item(session, agent, item_id), text)
+    item = await readable_item(session, agent, item_id)
+    written = await write(session, agent, item, text)
+    await tell_watchers(session, item.id, NOTE, by=agent.id, said=written.text)
+    await mention(session, agent, item, written)
+    return written
 
 
 async def write(session: AsyncSession, agent: Agent, item: Item, text: str) -> Note:

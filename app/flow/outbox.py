@@ -19,12 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors.base import Connector, Link, OutgoingReply, Sent, Visibility
 from app.db import announce
 from app.errors import CarelineError, ConnectorError, RateLimited
+from app.flow.notices import tell
 from app.flow.reopen import requeue
+from app.flow.watch import REPLY, tell_watchers
 from app.i18n import N_
 from app.models.feed import Feed
 from app.models.item import OPEN_STATES, SYSTEM, Item, State, Verb, alter
 from app.models.post import Conversation, Post
 from app.models.reply import Reply, ReplyState
+from app.models.together import NoticeKind
 
 LEASE = timedelta(seconds=60)  # longer than the transport lets any call last
 LOOK_AFTER = timedelta(seconds=20)  # what was sent may take a while to be seen
@@ -128,6 +131,7 @@ async def give_up(session: AsyncSession, reply: Reply, error: CarelineError) -> 
     reply.trouble = error.message
     await session.flush()
     announce(session, "items", [reply.item_id])
+    await _not_delivered(session, reply)
     await bring_back(session, reply.item_id)
 
 
@@ -148,6 +152,7 @@ async def succeed(session: AsyncSession, reply_id: int, attempt: int, sent: Sent
         return False
     if stands is None:
         return False
+    await tell_watchers(session, stands.item_id, REPLY, by=stands.agent_id, said=stands.text)
     item = await session.get_one(Item, stands.item_id, with_for_update=True, populate_existing=True)
     if item.answered_at is None and stands.agent_id is not None:  # what Careline says by itself answers nothing
         await alter(session, item, Verb.ANSWER, SYSTEM, answered_at=func.now(), why={"reply_id": reply_id})
@@ -165,6 +170,7 @@ async def fail(session: AsyncSession, reply_id: int, attempt: int, error: Connec
         changes = {"state": ReplyState.QUEUED, "due_at": func.now() + pause(reply.attempt, error)}
     settled = await _settle(session, reply_id, attempt, trouble=error.message, **changes)
     if settled is not None and settled.state == ReplyState.FAILED:
+        await _not_delivered(session, settled)
         await bring_back(session, settled.item_id)
     return settled is not None
 
@@ -188,6 +194,7 @@ async def leave_to_person(session: AsyncSession, reply_id: int, attempt: int, wh
     }
     settled = await _settle(session, reply_id, attempt, state=ReplyState.UNKNOWN, due_at=None, trouble=trouble)
     if settled is not None:
+        await _not_delivered(session, settled)
         await bring_back(session, settled.item_id)
     return settled is not None
 
@@ -198,6 +205,12 @@ async def look_later(session: AsyncSession, reply_id: int, attempt: int, error: 
         return await leave_to_person(session, reply_id, attempt, error.message)
     later = func.now() + pause(attempt, error)
     return await _settle(session, reply_id, attempt, state=ReplyState.UNKNOWN, due_at=later) is not None
+
+
+async def _not_delivered(session: AsyncSession, reply: Reply) -> None:
+    """Its writer hears of it, wherever they are."""
+    if reply.agent_id is not None:
+        await tell(session, [reply.agent_id], NoticeKind.FAILED, reply.item_id, by=None, said=reply.trouble)
 
 
 async def bring_back(session: AsyncSession, item_id: int) -> None:

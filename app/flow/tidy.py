@@ -5,6 +5,7 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.flow import notices, viewing, watch
 from app.models.agent import SignIn, Throttle
 from app.models.assignment import Offer
 from app.models.change import PostLook
@@ -36,7 +37,7 @@ _WIPE = text(
 
 
 async def tidy(session: AsyncSession, why_days: int, wipe_days: int | None = None) -> None:
-    """Drop deliveries, sign-ins and failed tries that are long over, and empty decisions older than `why_days`.
+    """Drop deliveries, sign-ins, failed tries, notices and watches that are long over, and empty decisions older than `why_days`.
 
     What deleted posts had said is wiped `wipe_days` after we learned of the deletion; None keeps it as history.
     """
@@ -47,6 +48,9 @@ async def tidy(session: AsyncSession, why_days: int, wipe_days: int | None = Non
         delete(Throttle).where(Throttle.last_at < func.now() - THROTTLES_KEPT),
     ):
         await session.execute(old.execution_options(synchronize_session=False))
+    await notices.drop_old(session)
+    await watch.drop_over(session)
+    await viewing.drop_gone(session)
     await _empty_decisions(session, timedelta(days=why_days))
     if wipe_days is not None:
         await session.execute(_WIPE, {"kept": timedelta(days=wipe_days), "most": MOST_WIPED})

@@ -15,14 +15,14 @@ from app.errors import Conflict, Forbidden, Invalid
 from app.flow import hold, offer
 from app.flow.assign import AWAKE, ask, locked, presences_of, put, receiver_of, supervises
 from app.flow.draft import NOTE, clear_draft, hand_over_draft, load_draft
+from app.flow.mention import mention
 from app.flow.note import write
-from app.flow.notices import excerpt, tell
+from app.flow.notices import excerpt
 from app.flow.visibility import visible_item
 from app.i18n import N_, _
 from app.models.agent import Agent, AgentSkill, Presence, PresenceState, Skill
 from app.models.item import OPEN_STATES, Item, State, Verb, agent_actor, lane_of, move
 from app.models.queue import Queue
-from app.models.together import NoticeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,6 @@ async def to_agent(
     given = await put(session, sender, item, receiver, **({"note": said} if said else {}))
     if holder is not None:
         await hand_over_draft(session, item.id, holder, receiver.id)
-    await tell(session, [receiver.id], NoticeKind.TRANSFER, item.id, by=sender.id, said=said)
     return given
 
 
@@ -211,6 +210,7 @@ async def _said(session: AsyncSession, sender: Agent, item: Item, note: str) -> 
     if not note.strip():
         return ""
     written = await write(session, sender, item, note)
+    await mention(session, sender, item, written)
     return excerpt(written.text)
 
 

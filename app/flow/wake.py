@@ -4,10 +4,12 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.flow import hold
+from app.flow.notices import tell
 from app.flow.visibility import held_item
 from app.i18n import N_
 from app.models.agent import Agent, Presence, PresenceState
 from app.models.item import SYSTEM, Actor, Item, State, Verb, agent_actor, move
+from app.models.together import NoticeKind
 
 MOST_WOKEN = 100  # items woken in one transaction
 
@@ -15,6 +17,8 @@ MOST_WOKEN = 100  # items woken in one transaction
 async def wake(session: AsyncSession, item: Item, actor: Actor, because: str) -> Item:
     """Bring a parked item back. It keeps its rank, so in the queue it stands among the oldest."""
     clear = {"parked_until": None, "parked_for": None, "closes_at": None}
+    if item.agent_id is not None:
+        await tell(session, [item.agent_id], NoticeKind.WOKE, item.id, by=actor.agent_id, said=because)
     if await _can_take(session, item):
         return await move(session, item, Verb.WAKE, State.ACTIVE, actor, why={"because": because}, **clear)
     moved = await move(session, item, Verb.WAKE, State.QUEUED, actor, why={"because": because}, agent_id=None, **clear)

@@ -1,5 +1,6 @@
 """Working together on an item: notices, watches, mentions, consults, requests for what a colleague holds, and viewers."""
 
+from datetime import timedelta
 from enum import StrEnum
 
 from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, text
@@ -7,6 +8,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
 from app.models.columns import Big, Created, Id, Jsonb, Str, Time, one_of
+
+SEEN = timedelta(seconds=15)  # without a sign for so long, who looked on has gone
+TYPED = timedelta(seconds=6)  # and writes no more
 
 
 class NoticeKind(StrEnum):

@@ -14,7 +14,7 @@ from app.models.item import OPEN_STATES, Item, Verb
 from app.models.post import Post
 from app.models.queue import Queue
 from app.models.rule import Rule
-from app.queries import said
+from app.queries import said, together
 from app.queries.desk import knew, skill_names
 
 HISTORY = 12  # other items of the customer
@@ -50,7 +50,7 @@ class Thread:
     holder: str | None
     author: said.Who
     authors: tuple[said.Who, ...]
-    entries: tuple[said.Said | said.Happened, ...]
+    entries: tuple[said.Said | together.Asked | said.Happened, ...]
     window: said.Window
     rule: str | None
     needs: tuple[Need, ...]
@@ -78,10 +78,11 @@ async def thread(
     written, authors, window = await said.posts(session, item, until)
     replies, sent = await said.replies(session, item, reader.id)
     besides = [one for one in replies + await said.notes(session, item, reader.id) if window.holds(one.at)]
-    told = [one for one, external in written if external not in sent] + besides
+    told: list[said.Said | together.Asked] = [*(one for one, external in written if external not in sent), *besides]
+    told += [one for one in await together.questions(session, item.conversation_id) if window.holds(one.at)]
     events = await said.events(session, item, window)
     agents = {e.agent_id for e in events} | {e.changes.get("agent_id") for e in events} | {item.agent_id}
-    agents |= {e.why.get("from") for e in events if e.verb == Verb.TRANSFER}
+    agents |= {e.why.get("from") for e in events if e.verb in {Verb.TRANSFER, Verb.ASSIGN}}
     names = await _names(session, agents)
     newest = (
         select(Offer).where(Offer.item_id == item.id, Offer.agent_id == reader.id).order_by(Offer.id.desc()).limit(1)

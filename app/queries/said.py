@@ -15,6 +15,7 @@ from app.models.event import Event
 from app.models.item import Item
 from app.models.post import Author, Post
 from app.models.reply import Note, Reply, ReplyState
+from app.queries.together import Asked
 
 POSTS = 200  # of a conversation that are shown at once
 EVENTS = 300
@@ -242,12 +243,14 @@ async def events(session: AsyncSession, item: Item, window: Window) -> list[Even
     return [event for event in reversed((await session.scalars(happened)).all()) if window.holds(event.at)]
 
 
-def woven(told: Iterable[Said], events: Iterable[Event]) -> tuple[Said | Happened, ...]:
+def woven(told: Iterable[Said | Asked], events: Iterable[Event]) -> tuple[Said | Asked | Happened, ...]:
     """Everything in order of time, with neighbouring events folded into one entry."""
-    in_order: list[Said | Event] = sorted([*told, *events], key=lambda one: (one.at, isinstance(one, Event), one.id))
-    woven: list[Said | Happened] = []
+    in_order: list[Said | Asked | Event] = sorted(
+        [*told, *events], key=lambda one: (one.at, isinstance(one, Event), one.id)
+    )
+    woven: list[Said | Asked | Happened] = []
     for one in in_order:
-        if isinstance(one, Said):
+        if isinstance(one, Said | Asked):
             woven.append(one)
         elif woven and isinstance(woven[-1], Happened):
             woven[-1] = Happened((*woven[-1].events, one))

@@ -24,6 +24,8 @@ from app.flow import gone, wrap_up
 from app.flow.preferences import Preferences, preferences
 from app.i18n import _
 from app.models.agent import Agent, Presence, PresenceState, ReasonCode, Role, SignIn
+from app.models.sight import visible_queues
+from app.queries.together import unread
 from app.settings import Settings
 from app.web import keys
 from app.web.security import SAFE, token_matches
@@ -85,6 +87,7 @@ class Visitor:
     csrf: str
     sign_in_id: int
     reasons: tuple[str, ...] = ()  # not to be ready
+    unread: int = 0  # notices, on whole pages
 
 
 class SignedOut(CarelineError):
@@ -139,7 +142,8 @@ async def signed_in(request: Request, db: Db) -> Agent:
         await _be_seen(db, presence, now)
     i18n.reader.set(i18n.reader_of(agent.language, agent.timezone))
     keys.own.set(preferences(agent).key_map)
-    request.state.visitor = Visitor(face(agent, presence), row.csrf, row.id, tuple(reasons))
+    told = await unread(db, agent, visible_queues(agent)) if _draws_the_bell(request) else 0
+    request.state.visitor = Visitor(face(agent, presence), row.csrf, row.id, tuple(reasons), told)
     if request.method not in SAFE and not await token_matches(request, row.csrf):
         raise Forbidden(
             _("This form is from an earlier sign-in, so nothing was changed. Reload the page and try again.")
@@ -148,6 +152,16 @@ async def signed_in(request: Request, db: Db) -> Agent:
         expires = func.now() + timedelta(hours=settings.session_hours)
         await db.execute(update(SignIn).where(SignIn.id == row.id).values(seen_at=func.now(), expires_at=expires))
     return agent
+
+
+def _draws_the_bell(request: Request) -> bool:
+    """Whether the answer has the bar at the top: whole pages, not their live parts."""
+    parts = request.query_params.keys() & {"parts", "only"}
+    return (
+        request.method in SAFE
+        and not parts
+        and not request.url.path.startswith(("/live", "/media", "/avatar", "/presence/alive"))
+    )
 
 
 async def _be_seen(db: AsyncSession, presence: Presence, now: datetime) -> None:

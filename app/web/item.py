@@ -1,5 +1,6 @@
 """An item's page and its verbs, each a resource: POST /items/7/assignment claims, DELETE gives back."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
@@ -16,6 +17,7 @@ from app.flow.claim import claim
 from app.flow.close import close
 from app.flow.draft import clear_draft, load_draft
 from app.flow.note import note
+from app.flow.notices import mark_read
 from app.flow.offer import accept, decline, extend
 from app.flow.park import park
 from app.flow.release import release
@@ -26,12 +28,14 @@ from app.i18n import _
 from app.models.agent import Agent
 from app.models.item import Disposition, ParkReason, State
 from app.models.queue import Queue
+from app.models.sight import visible_queues
 from app.queries.desk import holding, mine
+from app.queries.together import unread
 from app.web import words
 from app.web.edge import Db, Me
 from app.web.forms import line_ends
 from app.web.lists import shown_of
-from app.web.templating import render
+from app.web.templating import render, wants_fragment
 from app.web.views import desk_context, seen_item
 
 router = APIRouter(prefix="/items/{item_id}")
@@ -62,7 +66,10 @@ async def _page(
 
 @router.get("")
 async def page(request: Request, db: Db, me: Me, item_id: int) -> Response:
-    """The conversation, with the list beside it and its customer."""
+    """The conversation, with the list beside it and its customer. What one was told of it is read by that."""
+    if not wants_fragment(request) and await mark_read(db, me, item_id):  # a desk with script says so when it is seen
+        visitor = request.state.visitor
+        request.state.visitor = replace(visitor, unread=await unread(db, me, visible_queues(me)))
     return await _page(request, db, me, item_id, "conversation")
 
 

@@ -75,6 +75,8 @@ def _item() -> tuple[Action, ...]:
     return (
         Action("claim", _("Claim"), "c", "claim"),
         Action("transfer", _("Transfer"), "t", "press", "#transfer"),
+        Action("consult", _("Ask an expert"), "e", "press", "#consult"),
+        Action("watch", _("Watch, or no longer"), "w", "press", "#watch"),
         Action("park", _("Park"), "z", "press", "#park"),
         Action("close", _("Close, then 1 to 5"), "#", "press", "#close"),
         Action("customer", _("Customer"), "i", "customer"),
@@ -121,6 +123,7 @@ def _places() -> tuple[Action, ...]:
 
 def _everywhere() -> tuple[Action, ...]:
     return (
+        Action("notices", _("Notices"), "b", "press", "#bell"),
         Action("sheet", _("This list"), "?", "layer", "#keys"),
         Action("choose", _("Choose in a menu"), "1 … 6", "", fixed=True),
         Action("escape", _("Close the top layer"), "Escape", "", fixed=True),

@@ -23,6 +23,7 @@ from app.models.item import State
 from app.models.sight import visible_queues
 from app.queries import desk, filters, listing
 from app.queries.filters import Filter, Sort
+from app.queries.together import onlookers
 from app.web import keys, rows, words
 
 NARROWED = frozenset({"all", "claimable", "queue"})  # lists that take a filter
@@ -162,6 +163,8 @@ async def list_context(
 ) -> dict[str, Any]:
     """What the list is drawn from."""
     groups, following = await _groups(db, me, shown, rail)
+    listed = [row.item_id for group in groups for row in group.rows]
+    around = replace(around, viewers=await onlookers(db, listed, me.id))
     return {
         "list_title": _title(shown, rail),
         "groups": [(group, rows.draw(group.rows, around)) for group in groups],

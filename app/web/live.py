@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app.hints import Hint, hints
 from app.models.agent import Agent, Role, SignIn
 from app.models.item import Item
-from app.models.sight import visible_queues
+from app.models.sight import consulted_items, visible_queues
 from app.web.edge import signed_in
 
 router = APIRouter()
@@ -39,7 +39,7 @@ PAUSE = 1.0  # seconds, after what was not foreseen
 PACE = 2.0  # seconds between two looks of a desk at its lists and counts, while few look
 LOOK = 0.03  # seconds of this process that one such look may cost; beyond, all look more seldom
 MOST_WAITING = 64  # messages for a slow browser; beyond them it is told to look at everything
-KINDS = ("items", "queues", "agents", "feeds")
+KINDS = ("items", "queues", "agents", "feeds", "notices", "viewers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class Sight:
     role: Role
     queues: frozenset[int]
     read_at: float
+    asked: frozenset[int] = frozenset()  # items about which they are asked as an expert
 
 
 @dataclass(slots=True, eq=False)
@@ -131,7 +132,7 @@ class Hub:
 
     async def _tell_all(self, changes: dict[str, set[int] | None], everything: bool) -> None:
         async with self.sessions() as session:
-            places = await _places(session, changes.get("items") or set())
+            places = await _places(session, (changes.get("items") or set()) | (changes.get("viewers") or set()))
             sights = {stream: await self._sight(session, stream) for stream in tuple(self.streams)}  # they come and go
         self.number += 1
         for stream, sight in sights.items():
@@ -188,7 +189,8 @@ async def _read_sight(session: AsyncSession, stream: Stream) -> Sight | None:
     if agent is None:
         return None
     queues = frozenset(await session.scalars(visible_queues(agent)))
-    return Sight(agent.id, Role(agent.role), queues, time.monotonic())
+    asked = frozenset(await session.scalars(consulted_items(agent.id)))
+    return Sight(agent.id, Role(agent.role), queues, time.monotonic(), asked)
 
 
 def permitted(
@@ -197,9 +199,11 @@ def permitted(
     """What of the changes this agent may hear of. None (too many to name) stays None: it names nothing."""
 
     def may(kind: str, one: int) -> bool:
-        if kind == "items":
+        if kind in {"items", "viewers"}:
             queue, holder = places.get(one, (None, None))
-            return queue in sight.queues or holder == sight.agent_id
+            return queue in sight.queues or holder == sight.agent_id or one in sight.asked
+        if kind == "notices":
+            return one == sight.agent_id
         if kind == "queues":
             return one in sight.queues
         if kind == "agents":

@@ -6,8 +6,8 @@ language; what depends on the moment or the reader stands in it as a mark that n
 
 import re
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from html import escape
@@ -18,13 +18,14 @@ from app import i18n
 from app.i18n import _
 from app.models.item import State
 from app.queries.desk import Row
+from app.queries.together import Onlooker
 from app.web import keys, words
 from app.web.templating import JINJA
 
 _SECRET = secrets.token_hex(12)
 MARKS = {
     name: f"{_SECRET}:{name}:"
-    for name in ("current", "waited", "state", "due", "share", "csrf", "list", "holder", "key")
+    for name in ("current", "waited", "state", "due", "share", "csrf", "list", "holder", "key", "viewers")
 }
 
 
@@ -65,6 +66,7 @@ class Around:
     reader_id: int
     current: int | None = None
     listed: str = ""  # "?list=q3", so that the item's page shows the same list
+    viewers: Mapping[int, Sequence[Onlooker]] = field(default_factory=dict)  # who else looks at items of the list
 
 
 def draw(rows: Iterable[Row], around: Around) -> Markup:
@@ -86,9 +88,15 @@ def _filled(row: Row, pieces: tuple[tuple[str, str], ...], around: Around) -> st
         "list": escape(around.listed),
         "key": str(keys.kbd("claim")),
         "holder": _holder(row, around.reader_id),
+        "viewers": _viewers(around.viewers[row.item_id]) if row.item_id in around.viewers else "",
         "end": "",
     }
     return "".join([text + fills[name] for text, name in pieces])
+
+
+def _viewers(who: Sequence[Onlooker]) -> str:
+    """The avatars of those who look at the item now."""
+    return JINJA.get_template("desk/onlookers.html").render(onlookers=who, id="")
 
 
 def _holder(row: Row, reader_id: int) -> str:

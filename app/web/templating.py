@@ -93,6 +93,7 @@ def draw(request: Request, template: str, context: Mapping[str, Any]) -> str:
         "visitor": visitor,
         "agent": visitor.agent if visitor else None,
         "csrf": visitor.csrf if visitor else "",
+        "unread": visitor.unread if visitor else 0,
         "nonce": request.state.nonce,
         "path": request.url.path,
         "fragment": wants_fragment(request),

@@ -87,7 +87,7 @@ async def send(
     request.state.kept_text = note
     item = await visible_item(db, me, item_id)
     kind, number = to[:1], to[1:]
-    if kind not in {"a", "q", "s"} or not number.isdigit() or how not in {"offer", "now"}:
+    if kind not in {"a", "q", "s"} or not (number.isascii() and number.isdigit()) or how not in {"offer", "now"}:
         raise Invalid(_("Choose to whom it goes."), "to")
     text = note.replace("\r\n", "\n")
     target = int(number)

@@ -148,7 +148,7 @@ def event(one: Event, names: Mapping[int, str], reader_id: int, now: datetime) -
     if one.verb == Verb.PARK and one.changes.get("parked_until"):
         until = moment(datetime.fromisoformat(one.changes["parked_until"]), now)
         return _("%(who)s parked it until %(until)s") % {"who": actor, "until": until}
-    if one.verb == Verb.TRANSFER:
+    if one.verb in {Verb.TRANSFER, Verb.ASSIGN}:
         return _sent(why, actor, target if target_id else "", _who(why.get("from"), names, reader_id))
     if one.verb == Verb.CLOSE:
         return _("%(who)s closed it: %(how)s") % {"who": actor, "how": disposition(one.changes.get("disposition"))}
@@ -170,7 +170,6 @@ def _plain(actor: str, target: str, *, by_router: bool) -> dict[str, str]:
         Verb.EXPIRE: _("The offer ran out unanswered"),
         Verb.REVOKE: _("The offer was taken back"),
         Verb.CLAIM: _("%s claimed it") % actor,
-        Verb.ASSIGN: _("%(who)s gave it to %(whom)s") % {"who": actor, "whom": target},
         Verb.OVERFLOW: _("It waited too long there, and went to another queue"),
         Verb.RAISE: _("A signal moved it forward"),
         Verb.RELEASE: _("%s gave it back to the queue") % actor,
@@ -192,6 +191,23 @@ def _sent(why: Mapping[str, Any], actor: str, target: str, former: str) -> str:
     if told["needs"]:
         return _("%(who)s sent it to %(queue)s for %(needs)s") % told
     return _("%(who)s sent it to %(queue)s") % told
+
+
+def watched(what: str) -> str:
+    """What became of a watched item; to be filled with who, customer and id."""
+    told = {
+        Verb.JOIN: _("%(customer)s wrote again, #%(id)s"),
+        Verb.CLAIM: _("%(who)s claimed %(customer)s, #%(id)s"),
+        Verb.ACCEPT: _("%(who)s accepted %(customer)s, #%(id)s"),
+        Verb.CLOSE: _("%(who)s closed %(customer)s, #%(id)s"),
+        Verb.DISCARD: _("%(who)s discarded %(customer)s, #%(id)s"),
+        Verb.PARK: _("%(who)s parked %(customer)s, #%(id)s"),
+        Verb.WAKE: _("%(customer)s came back from parking, #%(id)s"),
+        Verb.REOPEN: _("%(customer)s is open again, #%(id)s"),
+        "note": _("%(who)s wrote a note: %(customer)s, #%(id)s"),
+        "reply": _("%(who)s answered %(customer)s, #%(id)s"),
+    }
+    return told.get(what, _("%(customer)s went on to somebody else, #%(id)s"))
 
 
 def _who(agent_id: int | None, names: Mapping[int, str], reader_id: int) -> str:

@@ -10,6 +10,7 @@ from app.flow.outbox import DUE
 from app.flow.poll import due_feeds
 from app.flow.raise_due import raise_due
 from app.flow.wake import wake_due
+from app.flow.watch import tell_news
 from app.flow.wrap_up import end_due
 from app.models.reply import Reply
 from app.workers.runtime import Runtime
@@ -22,7 +23,7 @@ async def sweep(runtime: Runtime) -> None:
     async with runtime.sessions.begin() as session:
         await jobs.defer(session, jobs.SEND, "reply_id", await _due_replies(session))
         await jobs.defer(session, jobs.POLL, "feed_id", await due_feeds(session))
-    for end in (wake_due, close_parked, end_due, return_items, raise_due):
+    for end in (wake_due, close_parked, end_due, return_items, raise_due, tell_news):
         async with runtime.sessions.begin() as session:
             await end(session)
     await _take_offline(runtime)

@@ -10,6 +10,8 @@ import "./drafts.js";
 import "./saved.js";
 import "./keys.js";
 import "./together.js";
+import "./beside.js";
+import "./mentions.js";
 import "./live.js";
 
 document.documentElement.dataset.js = "on";

@@ -109,6 +109,8 @@ function heard(message) {
   if (message?.pace) slow = message.pace * 1_000;
   const kind = page()?.dataset.live;
   if (!message || !kind) return;
+  document.dispatchEvent(new CustomEvent("careline:heard", { detail: message }));
+  if (message.viewers?.some((one) => document.getElementById(`item-${one}`))) want(["list"]);
   if (message.all) return everything();
   const mine = "agents" in message && touched(message.agents, Number(page().dataset.me));
   if (mine) want(MY_PARTS);
@@ -182,6 +184,7 @@ document.addEventListener("htmx:before:swap", (event) => {
   if (!elsewhere && askedAt < answeredAt) everything();
 });
 document.addEventListener("careline:refresh", everything);
+document.addEventListener("careline:list", () => want(["list"]));
 document.addEventListener("careline:swapped", state);
 document.addEventListener("click", ({ target }) => {
   if (!target.closest("[data-list-news]")) return;

@@ -73,6 +73,10 @@ ROUTES = [
     ("GET", ""), ("GET", "/customer"), ("GET", "?parts=head,thread,dock,context"), ("POST", "/assignment"),
     ("DELETE", "/assignment"), ("POST", "/acceptance"), ("POST", "/refusal"), ("POST", "/offer/extension"), ("POST", "/notes"), ("PUT", "/draft"),
     ("POST", "/replies"), ("POST", "/parking"), ("DELETE", "/parking"), ("POST", "/closure"), ("DELETE", "/closure"),
+    ("GET", "/transfer"), ("POST", "/transfer"), ("GET", "/consults"), ("POST", "/consults"), ("DELETE", "/consults/1"),
+    ("POST", "/consults/1/answer"), ("POST", "/watch"), ("DELETE", "/watch"), ("POST", "/requests"), ("DELETE", "/requests"),
+    ("POST", "/requests/1/gift"), ("DELETE", "/requests/1"), ("POST", "/takeover"), ("PUT", "/viewing"),
+    ("GET", "/colleagues"),
 ]  # fmt: skip
 
 
@@ -86,6 +90,9 @@ async def test_an_item_of_another_team_is_not_there_on_any_route(
         "text": "hello",
         "visibility": "public",
         "disposition": "spam",
+        "to": "q1",
+        "whom": "a1",
+        "question": "Who?",
         "key": "8f14e45f-ceea-467f-a0e6-1d1c2b7f0001",
     }
     answer = await (browser.get(path) if method == "GET" else browser.send(path, form, method))
