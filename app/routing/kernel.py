@@ -9,10 +9,8 @@ It costs microseconds however much waits, because after a run no waiting item ha
 run looks only at items that came or changed, and at the heads of the lanes that agents who changed may serve.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from heapq import heapify, heappop, heappush, heapreplace
-from itertools import islice
 
 from app.routing.decisions import Decision, Explanation, Match, Rejection
 from app.routing.inputs import Agent, Item, Queue
@@ -101,7 +99,7 @@ class Kernel:
         queue = self._waiting.queues[item.queue_id]
         kind = self._waiting.kind(item, tuple(sorted(item.requirements.items())), now)
         lane = Lane(kind)
-        candidates = tuple(self._roster.in_order(self._roster.eligible(lane), queue.policy, kind.wanted))
+        candidates = self._roster.in_order(self._roster.eligible(lane), queue.policy, kind.wanted)
         rejected = self._roster.sight(lane).rejected()
         future = tuple(sorted(upcoming(item, queue, self._waiting.queues, now), key=lambda one: one[:2]))
         return Explanation(item, dict(kind.needs), candidates, rejected, kind.only, future)
@@ -152,16 +150,9 @@ class Kernel:
         if item is None:
             raise RuntimeError(f"Lane {lane.kind} holds an item that does not wait.")
         policy, only = self._waiting.queues[item.queue_id].policy, lane.kind.only
-        told = tuple(islice(self._roster.in_order(eligible, policy, lane.kind.wanted), MOST_TOLD))
+        told = self._roster.in_order(eligible, policy, lane.kind.wanted, MOST_TOLD)
         sight = self._roster.sight(lane)
         self._waiting.drop(item.id)
-        self._load(told[0].agent_id, item, now)
-        return Match(item, told[0].agent_id, policy, only is not None, told, eligible.bit_count(), sight)
-
-    def _load(self, agent_id: int, item: Item, now: datetime) -> None:
-        agent = self._roster.agents[agent_id]
-        loads = {**agent.loads, item.channel: agent.loads.get(item.channel, 0) + 1}
-        since, load = max(now, agent.available_since), agent.load + item.weight
-        loaded = replace(agent, available_since=since, load=load, loads=loads, asked=agent.asked + 1)
         self._turn += 1
-        self._roster.put(loaded, self._turn)
+        self._roster.load(told[0].agent_id, item, now, self._turn)
+        return Match(item, told[0].agent_id, policy, only is not None, told, eligible.bit_count(), sight)

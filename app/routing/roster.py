@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from app.routing.decisions import Candidate, Sight
-from app.routing.inputs import Agent, Policy
+from app.routing.inputs import Agent, Item, Policy
 from app.routing.lane import Kind, Lane, Levels
 from app.routing.line import Line, Place
 from app.routing.rules import margin
@@ -106,6 +107,27 @@ class Roster:
             self._set_lasting(old, agent, bit)
         return lasting
 
+    def load(self, agent_id: int, item: Item, now: datetime, turn: int) -> None:
+        """Count an item as given to an agent, who goes to the end of the line.
+
+        It is what `put` would do with the agent as they are then, without asking what else may have changed: a match
+        is mostly this.
+        """
+        old = self.agents[agent_id]
+        agent = self.agents[agent_id] = Agent(
+            old.id, old.queues, max(now, old.available_since), old.skills, old.capacity, old.load + item.weight,
+            old.caps, {**old.loads, item.channel: old.loads.get(item.channel, 0) + 1}, old.ready, old.present,
+            old.asked + 1, old.most_asked,
+        )  # fmt: skip
+        bit = self._bits[agent_id]
+        spare = old.capacity - old.load
+        self._spare.unmark((spare,), bit)
+        self._spare.mark((spare - item.weight,), bit)
+        if agent.caps:
+            self._full.unmark(_full(old), bit)
+            self._full.mark(_full(agent), bit)
+        self._set_now(agent, bit, turn)
+
     def drop(self, agent_id: int) -> None:
         """Take an agent off the roster."""
         self.put(Agent(agent_id, frozenset(), self.agents[agent_id].available_since, ready=False, present=False))
@@ -146,13 +168,17 @@ class Roster:
         least = min(1, kind.weight) if kind.over else kind.weight
         return any(able & self._capacity.get(capacity) for capacity in self._capacity if capacity >= least)
 
-    def in_order(self, eligible: int, policy: Policy, wanted: Levels) -> Iterator[Candidate]:
-        """The eligible in the policy's order."""
+    def in_order(self, eligible: int, policy: Policy, wanted: Levels, most: int | None = None) -> tuple[Candidate, ...]:
+        """The eligible in the policy's order; the first so many of them."""
+        found: list[Candidate] = []
         for group in self._groups(policy, wanted):
             for agent_id in self._line.walk(eligible & group) if eligible & group else ():
                 agent = self.agents[agent_id]
-                spare = agent.capacity - agent.load
-                yield Candidate(agent_id, agent.available_since, spare, margin(wanted, agent.skills))
+                above = margin(wanted, agent.skills) if wanted else 0
+                found.append(Candidate(agent_id, agent.available_since, agent.capacity - agent.load, above))
+                if len(found) == most:
+                    return tuple(found)
+        return tuple(found)
 
     def sight(self, lane: Lane) -> Sight:
         """Where everybody stands towards the lane's items now."""
