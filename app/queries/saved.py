@@ -25,7 +25,7 @@ class Line:
     changeable: bool
 
 
-async def fitting(session: AsyncSession, agent: Agent, item: Item, query: str) -> list[SavedReply]:
+async def fitting(session: AsyncSession, agent: Agent, item: Item, query: str, most: int = SHOWN) -> list[SavedReply]:
     """The saved replies that match what was typed; first those in the item's language, on its topics, much used."""
     found = select(SavedReply).where(visible_kept(SavedReply, agent)).order_by(SavedReply.uses.desc(), SavedReply.id)
     queue = await session.scalar(select(Queue.name).where(Queue.id == item.queue_id)) or ""
@@ -35,7 +35,7 @@ async def fitting(session: AsyncSession, agent: Agent, item: Item, query: str) -
         (_rank(one, wanted, item.language or "", topics), one) for one in await session.scalars(found.limit(MOST))
     ]
     best = sorted(((rank, one) for rank, one in ranked if rank is not None), key=lambda pair: pair[0])
-    return [one for _place, one in best[:SHOWN]]
+    return [one for _place, one in best[:most]]
 
 
 def _rank(one: SavedReply, wanted: str, language: str, topics: set[str]) -> tuple[int, int, int] | None:

@@ -123,8 +123,9 @@ def _places() -> tuple[Action, ...]:
 
 def _everywhere() -> tuple[Action, ...]:
     return (
+        Action("palette", _("Search or run a command"), "Mod+k", "layer", "#palette"),
+        Action("sheet", _("All keys"), "?", "layer", "#keys"),
         Action("notices", _("Notices"), "b", "press", "#bell"),
-        Action("sheet", _("This list"), "?", "layer", "#keys"),
         Action("choose", _("Choose in a menu"), "1 … 6", "", fixed=True),
         Action("escape", _("Close the top layer"), "Escape", "", fixed=True),
     )

@@ -9,6 +9,7 @@ import "./composer.js";
 import "./drafts.js";
 import "./saved.js";
 import "./keys.js";
+import "./palette.js";
 import "./together.js";
 import "./beside.js";
 import "./mentions.js";

@@ -27,7 +27,8 @@ export function moved(event, input, list, take) {
   if (to !== undefined) mark(input, list, all.at(to % (all.length || 1)));
   else if (event.key === "Enter") {
     if (all[at]) take(all[at], event);
-  } else return false;
+  } else if (event.key === "Escape") input.closest("[popover]").hidePopover(); // and the focus goes back
+  else return false;
   event.preventDefault();
   event.stopPropagation();
   return true;

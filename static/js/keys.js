@@ -68,6 +68,18 @@ const ACTS = {
 };
 const HELD = new Set(["step", "pane"]); // go on while the key is held down
 
+// Whether an action could be carried out on the page as it is.
+export function possible({ do: act, to }) {
+  if (act === "press") return [...document.querySelectorAll(to)].some((one) => !one.disabled && (one.checkVisibility() || one.closest("[popover]")));
+  if (act === "write" || act === "send" || act === "saved") return Boolean($("[data-composer]"));
+  const place = { claim: "#claim", customer: "#context", undo: "[data-undo]", layer: to }[act];
+  return !place || Boolean($(place));
+}
+
+export function perform({ do: act, to }) {
+  ACTS[act](to, { target: act === "send" ? $("[data-draft]") : document.body });
+}
+
 function open(button) {
   const layer = document.getElementById(button.getAttribute("popovertarget"));
   layer.showPopover({ source: button });

@@ -70,11 +70,14 @@ function put(text) {
 }
 
 function take(option) {
-  const layer = picker();
-  layer.hidePopover();
-  put(option.dataset.text);
+  picker().hidePopover();
+  insert(option.dataset.text, option.dataset.id);
+}
+
+export function insert(text, id) {
+  put(text);
   const headers = { "X-CSRF": $('meta[name="csrf"]').content };
-  fetch(`/saved/${option.dataset.id}/uses`, { method: "POST", headers, keepalive: true }).catch(() => null);
+  fetch(`/saved/${id}/uses`, { method: "POST", headers, keepalive: true }).catch(() => null);
 }
 
 function next(field, from) {
