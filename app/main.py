@@ -14,6 +14,7 @@ from app.api.program import PREFIX, create_api
 from app.db import create_engine, sessionmaker
 from app.settings import Settings, get_settings
 from app.web import (
+    attachments,
     board,
     customer,
     desk,
@@ -59,6 +60,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     transfer.router,
     together.router,
     notices.router,
+    attachments.router,
     customer.router,
     outgoing.router,
     media.router,
@@ -108,7 +110,7 @@ def create_app(settings: Settings | None = None, sessions: async_sessionmaker[As
     app.state.settings = settings
     app.state.sessions = sessions
     app.add_middleware(Reading)
-    app.add_middleware(BodyLimit, most=settings.max_body)
+    app.add_middleware(BodyLimit, most=settings.max_body, uploads=settings.max_upload)
     app.add_middleware(MethodOverride)
     app.add_middleware(GZipMiddleware, minimum_size=800, compresslevel=1)
     app.add_middleware(Security, secure=settings.secure)

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
         default="", description="Names of private hosts that feeds may be fetched from, comma separated."
     )
     max_body: int = Field(default=2_000_000, description="Largest request body that is read.")
+    max_upload: int = Field(default=40_000_000, description="Largest request body with pictures for a reply.")
     session_hours: int = Field(default=12, description="A sign-in ends after this time without use.")
     why_days: int = Field(
         default=30, ge=1, description="Why the router chose whom is kept for so many days after an offer ended."

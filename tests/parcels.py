@@ -3,6 +3,7 @@
 The connectors speak HTTP like any other; `Parcels` is the world behind it, and `FakeParcels` puts it behind the wire.
 """
 
+import base64
 import json
 import secrets
 from dataclasses import dataclass, field
@@ -29,18 +30,21 @@ from app.connectors.base import (
     Json,
     Link,
     OutgoingReply,
+    Picture,
+    Pictures,
     PostKind,
     Rejected,
     Sent,
     SettingsModel,
     Visibility,
 )
-from app.connectors.wire import reaching, refusal
+from app.connectors.wire import reaching, refusal, uploading
 from app.errors import Malformed, Refused
 from tests.connectors.fakes.base import FakeChannel, Standing
 
 LIMIT = 200  # characters of a reply
 URL = "http://parcels.example"
+PICTURES = Pictures(most=4, bytes=100_000, pixels=1_000_000, alt=200)
 
 
 class ParcelSettings(SettingsModel):
@@ -52,7 +56,9 @@ class Keyed(Connector):
 
     name: ClassVar[str] = "parcels-keyed"
     title: ClassVar[str] = "Parcels, keyed"
-    capabilities: ClassVar[Capabilities] = Capabilities(reply=True, threads=True, idempotent=True, length_limit=LIMIT)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        reply=True, threads=True, idempotent=True, length_limit=LIMIT, pictures=PICTURES
+    )
     Settings: ClassVar[type[SettingsModel]] = ParcelSettings
 
     async def fetch(self, link: Link, cursor: Json) -> Batch:
@@ -73,15 +79,21 @@ class Keyed(Connector):
         return {"text": reply.text, "in_reply_to": reply.to["id"], "seal": secrets.token_hex(8)}
 
     async def send(self, link: Link, reply: OutgoingReply) -> Sent:
-        named = {"key": reply.key} if self.capabilities.idempotent else {}
-        return _sent(await _call(link, "POST", "/replies", reply.prepared | named))
+        named: Json = {"key": reply.key} if self.capabilities.idempotent else {}
+        with uploading():
+            brought = [await _bring(link, picture) for picture in reply.pictures]
+        return _sent(
+            await _call(link, "POST", "/replies", reply.prepared | named | ({"pictures": brought} if brought else {}))
+        )
 
 
 class Listed(Keyed):
     """Knows no keys, but its ledger can be read."""
 
     name: ClassVar[str] = "parcels-listed"
-    capabilities: ClassVar[Capabilities] = Capabilities(reply=True, threads=True, find_sent=True, length_limit=LIMIT)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        reply=True, threads=True, find_sent=True, length_limit=LIMIT, pictures=PICTURES
+    )
 
     async def find_sent(self, link: Link, reply: OutgoingReply) -> Sent | None:
         said = await _call(link, "GET", f"/replies?in_reply_to={reply.to['id']}")
@@ -93,7 +105,7 @@ class Blind(Keyed):
     """Knows no keys and shows nothing."""
 
     name: ClassVar[str] = "parcels-blind"
-    capabilities: ClassVar[Capabilities] = Capabilities(reply=True, threads=True, length_limit=LIMIT)
+    capabilities: ClassVar[Capabilities] = Capabilities(reply=True, threads=True, length_limit=LIMIT, pictures=PICTURES)
 
 
 CONNECTORS = {one.name: f"tests.parcels:{one.__name__}" for one in (Keyed, Listed, Blind)}
@@ -103,6 +115,11 @@ def register(patch: pytest.MonkeyPatch) -> None:
     """Make the three connectors known."""
     for name, where in CONNECTORS.items():
         patch.setitem(registry.BUILT_IN, name, where)
+
+
+async def _bring(link: Link, picture: Picture) -> str:
+    said = await _call(link, "POST", "/pictures", {"content": base64.b64encode(picture.content).decode()})
+    return str(said["id"])
 
 
 async def _call(link: Link, method: str, path: str, body: Json | None = None) -> Json:
@@ -154,6 +171,7 @@ class Parcels:
     posts: list[Json] = field(default_factory=list)
     ledger: list[Json] = field(default_factory=list)
     extra: Json = field(default_factory=dict)  # more fields of every answer
+    pictures: dict[str, str] = field(default_factory=dict)  # brought, by id
     gone: set[str] = field(default_factory=set)  # posts that cannot be answered any more
 
     def write(self, text: str | None, **more: Any) -> str:
@@ -166,6 +184,12 @@ class Parcels:
         shown = self.posts[after : after + self.page]
         last = after + len(shown)
         return {"posts": shown, "last": last, "more": last < len(self.posts), **self.extra}
+
+    def bring(self, body: Json) -> Json:
+        """A picture comes; each time it is another one."""
+        name = f"i{len(self.pictures) + 1}"
+        self.pictures[name] = body["content"]
+        return {"id": name}
 
     def take(self, body: Json) -> Json | None:
         """A reply comes; None when its post is gone."""
@@ -199,6 +223,7 @@ class FakeParcels(FakeChannel):
                 Route("/posts", self._posts),
                 Route("/replies", self._replies, methods=["GET"]),
                 Route("/replies", self._take, methods=["POST"]),
+                Route("/pictures", self._bring, methods=["POST"]),
             ]
         )
 
@@ -212,6 +237,9 @@ class FakeParcels(FakeChannel):
         taken = self.world.take(await request.json())
         return JSONResponse(taken) if taken else JSONResponse({"error": "gone"}, 422)
 
+    async def _bring(self, request: Request) -> Response:
+        return JSONResponse(self.world.bring(await request.json()))
+
     def settings(self) -> ParcelSettings:
         return ParcelSettings(url=URL)
 
@@ -224,7 +252,7 @@ class FakeParcels(FakeChannel):
         ]
 
     def is_send(self, request: httpx.Request) -> bool:
-        return request.method == "POST"
+        return request.method == "POST" and request.url.path == "/replies"
 
     def limited(self) -> httpx.Response:
         return httpx.Response(429, headers={"retry-after": f"{self.rate_wait.total_seconds():.0f}"})

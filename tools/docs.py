@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from app import telemetry
 from app.connectors import registry
-from app.connectors.base import Capabilities, Length
+from app.connectors.base import Capabilities, Length, Pictures
 from app.models.item import TRANSITIONS, State, Verb
 from app.settings import Settings
 
@@ -90,6 +90,7 @@ def capabilities() -> str:
             *map(_yes, _abilities(connector.capabilities)),
             ", ".join(connector.capabilities.visibilities) or "-",
             _length(connector.capabilities),
+            _pictures(connector.capabilities.pictures),
         )
         for name in sorted(registry.BUILT_IN)
     ]
@@ -104,8 +105,15 @@ def capabilities() -> str:
         "can look",
         "who reads a reply",
         "length",
+        "pictures",
     )
     return table(head, rows)
+
+
+def _pictures(rules: Pictures | None) -> str:
+    if rules is None:
+        return "-"
+    return f"{rules.most} of {rules.bytes // 1_000_000} MB, {rules.alt} characters of description each"
 
 
 def _abilities(can: Capabilities) -> tuple[bool, ...]:

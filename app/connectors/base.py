@@ -61,6 +61,17 @@ class Visibility(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Pictures:
+    """What pictures a reply may carry. They are checked before they are sent, in the browser and on the server."""
+
+    most: int  # in one reply
+    bytes: int  # of one; a larger one is made smaller
+    pixels: int  # of one; a larger one is made smaller
+    alt: int  # characters of its description
+    kinds: tuple[str, ...] = ("image/jpeg", "image/png")  # as they are sent; others are turned into one of these
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a channel lets us do. The desk draws only what is True here."""
 
@@ -68,7 +79,7 @@ class Capabilities:
     direct: bool = False
     edit: bool = False
     delete: bool = False
-    media: bool = False
+    pictures: Pictures | None = None  # None: a reply carries none
     threads: bool = False
     push: bool = False
     idempotent: bool = False  # the channel itself drops a repeat of the same send
@@ -207,6 +218,17 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of a reply, without metadata, as small as the channel wants it. It never changes on its way."""
+
+    kind: str  # image/jpeg | image/png
+    width: int
+    height: int
+    alt: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class OutgoingReply:
     """A reply on its way to the channel. `prepared` was frozen when it was enqueued; never recompute it."""
 
@@ -218,6 +240,7 @@ class OutgoingReply:
     created_at: datetime  # when it was enqueued; frozen with it
     prepared: Json = field(default_factory=dict)
     attempted_at: datetime | None = None  # when the first try left, if there was one
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

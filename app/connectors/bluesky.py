@@ -19,6 +19,7 @@ from app.connectors.base import (
     Length,
     Link,
     OutgoingReply,
+    Pictures,
     PostChange,
     Rejected,
     Sent,
@@ -27,14 +28,16 @@ from app.connectors.base import (
 )
 from app.connectors.bluesky_lists import PAGE, BlueskySettings, author_page, complete, post_views, read_page
 from app.connectors.bluesky_posts import Entry, as_dict, read_author, read_post, web_url
-from app.connectors.bluesky_records import BYTES, COLLECTION, GRAPHEMES, record_key, reply_record
+from app.connectors.bluesky_records import BYTES, COLLECTION, GRAPHEMES, blob, record_key, reply_record
 from app.connectors.bluesky_walk import BACKLOG_PAGES, Page, Walk
 from app.connectors.bluesky_xrpc import BlueskyCredentials, Xrpc, XrpcError
 from app.connectors.text import storable_json
+from app.connectors.wire import uploading
 from app.errors import ChannelDown, Malformed, Refused
 from app.i18n import N_
 
 _PAGES_A_CALL = 4
+_PICTURES = Pictures(most=4, bytes=1_000_000, pixels=4_000_000, alt=2000)  # lexicon app.bsky.embed.images
 
 
 class BlueskyConnector(Connector):
@@ -61,6 +64,7 @@ class BlueskyConnector(Connector):
         length_counts=Length.GRAPHEMES,
         byte_limit=BYTES,
         looks=25,  # what one call may name
+        pictures=_PICTURES,
     )
     Settings: ClassVar[type[SettingsModel]] = BlueskySettings
     Credentials: ClassVar[type[SettingsModel] | None] = BlueskyCredentials
@@ -129,6 +133,9 @@ class BlueskyConnector(Connector):
             if standing := await _standing(api, reply):
                 return standing  # an earlier try was taken before the post went
             raise
+        if reply.pictures and reply.attempted_at and (standing := await _standing(api, reply)):
+            return standing
+        await _upload(api, reply)
         body = {**place, "record": reply.prepared["record"], "swapRecord": None}  # null: never overwrite another
         try:
             answer = await api.write("com.atproto.repo.putRecord", body)
@@ -141,6 +148,17 @@ class BlueskyConnector(Connector):
     async def find_sent(self, link: Link, reply: OutgoingReply) -> Sent | None:
         """Look under the reply's own key in our repository; certain both ways."""
         return await _standing(Xrpc(link), reply)
+
+
+async def _upload(api: Xrpc, reply: OutgoingReply) -> None:
+    """Bring the pictures that the frozen record names. The same content twice is one blob; one in no record is dropped."""
+    with uploading():
+        for picture in reply.pictures:
+            taken = as_dict((await api.upload(picture.content, picture.kind)).get("blob"))
+            if as_dict(taken.get("ref")).get("$link") != blob(picture)["ref"]["$link"]:
+                raise Refused(
+                    f"{api.credentials.service} stores a picture otherwise than it was sent. Send it without."
+                )
 
 
 async def _place(api: Xrpc, reply: OutgoingReply) -> Json:

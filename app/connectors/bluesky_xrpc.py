@@ -130,6 +130,10 @@ class Xrpc:
         """Change something (POST). Raises errors with `delivered` None when it may have happened."""
         return await self._signed_in("POST", method, json=body, sending=True)
 
+    async def upload(self, content: bytes, kind: str) -> Json:
+        """Bring a blob."""
+        return await self._signed_in("POST", "com.atproto.repo.uploadBlob", content=content, kind=kind)
+
     async def _signed_in(self, verb: str, method: str, **request: Any) -> Json:
         """Call with our session; when it has run out, renew it once and call again."""
         if self.credentials.access_jwt is None:
@@ -170,10 +174,18 @@ class Xrpc:
             ) from error
 
     async def _call(
-        self, verb: str, method: str, *, token: SecretStr | None = None, sending: bool = False, **request: Any
+        self,
+        verb: str,
+        method: str,
+        *,
+        token: SecretStr | None = None,
+        sending: bool = False,
+        kind: str = "",
+        **request: Any,
     ) -> Json:
         service = self.credentials.service
         headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+        headers |= {"content-type": kind} if kind else {}
         try:
             with reaching(service, sending=sending):
                 response = await self._link.http.request(verb, f"{service}/xrpc/{method}", headers=headers, **request)

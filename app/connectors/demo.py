@@ -23,6 +23,8 @@ from app.connectors.base import (
     Link,
     Media,
     OutgoingReply,
+    Picture,
+    Pictures,
     PostChange,
     PostKind,
     Rejected,
@@ -31,13 +33,14 @@ from app.connectors.base import (
     Visibility,
 )
 from app.connectors.text import storable_json
-from app.connectors.wire import is_web, reaching, read_bounded, refusal
+from app.connectors.wire import is_web, reaching, read_bounded, refusal, uploading
 from app.errors import Malformed, Refused
 from app.i18n import N_, _
 
 _LIMIT = 500  # graphemes of a post there
 _PAGES = 5  # of the inbox in one fetch
 _LARGEST = 5_000_000  # bytes of one answer
+_PICTURES = Pictures(most=4, bytes=2_000_000, pixels=8_000_000, alt=1000)
 _REFUSALS = {httpx.codes.NOT_FOUND, httpx.codes.GONE, httpx.codes.UNPROCESSABLE_ENTITY, httpx.codes.BAD_REQUEST}
 
 
@@ -138,6 +141,7 @@ class DemoConnector(Connector):
         visibilities=(Visibility.PUBLIC, Visibility.DIRECT),
         length_limit=_LIMIT,
         length_counts=Length.GRAPHEMES,
+        pictures=_PICTURES,
     )
     Settings: ClassVar[type[SettingsModel]] = DemoSettings
     Credentials: ClassVar[type[SettingsModel] | None] = DemoCredentials
@@ -189,6 +193,8 @@ class DemoConnector(Connector):
             "in_reply_to": reply.to.get("id"),
             "visibility": Visibility.DIRECT.value if direct else Visibility.PUBLIC.value,
         }
+        if reply.pictures:
+            body["media"] = [await _upload(link, picture) for picture in reply.pictures]
         said, budget = await _call(link, "POST", "/api/posts", body=body, key=reply.key)
         post = _shaped(_One, said).post
         if post is None:
@@ -202,23 +208,31 @@ class DemoConnector(Connector):
         return _sent(post, budget) if post else None
 
 
+async def _upload(link: Link, picture: Picture) -> Json:
+    """Bring a picture; the same content is the same picture there."""
+    with uploading():
+        said, _ = await _call(link, "POST", "/api/media", content=picture.content)
+    return {"id": said.get("id"), "alt": picture.alt}
+
+
 async def _call(
-    link: Link, method: str, path: str, *, body: Json | None = None, key: str = ""
+    link: Link, method: str, path: str, *, body: Json | None = None, key: str = "", content: bytes | None = None
 ) -> tuple[Json, Budget | None]:
     """One request and its JSON answer."""
+    changing = body is not None or content is not None
     what, url = "The demo network", link.settings.url + path
     headers = {"authorization": f"Bearer {link.credentials.token.get_secret_value()}"}
     if key:
         headers["idempotency-key"] = key
-    with reaching(what, sending=body is not None):
-        async with link.http.stream(method, url, headers=headers, json=body) as response:
-            content = await read_bounded(response, _LARGEST, what)
-    if body is not None and response.status_code in _REFUSALS:
-        raise Refused(N_("The demo network does not take the reply: %(content)s") % {"content": _words(content)})
+    with reaching(what, sending=changing):
+        async with link.http.stream(method, url, headers=headers, json=body, content=content) as response:
+            answer = await read_bounded(response, _LARGEST, what)
+    if changing and response.status_code in _REFUSALS:
+        raise Refused(N_("The demo network does not take the reply: %(content)s") % {"content": _words(answer)})
     error = refusal(response, what, link.now)
     if error is not None:
         raise error
-    return _json(content, url), _budget(response.headers)
+    return _json(answer, url), _budget(response.headers)
 
 
 def _json(content: bytes, url: str) -> Json:

@@ -24,12 +24,14 @@ from app.connectors.base import (
     Length,
     Link,
     OutgoingReply,
+    Pictures,
     PostChange,
     Sent,
     SettingsModel,
     Visibility,
 )
 from app.connectors.mastodon_api import Gone, Server
+from app.connectors.mastodon_media import uploaded
 from app.connectors.mastodon_posts import read_account, read_change, read_post
 from app.connectors.mastodon_reply import body_of, find_among_own, lead_of, sent_as
 from app.connectors.mastodon_threads import Threads
@@ -38,6 +40,7 @@ from app.errors import ConnectorError, Malformed, Refused
 from app.i18n import N_, _
 
 _USUAL_LIMIT = 500
+_PICTURES = Pictures(most=4, bytes=8_000_000, pixels=16_000_000, alt=1500)  # what servers since 3.0 take at least
 
 
 class Source(StrEnum):
@@ -109,7 +112,7 @@ class MastodonCredentials(SettingsModel):
     )
     access_token: SecretStr = Field(
         title=N_("Access token"),
-        description=N_("Preferences, Development, New application; scopes read and write:statuses."),
+        description=N_("Preferences, Development, New application; scopes read, write:statuses and write:media."),
         min_length=1,
     )
 
@@ -122,7 +125,7 @@ class MastodonConnector(Connector):
     help: ClassVar[str] = N_(
         "Brings mentions and direct messages, a hashtag, an account or a search from Mastodon or a server that speaks "
         "its API, and sends replies. On the server, under Preferences, Development, create an application with the "
-        "scopes read and write:statuses, and copy its access token."
+        "scopes read, write:statuses and write:media, and copy its access token."
     )
     capabilities: ClassVar[Capabilities] = Capabilities(
         reply=True,
@@ -134,6 +137,7 @@ class MastodonConnector(Connector):
         length_limit=_USUAL_LIMIT,
         length_counts=Length.MASTODON,
         looks=8,  # a call each: half of what the server allows in five minutes, at the shortest interval of a feed
+        pictures=_PICTURES,
     )
     Settings: ClassVar[type[SettingsModel]] = MastodonSettings
     Credentials: ClassVar[type[SettingsModel] | None] = MastodonCredentials
@@ -183,7 +187,8 @@ class MastodonConnector(Connector):
             found = await self._look_before_repeating(server, reply)
             if found is not None:
                 return found
-        raw = await server.post("/api/v1/statuses", reply.prepared, reply.key)
+        body = {**reply.prepared, **await uploaded(server, reply.pictures)}
+        raw = await server.post("/api/v1/statuses", body, reply.key)
         sent = sent_as(raw, server.budget)
         if sent is None:
             raise Malformed(N_("%(host)s took the reply but did not say where it stands.") % {"host": server.host})

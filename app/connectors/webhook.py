@@ -3,6 +3,7 @@
 Signatures follow Standard Webhooks (`app.connectors.signing`); the schema is `app.connectors.webhook_schema`.
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ from app.connectors.base import (
     Json,
     Link,
     OutgoingReply,
+    Picture,
+    Pictures,
     PostChange,
     Rejected,
     Sent,
@@ -35,6 +38,7 @@ from app.errors import Malformed, Refused
 from app.i18n import N_
 
 _LARGEST_ANSWER = 1_000_000  # bytes
+_PICTURES = Pictures(most=4, bytes=2_000_000, pixels=8_000_000, alt=2000)
 
 
 class WebhookSettings(SettingsModel):
@@ -106,6 +110,7 @@ class WebhookConnector(Connector):
         push=True,
         idempotent=True,
         visibilities=(Visibility.PUBLIC, Visibility.DIRECT),
+        pictures=_PICTURES,
     )
     Settings: ClassVar[type[SettingsModel]] = WebhookSettings
     Credentials: ClassVar[type[SettingsModel] | None] = WebhookCredentials
@@ -143,15 +148,17 @@ class WebhookConnector(Connector):
         }
         if reply.to.get("visibility") == Visibility.DIRECT.value:
             data["visibility"] = Visibility.DIRECT.value
+        if reply.pictures:
+            data["media"] = [_described(picture) for picture in reply.pictures]
         event = {"type": "reply.created", "timestamp": reply.created_at.astimezone(UTC).isoformat(), "data": data}
-        return {"body": json.dumps(event, ensure_ascii=False, sort_keys=True)}
+        return {"body": _written(event)}
 
     async def send(self, link: Link, reply: OutgoingReply) -> Sent:
         """Post the frozen body under the reply's key as event id; the receiver drops repeats by it."""
         url = link.credentials.reply_url
         if not url:
             raise Refused(N_("This webhook has no address for replies. Set one at its account, or answer elsewhere."))
-        body = (reply.prepared or self.prepare(link, reply))["body"].encode()
+        body = _with_content((reply.prepared or self.prepare(link, reply))["body"], reply.pictures).encode()
         secret = link.credentials.secret.get_secret_value()
         headers = {"content-type": "application/json", **sign(secret, reply.key, link.now, body)}
         with reaching(url, sending=True):
@@ -159,6 +166,26 @@ class WebhookConnector(Connector):
                 _judge(response, url, link)
                 answer = await read_bounded(response, _LARGEST_ANSWER, url)
         return _sent(link, reply, answer, response.headers.get("content-type", ""))
+
+
+def _written(event: Json) -> str:
+    return json.dumps(event, ensure_ascii=False, sort_keys=True)
+
+
+def _described(picture: Picture) -> Json:
+    digest = hashlib.sha256(picture.content).hexdigest()
+    size = {"width": picture.width, "height": picture.height, "size": len(picture.content)}
+    return {"type": picture.kind, "alt": picture.alt, "sha256": digest, **size}
+
+
+def _with_content(body: str, pictures: tuple[Picture, ...]) -> str:
+    """The frozen body with each picture's bytes in it: they are frozen elsewhere, so it is the same at every try."""
+    if not pictures:
+        return body
+    event = json.loads(body)
+    for told, picture in zip(event["data"]["media"], pictures, strict=True):
+        told["content"] = base64.b64encode(picture.content).decode()
+    return _written(event)
 
 
 def _entries(body: bytes) -> list[Any]:

@@ -58,6 +58,16 @@ def reaching(what: str, *, sending: bool = False) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def uploading() -> Iterator[None]:
+    """Around what is brought before a reply is posted: whatever happens here, the reply does not stand there yet."""
+    try:
+        yield
+    except ConnectorError as error:
+        error.delivered = False
+        raise
+
+
 def _cause(error: Exception) -> str:
     return str(error) or type(error).__name__
 

@@ -5,7 +5,9 @@ API (JSON; `Authorization: Bearer <token>`, `X-RateLimit-*` on every answer, 429
     GET  /api/me                         who we are
     GET  /api/inbox?after=&limit=        what concerns us, oldest first: {"me", "posts": [...], "last", "more"}
     GET  /api/changes?after=             posts edited and deleted since: {"changes": [{"uri", "text" or null, "at"}], "last", "more"}
-    POST /api/posts                      {"text", "in_reply_to", "visibility"} with an Idempotency-Key: {"post"}
+    POST /api/media                      a PNG or JPEG, its bytes: {"id"}
+    POST /api/posts                      {"text", "in_reply_to", "visibility", "media": [{"id", "alt"}]} with an
+                                         Idempotency-Key: {"post"}
     GET  /api/sent?key=                  our post with that Idempotency-Key: {"post" or null}
 """
 
@@ -38,6 +40,9 @@ _CALLS = 600  # allowed in `_WINDOW`
 _WINDOW = timedelta(minutes=5)
 _SHOWN = 60  # conversations on the public page
 _LONGEST_BODY = 100_000
+_LARGEST_PICTURE = 2_000_000
+_MOST_PICTURES = 4
+_KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 _pages = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
 
@@ -57,6 +62,8 @@ class Network:
                 Route("/posts/{number:int}", self.one_thread),
                 Route("/faces/{handle}.png", self.face),
                 Route("/pictures/{name}.png", self.picture),
+                Route("/ours/{name}", self.ours),
+                Route("/api/media", self.keep_picture, methods=["POST"]),
                 Route("/api/me", self.me),
                 Route("/api/inbox", self.inbox),
                 Route("/api/changes", self.changes),
@@ -117,14 +124,38 @@ class Network:
         def write() -> dict[str, Any]:
             text, parent = _acceptable(asked)
             direct = asked.get("visibility") == "direct"
+            media = self._known_pictures(asked.get("media", []))
             try:
-                post, rows = self.world.reply(self.clock(), key, text, parent, direct=direct)
+                post, rows = self.world.reply(self.clock(), key, text, parent, direct=direct, media=media)
             except (Gone, KeyError) as error:
                 raise HTTPException(404, "The post that you answer is gone.") from error
             self.ledger.append(rows)
             return {"post": self.shown(request, post)}
 
         return self._answer(request, write)
+
+    async def keep_picture(self, request: Request) -> Response:
+        """Take a picture that a post of ours will carry."""
+        content = await request.body()
+
+        def write() -> dict[str, Any]:
+            if len(content) > _LARGEST_PICTURE or _kind_of(content) is None:
+                raise HTTPException(422, "A picture is a PNG or a JPEG of at most 2 MB.")
+            name, rows = self.world.keep_picture(content)
+            self.ledger.append(rows)
+            return {"id": name}
+
+        return self._answer(request, write)
+
+    def _known_pictures(self, asked: Any) -> tuple[tuple[str, str], ...]:
+        """The pictures that a post names, or 422."""
+        try:
+            named = tuple((str(one["id"]), str(one.get("alt", ""))) for one in asked)
+        except (TypeError, KeyError, AttributeError):
+            named = (("", ""),)
+        if len(named) > _MOST_PICTURES or any(name not in self.world.pictures for name, _ in named):
+            raise HTTPException(422, "media names up to four pictures that were brought before.")
+        return named
 
     def _answer(self, request: Request, make: Callable[[], dict[str, Any]]) -> Response:
         """Who asks, how often, and then the answer."""
@@ -157,6 +188,7 @@ class Network:
         """A post as the API gives it."""
         base = str(request.base_url)
         media = [{"url": f"{base}pictures/{post.picture}.png", "alt": post.alt}] if post.picture else []
+        media += [{"url": f"{base}ours/{name}", "alt": alt} for name, alt in post.media]
         return {
             "id": post.id,
             "uri": self.uri(post.id),
@@ -191,6 +223,14 @@ class Network:
         """Somebody's picture."""
         return _png(face(request.path_params["handle"]))
 
+    async def ours(self, request: Request) -> Response:
+        """A picture that we sent."""
+        content = self.world.pictures.get(request.path_params["name"], b"")
+        kind = _kind_of(content)
+        if kind is None:
+            raise HTTPException(404, "There is no such picture.")
+        return Response(content, media_type=kind, headers={"cache-control": "public, max-age=86400"})
+
     async def picture(self, request: Request) -> Response:
         """What somebody photographed."""
         try:
@@ -204,6 +244,10 @@ async def _as_json(_: Request, error: Exception) -> Response:
         (error.status_code, error.detail, error.headers) if isinstance(error, HTTPException) else (500, "", None)
     )
     return JSONResponse({"error": words}, status, headers=dict(headers or {}))
+
+
+def _kind_of(content: bytes) -> str | None:
+    return next((kind for magic, kind in _KINDS.items() if content.startswith(magic)), None)
 
 
 def _number(request: Request, name: str, default: int) -> int:

@@ -33,6 +33,7 @@ class NetPost:
     picture: str = ""
     alt: str = ""
     key: str = ""  # the idempotency key of ours
+    media: tuple[tuple[str, str], ...] = ()  # ours: pictures by id, with their alternative text
 
     @property
     def ours(self) -> bool:
@@ -46,7 +47,8 @@ class NetPost:
 
 def from_row(row: dict[str, Any]) -> NetPost:
     """The post that was written down."""
-    return NetPost(**(row | {"at": datetime.fromisoformat(row["at"])}))
+    media = tuple((name, alt) for name, alt in row.get("media", ()))
+    return NetPost(**(row | {"at": datetime.fromisoformat(row["at"]), "media": media}))
 
 
 def conversations(posts: Iterable[NetPost], limit: int) -> list[list[NetPost]]:

@@ -4,6 +4,8 @@ Everything that happens is a row (JSON); a world is what its rows say, so rows w
 world, and the same seed gives the same customers.
 """
 
+import base64
+import hashlib
 import random
 from bisect import bisect_right
 from collections import Counter
@@ -69,6 +71,7 @@ class World:
         self.acting: dict[int, Story] = {}  # stories that go on by themselves
         self.by_key: dict[str, int] = {}
         self.changes: list[NetChange] = []
+        self.pictures: dict[str, bytes] = {}  # ours, by their content's name
         self.last_id = 0
         self.told = 0
         self.opened: Counter[tuple[str, str]] = Counter()
@@ -209,7 +212,16 @@ class World:
 
     # -- what we do
 
-    def reply(self, now: datetime, key: str, text: str, in_reply_to: int, *, direct: bool) -> tuple[NetPost, list[Row]]:
+    def reply(
+        self,
+        now: datetime,
+        key: str,
+        text: str,
+        in_reply_to: int,
+        *,
+        direct: bool,
+        media: tuple[tuple[str, str], ...] = (),
+    ) -> tuple[NetPost, list[Row]]:
         """Our answer under that post; the same key again gives the same post and no row. Raises Gone."""
         if key and key in self.by_key:
             return self.posts[self.by_key[key]], []
@@ -220,9 +232,26 @@ class World:
         if story is not None:
             story = answered(story, text, now, self._chance("answered"), self.pace.patience)
         rows = self._say(
-            US.handle, text, now, language="", direct=direct or parent.direct, parent=parent, story=story, key=key
+            US.handle,
+            text,
+            now,
+            language="",
+            direct=direct or parent.direct,
+            parent=parent,
+            story=story,
+            key=key,
+            media=media,
         )
         return self.posts[self.last_id], rows
+
+    def keep_picture(self, content: bytes) -> tuple[str, list[Row]]:
+        """A picture of ours, called by its content: the same again is no row."""
+        name = hashlib.sha256(content).hexdigest()[:32]
+        if name in self.pictures:
+            return name, []
+        row: Row = {"picture": {"id": name, "content": base64.b64encode(content).decode()}}
+        self._take(row)
+        return name, [row]
 
     def speak(
         self,
@@ -265,6 +294,7 @@ class World:
         line: Line | None = None,
         story: Story | None = None,
         key: str = "",
+        media: tuple[tuple[str, str], ...] = (),
     ) -> list[Row]:
         number = self.last_id + 1
         post = NetPost(
@@ -279,6 +309,7 @@ class World:
             picture=line.picture if line else "",
             alt=line.alt if line else "",
             key=key,
+            media=media,
         )
         row: Row = {"post": post.as_row()}
         if story is not None:
@@ -298,6 +329,8 @@ class World:
             self._stand(read_post(row["post"]))
         if "story" in row:
             self._tell(read_story(row["story"]))
+        if "picture" in row:
+            self.pictures[row["picture"]["id"]] = base64.b64decode(row["picture"]["content"])
         if "removed" in row:
             gone = self.posts.pop(row["removed"], None)
             self.order = list(self.posts)

@@ -5,9 +5,10 @@ A draft is never written over by a window that has not seen it, and never thrown
 
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import QueryableAttribute
 
 from app.db import announce
 from app.errors import Conflict, Invalid
@@ -16,7 +17,7 @@ from app.i18n import _
 from app.listening.clean import LONGEST_TEXT, storable
 from app.models.agent import Agent
 from app.models.item import Item
-from app.models.reply import HandedDraft, Reply, ReplyState
+from app.models.reply import Attachment, HandedDraft, Reply, ReplyState
 
 NOTE = "note"  # the kind of a draft that will be a note, where a reply has its visibility
 
@@ -93,12 +94,15 @@ async def hand_over_draft(session: AsyncSession, item_id: int, from_agent: int, 
     checked that it may be moved.
     """
     theirs = await _locked(session, item_id, from_agent)
-    if from_agent == to_agent or theirs is None or theirs.visibility == NOTE or not theirs.text.strip():
+    if from_agent == to_agent or theirs is None or theirs.visibility == NOTE:
+        return None
+    if not theirs.text.strip() and not await session.scalar(select(carries(theirs.id))):
         return None
     own = await _locked(session, item_id, to_agent)
     text = theirs.text
     if own is not None:
         text = "\n\n".join(part for part in (own.text.strip(), theirs.text) if part)
+        await move_pictures(session, own.id, theirs.id)
         await session.delete(own)
         await session.flush()
     theirs.agent_id, theirs.text, theirs.version = to_agent, text, theirs.version + 1
@@ -106,6 +110,17 @@ async def hand_over_draft(session: AsyncSession, item_id: int, from_agent: int, 
     await session.merge(HandedDraft(reply_id=theirs.id, agent_id=from_agent))
     announce(session, "items", [item_id])
     return theirs
+
+
+def carries(reply_id: int | QueryableAttribute[int]) -> ColumnElement[bool]:
+    """Whether a draft or reply has pictures."""
+    return select(Attachment.id).where(Attachment.reply_id == reply_id).exists()
+
+
+async def move_pictures(session: AsyncSession, from_reply: int, to_reply: int) -> None:
+    """Two drafts become one: the pictures come along."""
+    moved = update(Attachment).where(Attachment.reply_id == from_reply).values(reply_id=to_reply)
+    await session.execute(moved.execution_options(synchronize_session=False))
 
 
 async def _locked(session: AsyncSession, item_id: int, agent_id: int) -> Reply | None:

@@ -16,7 +16,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.connectors.base import Connector, Link, OutgoingReply, Sent, Visibility
+from app.connectors.base import Connector, Link, OutgoingReply, Picture, Sent, Visibility
 from app.db import announce
 from app.errors import CarelineError, ConnectorError, RateLimited
 from app.flow.notices import tell
@@ -26,7 +26,7 @@ from app.i18n import N_
 from app.models.feed import Feed
 from app.models.item import OPEN_STATES, SYSTEM, Item, State, Verb, alter
 from app.models.post import Conversation, Post
-from app.models.reply import Reply, ReplyState
+from app.models.reply import Attachment, Reply, ReplyState
 from app.models.together import NoticeKind
 
 LEASE = timedelta(seconds=60)  # longer than the transport lets any call last
@@ -46,6 +46,7 @@ class Errand:
     reply: Reply
     post: Post
     feed: Feed | None
+    pictures: tuple[Picture, ...] = ()
 
 
 async def errand(session: AsyncSession, reply_id: int) -> Errand | None:
@@ -59,7 +60,15 @@ async def errand(session: AsyncSession, reply_id: int) -> Errand | None:
     if reply is None:
         return None
     post = await session.get_one(Post, reply.post_id)
-    return Errand(reply, post, await session.get(Feed, post.feed_id) if post.feed_id else None)
+    feed = await session.get(Feed, post.feed_id) if post.feed_id else None
+    return Errand(reply, post, feed, await _pictures(session, reply_id))
+
+
+async def _pictures(session: AsyncSession, reply_id: int) -> tuple[Picture, ...]:
+    """What the reply carries, as it was frozen."""
+    columns = (Attachment.kind, Attachment.width, Attachment.height, Attachment.alt, Attachment.content)
+    found = await session.execute(select(*columns).where(Attachment.reply_id == reply_id).order_by(Attachment.id))
+    return tuple(Picture(*row) for row in found)
 
 
 def outgoing(errand: Errand) -> OutgoingReply:
@@ -74,6 +83,7 @@ def outgoing(errand: Errand) -> OutgoingReply:
         created_at=reply.enqueued_at or reply.created_at,
         prepared=reply.prepared,
         attempted_at=reply.attempted_at,
+        pictures=errand.pictures,
     )
 
 

@@ -3,6 +3,7 @@
 The composer's `key` makes it once: a form sent twice finds its reply already on the way.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -19,8 +20,10 @@ from app.db import announce
 from app.errors import Conflict, Invalid
 from app.flow.claim import claim
 from app.flow.close import close
+from app.flow.draft import carries, move_pictures
 from app.flow.placeholders import refuse_blanks
 from app.flow.reopen import requeue
+from app.flow.take_along import take_along
 from app.flow.visibility import held_item, own_reply, visible_item
 from app.i18n import N_, _, ngettext
 from app.listening.clean import matchable, storable
@@ -78,8 +81,11 @@ async def reply(
     *,
     key: UUID | None = None,
     then_close: Disposition | None = None,
+    pictures: Sequence[int] | None = None,
 ) -> Reply:
     """Hold a reply for the queue's undo time, after which the outbox sends it. The agent must hold the item.
+
+    `pictures` are the ids of those that its writer saw beside it (None: whatever its draft has).
 
     Raises:
         NotFound, Conflict: see `held_item` and `answerable`; or the item is not active.
@@ -101,6 +107,8 @@ async def reply(
     way = await answerable(session, item)
     body = checked(item.channel, text, visibility, way)
     held = await _hold(session, agent, item, way, key=key, text=body, visibility=visibility, then_close=then_close)
+    await take_along(session, agent, held, pictures)
+    await _forget_the_same(session, held)
     if then_close is not None:
         await close(session, agent, item_id, then_close)
     announce(session, "items", [item.id])
@@ -150,14 +158,6 @@ async def _hold(
     then_close: Disposition | None,
 ) -> Reply:
     queue = await session.get_one(Queue, item.queue_id)
-    other = delete(Reply).where(  # what another window began is kept, unless it says nothing else
-        Reply.item_id == item.id,
-        Reply.agent_id == agent.id,
-        Reply.state == ReplyState.DRAFT,
-        Reply.key != key,
-        func.btrim(Reply.text, WHITE).in_((text, "")),
-    )
-    await session.execute(other.execution_options(synchronize_session=False))
     values = {
         "text": text,
         "visibility": visibility,
@@ -191,6 +191,18 @@ async def _hold(
     return held
 
 
+async def _forget_the_same(session: AsyncSession, held: Reply) -> None:
+    """A draft of another window goes if it says what was sent, or nothing; any other is kept."""
+    same = delete(Reply).where(
+        Reply.item_id == held.item_id,
+        Reply.agent_id == held.agent_id,
+        Reply.state == ReplyState.DRAFT,
+        func.btrim(Reply.text, WHITE).in_((held.text, "")),
+        ~carries(Reply.id),
+    )
+    await session.execute(same.execution_options(synchronize_session=False))
+
+
 async def undo(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
     """Take a reply back while it is held: it is a draft again, and an item closed with it is in hand again.
 
@@ -202,11 +214,8 @@ async def undo(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
     if found.agent_id is None:
         raise Conflict(_("Careline said this by itself, so there is no draft to go back to."))
     closed_with = found.then_close
-    newer = delete(Reply).where(
-        Reply.item_id == found.item_id, Reply.agent_id == found.agent_id, Reply.state == ReplyState.DRAFT
-    )
-    typed = await session.scalar(newer.returning(Reply.text).execution_options(synchronize_session=False))
-    text = f"{found.text}\n\n{typed}" if typed and typed.strip() else found.text  # nothing that was typed is lost
+    typed = await _newer_draft(session, found)
+    text = f"{found.text}\n\n{typed}" if typed.strip() else found.text  # nothing that was typed is lost
     back = await _step(
         session, reply_id, ReplyState.HELD, state=ReplyState.DRAFT, text=text, then_close=None, due_at=None
     )
@@ -218,6 +227,20 @@ async def undo(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
         await claim(session, agent, item.id)
     announce(session, "items", [item.id])
     return back
+
+
+async def _newer_draft(session: AsyncSession, found: Reply) -> str:
+    """What was begun since, to be put behind what comes back; its pictures come along."""
+    newer = select(Reply).where(
+        Reply.item_id == found.item_id, Reply.agent_id == found.agent_id, Reply.state == ReplyState.DRAFT
+    )
+    draft = await session.scalar(newer.with_for_update().execution_options(populate_existing=True))
+    if draft is None:
+        return ""
+    await move_pictures(session, draft.id, found.id)
+    await session.delete(draft)
+    await session.flush()
+    return draft.text
 
 
 async def send_now(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:

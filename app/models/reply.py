@@ -7,11 +7,13 @@ draft -> held (undo window) -> queued -> sending (attempt, lease; committed befo
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
 from app.models.columns import Big, Created, Id, Jsonb, Str, Time, one_of
+
+LARGEST_PICTURE = 8_000_000  # bytes
 
 
 class ReplyState(StrEnum):
@@ -64,6 +66,26 @@ class Reply(Base):
     external_id: Mapped[Str | None]
     url: Mapped[Str | None]
     trouble: Mapped[Str] = mapped_column(server_default="")  # cause and remedy in plain words
+
+
+class Attachment(Base):
+    """A picture of a draft, and of the reply that the draft becomes: then neither it nor its description changes."""
+
+    __tablename__ = "attachment"
+    __table_args__ = (
+        CheckConstraint(f"octet_length(content) <= {LARGEST_PICTURE}", name="size"),
+        CheckConstraint("kind IN ('image/jpeg', 'image/png')", name="kind"),
+    )
+
+    id: Mapped[Id]
+    reply_id: Mapped[Big] = mapped_column(ForeignKey("reply.id", ondelete="CASCADE"), index=True)
+    name: Mapped[Str]  # as the agent's file was called
+    kind: Mapped[Str]
+    width: Mapped[int]
+    height: Mapped[int]
+    alt: Mapped[Str] = mapped_column(server_default="")
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    created_at: Mapped[Created]
 
 
 class HandedDraft(Base):

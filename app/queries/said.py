@@ -15,6 +15,7 @@ from app.models.event import Event
 from app.models.item import Item
 from app.models.post import Author, Post
 from app.models.reply import Note, Reply, ReplyState
+from app.queries.attachments import Attached, of_replies
 from app.queries.together import Asked
 
 POSTS = 200  # of a conversation that are shown at once
@@ -56,6 +57,7 @@ class Said:
     earlier: tuple[Version, ...] = ()  # what it said before, newest first
     deleted_at: datetime | None = None  # on the channel
     wiped: bool = False  # what it had said is not kept
+    pictures: tuple[Attached, ...] = ()  # of a reply of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ async def replies(session: AsyncSession, item: Item, reader_id: int) -> tuple[li
         .order_by(Reply.id)
     )
     found = (await session.execute(ours)).all()
+    pictures = await of_replies(session, [reply.id for reply, _ in found])
     said = [
         Said(
             kind="reply",
@@ -200,6 +203,7 @@ async def replies(session: AsyncSession, item: Item, reader_id: int) -> tuple[li
             trouble=reply.trouble,
             due_at=reply.due_at,
             mine=reply.agent_id == reader_id,
+            pictures=pictures.get(reply.id, ()),
         )
         for reply, name in found
     ]

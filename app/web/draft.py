@@ -1,5 +1,6 @@
 """Drafts: saved as somebody types; when two windows disagree the person chooses; and the list of one's own."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID, uuid4
@@ -17,6 +18,7 @@ from app.models.agent import Agent
 from app.models.post import Post
 from app.queries.drafts import drafts, sent_under
 from app.web import words
+from app.web.attachments import described
 from app.web.compare import compared
 from app.web.edge import Db, Me
 from app.web.forms import line_ends
@@ -40,6 +42,8 @@ async def keep(
     text: Text = "",
     visibility: Text = "",
     seen: Annotated[int | None, Form()] = None,
+    attachment: Annotated[Sequence[int], Form()] = (),
+    alt: Annotated[Sequence[str], Form()] = (),
 ) -> JSONResponse:
     """Save what is written so far; answers with the version, and how much may still be written.
 
@@ -52,6 +56,7 @@ async def keep(
     except Conflict as error:
         told = await _other(request, db, me, item_id, mine=written, key=key)
         return JSONResponse({"error": {"status": 409, "message": error.message}, **told}, HTTPStatus.CONFLICT)
+    await described(db, me, item_id, attachment, alt)
     connector = registry.get(item.channel)
     post = await db.get_one(Post, item.post_id)
     room = left(written.strip(), connector.capabilities, connector.lead(post.ref))

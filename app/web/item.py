@@ -1,5 +1,6 @@
 """An item's page and its verbs, each a resource: POST /items/7/assignment claims, DELETE gives back."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -32,6 +33,7 @@ from app.models.sight import visible_queues
 from app.queries.desk import holding, mine
 from app.queries.together import unread
 from app.web import words
+from app.web.attachments import described
 from app.web.edge import Db, Me
 from app.web.forms import line_ends
 from app.web.lists import shown_of
@@ -41,6 +43,8 @@ from app.web.views import desk_context, seen_item
 router = APIRouter(prefix="/items/{item_id}")
 Listed = Annotated[str, Form(alias="list")]
 Text = Annotated[str, Form()]
+Texts = Annotated[Sequence[str], Form()]
+Numbers = Annotated[Sequence[int], Form()]
 CUSTOMER_WAIT = timedelta(days=7)  # an item that waits for its customer comes back after so long
 
 
@@ -169,6 +173,8 @@ async def answer(
     text: Text = "",
     visibility: Text = "",
     then_close: Text = "",
+    attachment: Numbers = (),
+    alt: Texts = (),
     listed: Listed = "",
 ) -> Response:
     """Send a reply (after the undo window), and close the item with it when asked."""
@@ -176,7 +182,8 @@ async def answer(
     if visibility == "note":
         return await jot(request=request, db=db, me=me, item_id=item_id, text=text, listed=listed)
     ending = _disposition(then_close) if then_close else None
-    await reply(db, me, item_id, line_ends(text), visibility, key=key, then_close=ending)
+    await described(db, me, item_id, attachment, alt)
+    await reply(db, me, item_id, line_ends(text), visibility, key=key, then_close=ending, pictures=attachment)
     return await _next(db, me, listed) if ending else _to(item_id, listed)
 
 

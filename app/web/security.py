@@ -1,5 +1,6 @@
 """What protects every answer: headers, the origin check, and the method that a plain form cannot send."""
 
+import re
 import secrets
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.errors import Forbidden
 from app.i18n import _
 
+UPLOAD = re.compile(r"/items/\d+/attachments")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 WITHOUT_COOKIE = ("/api/", "/hooks/")  # programs: they bring a token or a signature, never the cookie
 OVERRIDES = frozenset({"PUT", "DELETE"})
@@ -64,18 +66,20 @@ class Security:
 class BodyLimit:
     """Reads no more of a body than it may have; what goes beyond is a 413, told in words by the error pages."""
 
-    def __init__(self, app: ASGIApp, *, most: int) -> None:
-        """`most` is in bytes."""
+    def __init__(self, app: ASGIApp, *, most: int, uploads: int) -> None:
+        """`most` is in bytes; `uploads` is for bodies with pictures."""
         self.app = app
         self.most = most
+        self.uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count while the body streams in."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        most = self.uploads if UPLOAD.fullmatch(scope["path"]) else self.most
         declared = dict(scope["headers"]).get(b"content-length", b"")
-        too_large = declared.isdigit() and int(declared) > self.most
+        too_large = declared.isdigit() and int(declared) > most
         taken = 0
 
         async def counted() -> Message:
@@ -84,7 +88,7 @@ class BodyLimit:
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self.most:
+            if taken > most:
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return message
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import i18n
 from app.connectors import registry
-from app.connectors.base import Visibility
+from app.connectors.base import Pictures, Visibility
 from app.errors import Conflict, NotFound
 from app.flow.draft import NOTE, load_draft
 from app.flow.explain import explain
@@ -28,6 +28,7 @@ from app.models.item import Item, State
 from app.models.queue import Queue, QueueMember
 from app.models.sight import visible_queues
 from app.queries import conversation, desk, pieces
+from app.queries.attachments import Attached, of_replies
 from app.queries.drafts import begun_by, sent_under
 from app.web import rows, why, words
 from app.web.beside import beside
@@ -66,6 +67,8 @@ class Composer:
     lead: str
     language: str | None
     begun_by: str | None  # whose draft it was before the item was handed over
+    pictures: tuple[Attached, ...]
+    rules: Pictures | None  # of pictures
     unsent: bool  # it is a reply that was begun, and cannot be sent now
 
 
@@ -161,6 +164,8 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
         lead=lead,
         language=item.language,
         begun_by=await begun_by(db, draft.id) if draft else None,
+        pictures=(await of_replies(db, [draft.id])).get(draft.id, ()) if draft else (),
+        rules=capabilities.pictures if visibilities else None,
         unsent=bool(draft and draft.text.strip() and draft.visibility != NOTE and not visibilities),
     )
 

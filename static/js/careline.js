@@ -8,6 +8,7 @@ import "./bad-days.js";
 import "./composer.js";
 import "./drafts.js";
 import "./saved.js";
+import "./pictures.js";
 import "./keys.js";
 import "./palette.js";
 import "./together.js";

@@ -46,6 +46,8 @@ export function show(form, left = room(form)) {
     if ("sendClose" in button.dataset) button.hidden = note;
   }
   form.querySelector("[data-send-more]")?.toggleAttribute("hidden", note);
+  const blank = [...form.querySelectorAll("[data-picture] textarea")].some(({ value }) => !value.trim());
+  form.querySelector("[data-undescribed]")?.toggleAttribute("hidden", note || !blank);
   const word = form.querySelector("[data-send-word]");
   if (word) {
     word.dataset.usual ??= word.textContent;

@@ -11,6 +11,10 @@ let unsaved = false;
 let going = null; // the form that is on its way: an answer to an earlier save says nothing new
 let told = null; // what another window saved, while the person has not chosen yet
 
+// One question to the server at a time: what is saved and what is attached must not overtake each other.
+let line = Promise.resolve();
+export const inTurn = (ask) => (line = line.then(ask, ask));
+
 function soon(form, wait = PAUSE) {
   unsaved = true;
   timer ??= setTimeout(() => save(form), wait);
@@ -22,11 +26,16 @@ function settled() {
   unsaved = false;
 }
 
-async function save(form) {
+function save(form) {
   if (!unsaved || told) return;
   settled();
+  inTurn(() => keep(form));
+}
+
+async function keep(form) {
+  if (form === going || told) return;
   const body = new URLSearchParams(new FormData(form));
-  for (const name of ["csrf", "list"]) body.delete(name);
+  for (const name of ["csrf", "list", "picture"]) body.delete(name);
   if (form.dataset.version) body.set("seen", form.dataset.version);
   const line = form.querySelector("[data-unsaved]");
   const headers = { "X-CSRF": document.querySelector('meta[name="csrf"]').content, Accept: "application/json" };
@@ -82,7 +91,7 @@ document.addEventListener("click", ({ target }) => {
 });
 document.addEventListener("input", ({ target }) => {
   const form = target.closest?.("[data-composer]");
-  if (!form) return;
+  if (!form || target.type === "file") return;
   going = null;
   show(form);
   soon(form);
@@ -112,6 +121,10 @@ function carry(form) {
   const choice = form.querySelector(`input[type="radio"][value="${left.kind}"]`);
   if (choice) choice.checked = true;
   field(form).value = left.text;
+  for (const old of left.form.querySelectorAll("[data-picture] textarea")) {
+    const now = form.querySelector(`[data-picture="${old.closest("[data-picture]").dataset.picture}"] textarea`);
+    if (now) now.value = old.value;
+  }
   if (left.inField) {
     field(form).focus();
     field(form).setSelectionRange(left.at, left.at);

@@ -1,8 +1,10 @@
 """The composer in a real browser: two windows that disagree, pictures, threads, and what is changed after it was sent."""
 
 import re
+from io import BytesIO
 
 import pytest
+from PIL import Image
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Running, SignIn
@@ -38,3 +40,68 @@ async def test_when_two_windows_write_the_same_draft_one_sees_both_and_chooses(
     await expect(first.locator("[data-draft]")).to_have_value("It leaves on Tuesday.")
     await first.goto("/drafts")
     await expect(first.locator(".draft-list li")).to_contain_text("It leaves on Tuesday.")
+
+
+def snapshot() -> bytes:
+    out = BytesIO()
+    Image.new("RGB", (60, 40), "teal").save(out, "JPEG")
+    return out.getvalue()
+
+
+async def answer_publicly(page: Page) -> None:
+    """Take an item whose reply everybody may read."""
+    for row in await page.locator("#rows-next .item a").all():
+        await row.click()
+        await page.wait_for_url(ITEM)
+        await page.locator("#claim").click()
+        await expect(page.locator("[name=visibility][value=direct]")).to_be_attached()
+        if await page.locator("[name=visibility][value=public]").count():
+            return
+        await page.goto("/desk")
+
+
+async def test_a_picture_is_attached_by_the_keyboard_described_and_stands_on_the_network(
+    careline: Running, signed_in: SignIn
+) -> None:
+    page = await signed_in("marta")
+    await answer_publicly(page)
+    await page.locator("[data-draft]").fill("This is how it should look.")
+    async with page.expect_file_chooser() as chooser:
+        await page.locator("[data-attach]").press("Enter")
+    await (await chooser.value).set_files({"name": "tent.jpg", "mimeType": "image/jpeg", "buffer": snapshot()})
+    alt = page.get_by_label("Description of tent.jpg")
+    await expect(alt).to_be_focused()
+    await expect(page.locator("[data-undescribed]")).to_be_visible()
+    await alt.fill("A tent that stands upright")
+    await expect(page.locator("[data-undescribed]")).to_be_hidden()
+    await page.locator("[data-send]").click()
+    await page.get_by_role("button", name="Send now").click()
+    await expect(page.locator(".msg .delivery[data-state=sent]")).to_be_visible()
+    await expect(page.locator(".msg figcaption")).to_have_text("A tent that stands upright")
+    network = await page.context.new_page()
+    await network.goto(careline.network.url)
+    shown = network.get_by_alt_text("A tent that stands upright")
+    await expect(shown).to_be_visible()
+    assert await shown.evaluate("image => image.naturalWidth") == 60
+
+
+async def test_what_is_no_picture_is_refused_and_a_pasted_one_can_be_removed(
+    careline: Running, signed_in: SignIn
+) -> None:
+    page = await signed_in("marta")
+    await claim_the_first(page)
+    await page.locator("[data-attach]").set_input_files(
+        {"name": "x.png", "mimeType": "image/png", "buffer": b"<svg onload=alert(1)>"}
+    )
+    await expect(page.locator(".toast")).to_contain_text("cannot be read as a picture")
+    await page.evaluate(
+        """(bytes) => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], "paste.jpg", { type: "image/jpeg" }));
+            document.querySelector("[data-draft]").dispatchEvent(
+                new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+        }""",
+        list(snapshot()),
+    )
+    await page.get_by_role("button", name="Remove paste.jpg").click()
+    await expect(page.locator("[data-picture]")).to_have_count(0)

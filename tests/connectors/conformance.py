@@ -26,6 +26,7 @@ from app.connectors.base import (
     Json,
     KnownPost,
     OutgoingReply,
+    Picture,
     PostChange,
     PostKind,
     Visibility,
@@ -83,6 +84,7 @@ def abilities(fake: FakeChannel) -> frozenset[str]:
     connector = fake.connector
     declared = {f.name for f in fields(connector.capabilities) if getattr(connector.capabilities, f.name) is True}
     more = {
+        "pictures": connector.capabilities.pictures is not None,
         "pull": type(connector).fetch is not Connector.fetch,
         "receive": type(connector).receive is not Connector.receive,
         "account": connector.Credentials is not None,
@@ -788,6 +790,56 @@ async def an_edited_post_is_told_with_its_new_text_and_time(fake: FakeChannel) -
     assert first.changed_at > batch.posts[0].posted_at
     fake.rewrite(name, "All is well again")
     assert (await _changes(fake, list(batch.posts), batch.cursor))[name].changed_at > first.changed_at
+
+
+# Pictures
+
+PICTURES = (
+    Picture("image/png", 2, 1, "Two pixels, side by side", b"\x89PNG\r\n\x1a\nfirst"),
+    Picture("image/jpeg", 640, 480, "Ein Zelt, \u6c34\u306e\u4e2d", b"\xff\xd8\xff\xe0second"),
+)
+
+
+@check("pull", "reply", "pictures")
+async def a_reply_carries_its_pictures_in_order_with_their_descriptions(fake: FakeChannel) -> None:
+    post = await asked(fake)
+    await send(fake, answer(fake, post, pictures=PICTURES))
+    (standing,) = fake.ledger()
+    assert standing.pictures == tuple((one.alt, one.content) for one in PICTURES)
+
+
+@check("pull", "reply", "pictures")
+async def what_was_prepared_with_pictures_is_small_and_the_same_every_time(fake: FakeChannel) -> None:
+    post = await asked(fake)
+    heavy = replace(PICTURES[0], content=PICTURES[0].content + bytes(500_000))
+    reply = answer(fake, post, pictures=(heavy,))
+    assert through_json(fake.connector.prepare(fake.link(), replace(reply, prepared={}))) == reply.prepared
+    assert len(json.dumps(reply.prepared)) < 10_000
+
+
+@check("pull", "reply", "pictures", "idempotent")
+async def a_send_with_pictures_whose_answer_was_lost_is_repeated_safely(fake: FakeChannel) -> None:
+    post = await asked(fake)
+    reply = answer(fake, post, pictures=PICTURES)
+    fake.trouble(Trouble.ANSWER_LOST, sends_only=True)
+    with raises(ConnectorError):
+        await send(fake, reply)
+    fake.tick(timedelta(minutes=2))
+    await send(fake, tried(fake, reply))
+    (standing,) = fake.ledger()
+    assert len(standing.pictures) == len(PICTURES)
+
+
+@check("pull", "reply", "pictures")
+async def a_send_that_breaks_off_while_its_pictures_are_brought_was_not_delivered(fake: FakeChannel) -> None:
+    post = await asked(fake)
+    for trouble in (Trouble.RESET, Trouble.SLOW, Trouble.DOWN, Trouble.ANSWER_LOST, Trouble.HTML):
+        fake.calm()
+        fake.trouble(trouble, times=FOREVER)
+        with raises(ConnectorError) as caught:
+            await send(fake, answer(fake, post, pictures=PICTURES))
+        assert caught.value.delivered is False
+    assert not fake.ledger()
 
 
 # Deliveries

@@ -1,5 +1,7 @@
 """Signed deliveries in, signed replies out; the schema says exactly what is wrong with a bad entry."""
 
+import base64
+import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,7 +11,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from app.connectors.base import Batch, Json, OutgoingReply, PostKind, Visibility
+from app.connectors.base import Batch, Json, OutgoingReply, Picture, PostKind, Visibility
 from app.connectors.signing import new_secret, sign, verified_id
 from app.connectors.webhook import WebhookCredentials, WebhookSettings
 from app.errors import ChannelDown, Malformed, MaybeSent, RateLimited, Refused, Unauthorized, Unreachable
@@ -268,3 +270,19 @@ def test_a_post_with_a_type_of_its_own_is_a_post() -> None:
     fake = FakeSender()
     sent = fake.signed(json.dumps({**fake.post("Nice"), "type": "review"}).encode())
     assert len(fake.connector.receive(fake.link(), sent.headers, sent.body).posts) == 1
+
+
+async def test_pictures_go_in_the_body_the_same_at_every_try() -> None:
+    fake = FakeSender()
+    shot = Picture("image/png", 2, 1, "Two pixels", b"\x89PNG\r\n\x1a\nbytes")
+    reply = replace(await reply_to(fake), pictures=(shot,))
+    reply = replace(reply, prepared=fake.connector.prepare(fake.link(), reply))
+    assert base64.b64encode(shot.content).decode() not in reply.prepared["body"]
+    for _ in range(2):
+        await fake.connector.send(fake.link(), reply)
+    first, second = (request.content for request in fake.requests)
+    assert first == second
+    [told] = fake.events[reply.key]["media"]
+    assert base64.b64decode(told.pop("content")) == shot.content
+    digest = hashlib.sha256(shot.content).hexdigest()
+    assert told == {"type": "image/png", "alt": "Two pixels", "width": 2, "height": 1, "size": 13, "sha256": digest}

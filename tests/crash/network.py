@@ -36,7 +36,8 @@ class Network:
         await asyncio.gather(*self._tasks)
 
     def at(self, point: str, nth: int, do: Callable[[], None]) -> None:
-        """Do something when the nth send from now has `arrived` (nothing applied yet) or is `applied` (not answered)."""
+        """Do something when the nth send from now has `arrived` (nothing applied yet) or is `applied` (not answered),
+        or when the nth picture is `brought`."""
         self._waiting = (point, nth, do)
 
     def calm(self) -> None:
@@ -56,7 +57,7 @@ class Network:
             )
             body = await reader.readexactly(int(length))
             method, target, _ = head.split(" ", 2)
-            answer = await (self._send(json.loads(body)) if method == "POST" else self._look(target))
+            answer = await (self._post(target, json.loads(body)) if method == "POST" else self._look(target))
             if answer is None:
                 writer.transport.abort()
                 return
@@ -71,6 +72,13 @@ class Network:
 
     async def _look(self, target: str) -> dict[str, Any]:
         return self.world.under(parse_qs(urlsplit(target).query)["in_reply_to"][0])
+
+    async def _post(self, target: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        if target == "/replies":
+            return await self._send(body)
+        told = self.world.bring(body)
+        self._pass("brought")
+        return None if "lost" in self.moods and self.random.random() < self.trouble / 2 else told
 
     async def _send(self, body: dict[str, Any]) -> dict[str, Any] | None:
         mood = self.random.choice(self.moods) if self.random.random() < self.trouble else "well"

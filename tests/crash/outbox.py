@@ -18,14 +18,17 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.connectors import registry
 from app.db import create_engine, sessionmaker
+from app.flow.attach import attach
 from app.flow.claim import claim
 from app.flow.ingest import ingest
+from app.flow.picture import Cleaned
 from app.flow.reply import reply
 from app.models.item import Item
 from app.models.post import Post
@@ -39,8 +42,9 @@ from tests.parcels import Parcels
 
 ROOT = Path(__file__).parents[2]
 OWN_POINTS = ("before_call", "before_commit", "during_commit", "any_commit")  # the worker dies by its own hand
-POINTS = (*OWN_POINTS, "arrived", "applied", "random")
+POINTS = (*OWN_POINTS, "arrived", "applied", "brought", "random")
 FRESH = 7  # replies written before each round
+SHOT = Cleaned("image/png", 1, 1, b"\x89PNG\r\n\x1a\n")
 PATIENCE = 5.0  # seconds for a worker to come to its point
 SETTLE_SECONDS = 90.0
 
@@ -124,7 +128,10 @@ class Scene:
             fresh = asked.where(Post.external_id.in_([p.external_id for p in posts]))
             for item_id, external_id in (await session.execute(fresh)).all():
                 await claim(session, self.company.ayumi, item_id)
-                await reply(session, self.company.ayumi, item_id, f"Answer to {external_id}", "public")
+                key, ayumi = uuid4(), self.company.ayumi
+                for name in ("a.png", "b.png") if item_id % 2 else ():
+                    await attach(session, ayumi, item_id, SHOT, name=name, key=key, visibility="public")
+                await reply(session, ayumi, item_id, f"Answer to {external_id}", "public", key=key)
 
     async def round(self, point: str) -> None:
         """A worker begins, and dies at the point; every third time beside one that is killed at any moment."""
@@ -133,7 +140,7 @@ class Scene:
         spec = {"point": point, "nth": nth} if point in OWN_POINTS else {}
         victim = await self.workers.fork(**spec, seed=self.random.random())
         bystander = await self.workers.fork() if self.random.random() < 1 / 3 else None
-        if point in {"arrived", "applied"}:
+        if point in {"arrived", "applied", "brought"}:
             self.network.at(point, nth, lambda: _kill(victim))
         elif point == "random":
             asyncio.get_running_loop().call_later(self.random.uniform(0.02, 0.4), lambda: _kill(victim))
@@ -190,6 +197,8 @@ class Scene:
             wrong.append(f"stands {len(entries)} times")
         if any(entry["in_reply_to"] != parent for entry in entries):
             wrong.append("stands under another post")
+        if any(len(entry.get("pictures", ())) != (2 if row.item_id % 2 else 0) for entry in entries):
+            wrong.append("stands without its pictures, or with others")
         asks_a_person = self.channel == "parcels-blind" and row.state == ReplyState.UNKNOWN and row.due_at is None
         if row.state != ReplyState.SENT and not asks_a_person:
             wrong.append(f"is {row.state}: {row.trouble}")

@@ -49,4 +49,4 @@ async def test_a_worker_that_is_asked_to_stop_finishes_what_it_sends_and_takes_n
 
 
 def test_every_named_point_is_one_that_the_worker_or_the_network_knows() -> None:
-    assert {*OWN_POINTS, "arrived", "applied", "random"} == set(POINTS)
+    assert {*OWN_POINTS, "arrived", "applied", "brought", "random"} == set(POINTS)

@@ -48,6 +48,7 @@ class Standing:
     text: str
     parent: str | None  # external_id of the post it answers
     visibility: Visibility = Visibility.PUBLIC
+    pictures: tuple[tuple[str, bytes], ...] = ()  # each with its alternative text
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,7 @@ class FakeBluesky(FakeChannel):
         self.cursor_epoch = 0  # grows when the server forgets its cursors
         self.writes = 0  # commits to our repository
         self.points = POINTS
+        self.blobs: dict[str, bytes] = {}  # by their address
         self.signed_in = 0
         self.names: dict[str, str] = {did_of("northwind"): "Northwind Outfitters"}
         self._numbers = 0
@@ -171,7 +172,14 @@ class FakeBluesky(FakeChannel):
 
     def ledger(self) -> list[Standing]:
         ours = [r for r in self.records.values() if r.by == "northwind" and "reply" in r.value]
-        return [Standing(r.uri, r.value["text"], r.value["reply"]["parent"]["uri"]) for r in ours]
+        return [
+            Standing(r.uri, r.value["text"], r.value["reply"]["parent"]["uri"], pictures=self._pictures(r.value))
+            for r in ours
+        ]
+
+    def _pictures(self, value: Json) -> tuple[tuple[str, bytes], ...]:
+        images = value.get("embed", {}).get("images", ())
+        return tuple((image["alt"], self.blobs[image["image"]["ref"]["$link"]]) for image in images)
 
     def is_send(self, request: httpx.Request) -> bool:
         return request.url.path == "/xrpc/com.atproto.repo.putRecord"
@@ -214,6 +222,7 @@ class FakeBluesky(FakeChannel):
             "com.atproto.server.refreshSession": self._refresh_session,
             "com.atproto.repo.putRecord": self._put_record,
             "com.atproto.repo.getRecord": self._get_record,
+            "com.atproto.repo.uploadBlob": lambda _request, _body: {},
             "app.bsky.actor.getProfile": self._get_profile,
             "app.bsky.notification.listNotifications": self._list_notifications,
             "app.bsky.feed.getAuthorFeed": self._get_author_feed,
@@ -224,6 +233,8 @@ class FakeBluesky(FakeChannel):
             return answer(501, {"error": "MethodNotImplemented", "message": "Method Not Implemented"})
         raw = await request.body()
         try:
+            if method == "com.atproto.repo.uploadBlob":
+                return answer(200, self._upload(request, raw))
             return answer(200, known[method](request, json.loads(raw) if raw else {}), self._headers(method))
         except XrpcFailure as failure:
             return answer(*failure.response)
@@ -288,10 +299,21 @@ class FakeBluesky(FakeChannel):
             return {"uri": uri, "cid": cid, "validationStatus": "valid"}
         if standing is not None and "swapRecord" in body and body["swapRecord"] != standing.cid:
             raise XrpcFailure(400, "InvalidSwap", f"Record was at {standing.cid}")
+        for image in value.get("embed", {}).get("images", ()):
+            if image["image"]["ref"]["$link"] not in self.blobs:
+                raise XrpcFailure(400, "BlobNotFound", "Could not find blob")
         self.writes += 1
         self.points -= 2
         self.records[uri] = Record(uri, cid, "northwind", value, self.now)
         return {"uri": uri, "cid": cid, "commit": {"cid": cid_of({"n": self.writes})}, "validationStatus": "valid"}
+
+    def _upload(self, request: Request, content: bytes) -> Json:
+        self._require_session(request)
+        digest = hashlib.sha256(content).digest()
+        link = "b" + base64.b32encode(bytes((1, 0x55, 0x12, 32)) + digest).decode().lower().rstrip("=")
+        self.blobs[link] = content
+        kind = request.headers["content-type"]
+        return {"blob": {"$type": "blob", "ref": {"$link": link}, "mimeType": kind, "size": len(content)}}
 
     def _get_record(self, request: Request, body: Json) -> Json:
         asked = request.query_params

@@ -89,13 +89,14 @@ class FakeTownsquare(FakeChannel):
                 post.text,
                 self.network.uri(post.in_reply_to) if post.in_reply_to else None,
                 Visibility.DIRECT if post.direct else Visibility.PUBLIC,
+                tuple((alt, self.network.world.pictures[name]) for name, alt in post.media),
             )
             for post in self.network.world.posts.values()
             if post.ours and post.key
         ]
 
     def is_send(self, request: httpx.Request) -> bool:
-        return request.method == "POST"
+        return request.method == "POST" and request.url.path == "/api/posts"
 
     def limited(self) -> httpx.Response:
         wait = f"{self.rate_wait.total_seconds():.0f}"

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 from starlette.applications import Starlette
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -74,6 +75,7 @@ class FakeMastodon(FakeChannel):
         self.keys: dict[str, tuple[datetime, str]] = {}
         self.calls: dict[datetime, int] = {}
         self.max_characters = 500
+        self.pictures: dict[str, tuple[str, bytes]] = {}  # brought, by id
         self._ids = _ulids() if ulids else map(str, count(9_985))  # ids grow by a digit on the way
         self._notice_ids = _ulids() if ulids else map(str, count(95))
 
@@ -88,11 +90,15 @@ class FakeMastodon(FakeChannel):
             "/api/v2/search": self._search,
             "/api/v1/statuses/{id}": lambda request: self._shown(self._found(request.path_params["id"])),
             "/api/v1/statuses/{id}/context": self._context,
+            "/api/v1/media/{id}": self._picture,
             "/api/v1/instance": lambda _: self._instance(),
             "/api/v2/instance": self._instance_v2,
         }
         made = [Route(path, partial(self._answer, run), methods=["GET"]) for path, run in routes.items()]
-        return Starlette(routes=[*made, Route("/api/v1/statuses", partial(self._answer, self._post), methods=["POST"])])
+        media = "/api/v1/media" if self.other_make else "/api/v2/media"
+        changes = {"/api/v1/statuses": self._post, media: self._bring}
+        made += [Route(path, partial(self._answer, run), methods=["POST"]) for path, run in changes.items()]
+        return Starlette(routes=made)
 
     def settings(self) -> SettingsModel:
         value = {Source.HASHTAG: "#northwind", Source.ACCOUNT: f"@{WATCHED}@other.example", Source.SEARCH: "northwind"}
@@ -149,6 +155,7 @@ class FakeMastodon(FakeChannel):
                 toot.text,
                 self.uri(self.toots[toot.parent]) if toot.parent in self.toots else None,
                 words.get(toot.visibility, Visibility.DIRECT),
+                tuple(self.pictures[one["id"]] for one in toot.media),
             )
             for toot in self.toots.values()
             if toot.by == US and toot.parent
@@ -281,10 +288,25 @@ class FakeMastodon(FakeChannel):
             raise ValueError(f"Text character limit of {self.max_characters} exceeded")
         parent = self._found(body["in_reply_to_id"])
         made = Toot(next(self._ids), US, body["status"], self.now, body["visibility"], parent.id)
+        made.media = [
+            {"id": one, "type": "image", "description": self.pictures[one][0]} for one in body.get("media_ids", ())
+        ]
         made.spoiler, made.language = body.get("spoiler_text", ""), body.get("language")
         self.toots[made.id] = made
         self.keys[key] = (self.now, made.id)
         return self._shown(made)
+
+    async def _bring(self, request: Request) -> Json:
+        async with request.form() as form:
+            file, description = form["file"], str(form["description"])
+            assert isinstance(file, UploadFile)
+            name = f"m{len(self.pictures) + 1}"
+            self.pictures[name] = (description, await file.read())
+        return {"id": name, "type": "image", "url": None, "description": description}
+
+    def _picture(self, request: Request) -> Json:
+        name = request.path_params["id"]
+        return {"id": name, "url": f"https://{HOST}/media/{name}", "description": self.pictures[name][0]}
 
     def _instance(self) -> Json:
         return {
