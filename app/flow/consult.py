@@ -61,10 +61,10 @@ async def consult(
     await session.flush()
     session.add_all([ConsultExpert(consult_id=asked.id, agent_id=one) for one in sorted(people)])
     await session.flush()
-    await watch.begin(session, item.id, [asker.id, *people] if len(people) == 1 else [asker.id])
     await tell(session, people, NoticeKind.CONSULT, item.id, by=asker.id, said=text)
     if park:
         await _put_aside(session, asker, item)
+    await watch.begin(session, item.id, [asker.id, *people] if len(people) == 1 else [asker.id])
     announce(session, "items", [item.id])
     return asked
 

@@ -50,8 +50,9 @@ document.addEventListener("input", ({ target }) => {
   if (Date.now() - signed > TYPED) sign();
 });
 document.addEventListener("careline:heard", ({ detail }) => {
-  if (detail.all || detail.viewers?.includes(Number(item()))) setTimeout(sign, Math.max(0, 1_000 - (Date.now() - signed)));
-  if (detail.all || detail.notices?.includes(me())) bell();
+  const told = detail.notices?.includes(me());
+  if (detail.all || told || detail.viewers?.includes(Number(item()))) setTimeout(sign, Math.max(0, 1_000 - (Date.now() - signed)));
+  if (detail.all || told) bell();
 });
 document.addEventListener("careline:swapped", () => item() !== shown && sign());
 document.addEventListener("visibilitychange", sign);

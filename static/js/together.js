@@ -8,7 +8,11 @@ async function html(address) {
 }
 
 async function fill(layer) {
-  if (layer.dataset.filled) return layer.querySelector("[data-find]")?.focus();
+  if (layer.dataset.filled) {
+    const field = layer.querySelector("[data-find]");
+    field?.focus();
+    return field && narrow(field); // whoever was free then
+  }
   try {
     layer.innerHTML = await html(layer.dataset.layer);
     layer.dataset.filled = "yes";

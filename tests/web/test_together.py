@@ -122,5 +122,5 @@ async def test_a_sign_tells_who_else_is_there(items: list[int], sign_in: Opener)
 def test_notices_and_onlookers_are_told_to_whom_they_concern_only() -> None:
     expert = Sight(7, Role.AGENT, frozenset(), 0.0, frozenset({10}))
     changes: dict[str, set[int] | None] = {"notices": {7, 8}, "viewers": {10, 11}, "items": {10, 11}}
-    places = {10: (1, None), 11: (1, None)}
+    places: dict[int, tuple[int, int | None]] = {10: (1, None), 11: (1, None)}
     assert permitted(changes, expert, places) == {"notices": [7], "viewers": [10], "items": [10]}
