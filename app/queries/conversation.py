@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.agent import Agent, AgentSkill
@@ -17,8 +17,6 @@ from app.models.rule import Rule
 from app.queries import said, together
 from app.queries.desk import knew, skill_names
 
-HISTORY = 12  # other items of the customer
-
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -27,18 +25,6 @@ class Need:
     skill: str
     level: int
     mine: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """Another item of the same customer."""
-
-    item_id: int
-    channel: str
-    text: str
-    state: str
-    opened_at: datetime
-    holder: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +42,6 @@ class Thread:
     needs: tuple[Need, ...]
     why: Mapping[str, Any] | None  # of the newest offer to the reader
     knew: datetime | None  # when the reader last answered this customer, if that decided
-    past: tuple[Past, ...]
     names: Mapping[int, str]  # of agents who appear in events
     asked_at: datetime | None  # when the customer wrote last
 
@@ -71,9 +56,7 @@ class Thread:
         return self.item.answered_at is not None and (self.asked_at is None or self.asked_at <= self.item.answered_at)
 
 
-async def thread(
-    session: AsyncSession, reader: Agent, item: Item, queues: Select[Any], until: said.Place | None = None
-) -> Thread:
+async def thread(session: AsyncSession, reader: Agent, item: Item, until: said.Place | None = None) -> Thread:
     """Load the conversation of an item that the reader may see: its newest part, or the one just before a post."""
     written, authors, window = await said.posts(session, item, until)
     replies, sent = await said.replies(session, item, reader.id)
@@ -101,7 +84,6 @@ async def thread(
         needs=await _needs(session, item, reader.id),
         why=offer.why if offer else None,
         knew=await knew(session, reader.id, offer) if offer else None,
-        past=await _past(session, item, queues),
         names=names,
         asked_at=await session.scalar(
             select(func.max(Post.posted_at)).where(Post.conversation_id == item.conversation_id, ~Post.own)
@@ -120,17 +102,3 @@ async def _needs(session: AsyncSession, item: Item, reader_id: int) -> tuple[Nee
     mine = select(AgentSkill.skill_id, AgentSkill.level).where(AgentSkill.agent_id == reader_id)
     levels = {row[0]: row[1] for row in await session.execute(mine)} if asked else {}
     return tuple(Need(names.get(s, str(s)), level, levels.get(s)) for s, level in sorted(asked.items()))
-
-
-async def _past(session: AsyncSession, item: Item, queues: Select[Any]) -> tuple[Past, ...]:
-    if item.customer_id is None:
-        return ()
-    others = (
-        select(Item.id, Item.channel, func.left(Post.text, 120), Item.state, Item.opened_at, Agent.name)
-        .join(Post, Post.id == Item.post_id)
-        .outerjoin(Agent, Agent.id == Item.agent_id)
-        .where(Item.customer_id == item.customer_id, Item.id != item.id, Item.queue_id.in_(queues))
-        .order_by(Item.id.desc())
-        .limit(HISTORY)
-    )
-    return tuple(Past(*row) for row in await session.execute(others))

@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app import i18n
+from app.queries.person import masked
 from app.web import keys, sanitize, words
 from app.web.assets import BUILD, static_url
 
@@ -71,6 +72,7 @@ def environment() -> Environment:
     jinja.globals.update(static=static_url, build=BUILD, channel_mark=channel_mark, tone=tone)
     jinja.globals.update(key_table=keys.table, key_of=keys.key_of, key_label=keys.label)
     jinja.globals.update(kbd=keys.kbd, with_key=keys.with_key)
+    jinja.filters.update(masked=masked)
     jinja.filters.update(parts=sanitize.parts, clean=cleaned)
     jinja.filters["reason_code"] = words.reason_code
     return jinja

@@ -33,6 +33,7 @@ from app.queries.drafts import begun_by, sent_under
 from app.web import rows, why, words
 from app.web.beside import beside
 from app.web.lists import Shown, list_context, named_place, place
+from app.web.person import pane
 
 PARTS = {  # the parts that a live page may ask for, and the id that each replaces
     "me": "me-state",
@@ -105,10 +106,12 @@ async def desk_context(
         context |= await list_context(db, me, shown, context["rail"], around)
     context["offers"] = await desk.offers(db, me.id) if wanted & {"offer", "bar", "list"} else ()
     if item is not None and wanted & {"head", "thread", "dock", "context"}:
-        context["thread"] = await conversation.thread(db, me, item, queues, place(before))
+        context["thread"] = await conversation.thread(db, me, item, place(before))
         queue = await db.get_one(Queue, item.queue_id)
         context["closes_after"] = queue.park_close_after and timedelta(seconds=queue.park_close_after)
         context["composer"] = await composer(db, me, item, request.query_params.get("key", ""))
+        context["person"] = await pane(db, me, item) if "context" in wanted else {}
+        context["person"] = await pane(db, me, item) if "context" in wanted else {}
         context["tier"] = await tier_of(db, item.customer_id)
         context["may_set_tier"] = item.customer_id is not None and me.is_at_least(Role.SUPERVISOR)
         context["waits"] = await _waits(db, me, item) if wanted & {"head", "context"} else None

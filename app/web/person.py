@@ -1,0 +1,43 @@
+"""The customer's pane: each part loads, and fails, by itself."""
+
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import CarelineError
+from app.flow.person import SHOWN_FOR
+from app.models.agent import Agent
+from app.models.item import Item
+from app.models.sight import visible_queues
+from app.queries import person
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+async def pane(db: AsyncSession, me: Agent, item: Item) -> dict[str, Any]:
+    """What the pane's parts are drawn from; None for a part that could not be loaded."""
+    customer_id = item.customer_id
+    if customer_id is None:
+        return {"identities": [], "tags": [], "notes": [], "open": [], "history": ([], None)}
+    queues = visible_queues(me)
+    return {
+        "identities": await _apart(db, person.identities(db, me, customer_id, SHOWN_FOR)),
+        "tags": await _apart(db, person.tags(db, customer_id)),
+        "notes": await _apart(db, person.notes(db, customer_id)),
+        "open": await _apart(db, person.open_items(db, me, customer_id, queues)),
+        "history": await _apart(db, person.history(db, me, customer_id, queues, most=person.NEWEST)),
+    }
+
+
+async def _apart(db: AsyncSession, part: Awaitable[T]) -> T | None:
+    """Load a part inside a savepoint, so that its trouble stays its own."""
+    try:
+        async with db.begin_nested():
+            return await part
+    except (DBAPIError, CarelineError) as error:
+        log.warning("part_failed", cause=type(error).__name__)
+        return None
