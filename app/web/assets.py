@@ -1,7 +1,7 @@
 """Static files under an address that changes with their content, so that browsers may keep them for ever.
 
 `/static/<build>/js/live.js`: `<build>` is one digest over all files, so that modules that import each other by
-relative paths always come from the same set. Text goes out packed once and as small as gzip makes it; style sheets
+relative paths always come from the same set. Text goes out packed once and as small as gzip makes it; styles and scripts
 without their comments and blanks.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import rcssmin
+import rjsmin
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -20,6 +21,7 @@ from starlette.types import Scope
 
 STATIC = Path(__file__).parents[2] / "static"
 FOR_EVER = "public, max-age=31536000, immutable"
+SQUEEZE = {".css": rcssmin.cssmin, ".js": rjsmin.jsmin}
 PACKED = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -41,11 +43,10 @@ def static_url(path: str) -> str:
 
 @lru_cache(maxsize=128)
 def packed(path: Path, changed: int) -> bytes:  # noqa: ARG001 - a part of the key: what changed is packed anew
-    """A text file as it goes out, gzipped; a style sheet without comments and blanks."""
-    text = path.read_bytes()
-    if path.suffix == ".css":
-        text = rcssmin.cssmin(text)
-    return gzip.compress(text, compresslevel=9, mtime=0)
+    """A text file as it goes out, gzipped; styles and scripts without comments and blanks."""
+    text = path.read_text(encoding="utf-8")
+    squeezed = SQUEEZE[path.suffix](text) if path.suffix in SQUEEZE and not path.stem.endswith(".min") else text
+    return gzip.compress(squeezed.encode(), compresslevel=9, mtime=0)
 
 
 class Assets(StaticFiles):
