@@ -4,29 +4,32 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from random import Random
 
+import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.db import create_engine, sessionmaker
 from app.errors import Misuse
 from app.flow import route
+from app.flow.assign import assign
 from app.flow.claim import claim
 from app.flow.close import close
 from app.flow.ingest import ingest
-from app.flow.offer import accept, decline, expire_offers
+from app.flow.offer import Proposal, accept, decline, expire_offers, extend, make_offer
 from app.flow.park import park
 from app.flow.presence import hand_back, set_presence
 from app.flow.release import release
 from app.flow.wake import wake_due
-from app.models.agent import Agent, NotReadyReason, PresenceState
+from app.models.agent import Agent, NotReadyReason, PresenceState, Role
 from app.models.assignment import Offer
 from app.models.item import Disposition, Item, ParkReason, State, agent_actor
 from app.models.rule import Rule
 from app.workers.router import Router
-from tests.company import Company, add_skill, make_company, post
+from tests.company import Company, add_agent, add_skill, make_company, post
 from tests.properties.invariants import broken, untold
 
 AGENTS, ITEMS, STEPS = 20, 300, 25
+RACES = 8
 CAPACITY = 3
 
 Sessions = async_sessionmaker[AsyncSession]
@@ -78,7 +81,7 @@ class Desk:
     async def work(self) -> None:
         verbs: list[tuple[int, Callable[[AsyncSession], Awaitable[object]]]] = [
             (5, self.accept), (2, self.decline), (3, self.claim), (3, self.close), (2, self.release), (2, self.park),
-            (1, self.away), (1, self.back), (1, self.leave),
+            (1, self.away), (1, self.back), (1, self.leave), (1, self.extend),
         ]  # fmt: skip
         weights, doings = zip(*verbs, strict=True)
         for _ in range(STEPS):
@@ -102,6 +105,9 @@ class Desk:
 
     async def decline(self, session: AsyncSession) -> None:
         await decline(session, self.agent, await self._some(session, State.OFFERED), "not now")
+
+    async def extend(self, session: AsyncSession) -> None:
+        await extend(session, self.agent, await self._some(session, State.OFFERED))
 
     async def claim(self, session: AsyncSession) -> None:
         await claim(session, self.agent, await self._some(session, State.QUEUED, mine=False))
@@ -127,6 +133,31 @@ class Desk:
         await hand_back(session, self.agent.id, agent_actor(self.agent.id), because="the shift ended")
 
 
+class Supervisor:
+    """Somebody who gives what waits, is offered or is held to whomever they like, as an offer or at once."""
+
+    def __init__(self, sessions: Sessions, company: Company, supervisor: Agent) -> None:
+        self.sessions, self.company, self.supervisor = sessions, company, supervisor
+        self.random = Random(7)
+        self.did: Counter[str] = Counter()
+
+    async def work(self) -> None:
+        for _ in range(2 * STEPS):
+            force = self.random.random() < 0.5
+            state = self.random.choice((State.QUEUED, State.OFFERED, State.ACTIVE, State.PARKED))
+            try:
+                async with self.sessions.begin() as session:
+                    ids = list(
+                        await session.scalars(select(Item.id).where(Item.state == state).order_by(Item.id).limit(9))
+                    )
+                    item_id, whom = self.random.choice(ids or [0]), self.random.choice(self.company.agents)
+                    await assign(session, self.supervisor, item_id, whom.id, force=force)
+                self.did[f"{'put' if force else 'asked'} {state}"] += 1
+            except Misuse:
+                self.did["refused"] += 1
+            await asyncio.sleep(0)
+
+
 async def until_done(done: asyncio.Event, do: Callable[[], Awaitable[object]]) -> None:
     while not done.is_set():
         await do()
@@ -149,6 +180,8 @@ async def test_two_routers_and_twenty_agents_never_assign_twice_nor_overfill(fre
             await session.execute(text(WATCH))
         windows = [*company.agents, *company.agents[:5]]  # five of them work in two windows at once
         desks = [Desk(sessions, company, agent, seed) for seed, agent in enumerate(windows)]
+        async with sessions.begin() as session:
+            boss = Supervisor(sessions, company, await add_agent(session, company.team, "Marta", role=Role.SUPERVISOR))
         done = asyncio.Event()
         first, second = Router(engine), Router(engine)
 
@@ -174,11 +207,13 @@ async def test_two_routers_and_twenty_agents_never_assign_twice_nor_overfill(fre
             )
         ]  # fmt: skip
         async with asyncio.timeout(60):
-            await asyncio.gather(customers(), *(desk.work() for desk in desks))
+            await asyncio.gather(customers(), boss.work(), *(desk.work() for desk in desks))
             done.set()
             await asyncio.gather(*around)
         did = sum((desk.did for desk in desks), Counter[str]())
-        assert min(did[verb] for verb in ("accept", "decline", "claim", "close", "park", "release", "leave")) > 0, did
+        verbs = ("accept", "decline", "claim", "close", "park", "release", "leave")
+        assert min(did[verb] for verb in verbs) > 0, did
+        assert sum(boss.did.values()) > boss.did["refused"], boss.did
         async with sessions() as session:
             assert await broken(session) == []
             assert await untold(session) == []
@@ -207,6 +242,63 @@ async def test_ending_a_shift_in_one_window_while_closing_in_another_ends_in_no_
     assert await ending == 1
     async with sessions() as session:
         assert await broken(session) == []
+
+
+async def at_once(*doings: Awaitable[object]) -> list[object]:
+    """All at the same time; what each came to, a refusal in words too."""
+    async with asyncio.timeout(30):
+        return list(await asyncio.gather(*doings, return_exceptions=True))
+
+
+@pytest.mark.parametrize("force", [True, False], ids=["put", "asked"])
+@pytest.mark.parametrize("rival", ["claim", "accept", "decline", "expire", "extend"])
+async def test_a_supervisor_who_gives_an_item_and_its_agent_never_both_win(
+    engine: AsyncEngine, rival: str, force: bool
+) -> None:
+    sessions = sessionmaker(engine)
+    async with sessions.begin() as session:
+        company = await make_company(session, agents=("Ayumi", "Ben"), misses_limit=100)
+        boss = await add_agent(session, company.team, "Marta", role=Role.SUPERVISOR)
+        await ingest(session, company.feed, [post(n) for n in range(RACES)])
+        ids = list(await session.scalars(select(Item.id).order_by(Item.id)))
+    ayumi, ben = company.agents
+
+    async def ends(session: AsyncSession, item_id: int) -> object:
+        if rival == "expire":
+            return await expire_offers(session)
+        return await {"claim": claim, "accept": accept, "decline": decline, "extend": extend}[rival](
+            session, ayumi, item_id
+        )
+
+    async def agent_does(item_id: int) -> object:
+        async with sessions.begin() as session:
+            return await ends(session, item_id)
+
+    async def boss_does(item_id: int) -> object:
+        async with sessions.begin() as session:
+            return await assign(session, boss, item_id, ben.id, force=force)
+
+    for item_id in ids:
+        async with sessions.begin() as session:
+            item = await session.get_one(Item, item_id)
+            if rival != "claim":
+                assert await make_offer(session, Proposal(item.id, item.version, ayumi.id, {}))
+            if rival == "expire":
+                await session.execute(update(Offer).values(expires_at=func.now()))
+        both = await at_once(agent_does(item_id), boss_does(item_id))
+        assert all(isinstance(one, Misuse) or not isinstance(one, Exception) for one in both), both
+        async with sessions.begin() as session:
+            assert await broken(session) == []
+            item = await session.get_one(Item, item_id)
+            assert (item.state, item.agent_id) in {
+                (State.ACTIVE, ayumi.id), (State.ACTIVE, ben.id), (State.OFFERED, ben.id), (State.OFFERED, ayumi.id),
+                (State.QUEUED, None),
+            }  # fmt: skip
+            if not isinstance(both[1], Misuse):
+                assert item.agent_id in ({ben.id} if force or rival != "accept" else {ayumi.id, ben.id})
+            await hand_back(session, ayumi.id, agent_actor(ayumi.id), because="the next race")
+            await hand_back(session, ben.id, agent_actor(ben.id), because="the next race")
+            await claim(session, boss, item_id)
 
 
 async def until_somebody_waits(engine: AsyncEngine) -> None:
