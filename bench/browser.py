@@ -113,14 +113,14 @@ async def measure(url: str, size: Size | None = None) -> Result:
     size = size or Size()
     engine = create_engine(url, pool_size=3)
     try:
-        ground = await _ground(url, sessionmaker(engine), size)
-        async with _serving(ground), _crowd(ground, size) as parts, _chromium() as chromium:
+        ground = await prepared(url, sessionmaker(engine), size)
+        async with serving(ground), _crowd(ground, size) as parts, chromium() as driven:
             await asyncio.sleep(size.warm)
-            context = await _window(chromium, ground)
+            context = await window(driven, ground)
             figures = {
                 "key": await _keys(context, ground, size),
                 "event": await _events(context, ground, size),
-                **await _loads(chromium, ground, size),
+                **await _loads(driven, ground, size),
             }
     finally:
         await engine.dispose()
@@ -131,7 +131,7 @@ async def measure(url: str, size: Size | None = None) -> Result:
     return Result("browser", worst, 1.0, at_least=False)
 
 
-async def _ground(url: str, sessions: async_sessionmaker[AsyncSession], size: Size) -> Ground:
+async def prepared(url: str, sessions: async_sessionmaker[AsyncSession], size: Size) -> Ground:
     """Items that wait, some held by who looks, and everybody signed in."""
     async with sessions() as session:
         company = await make_company(session, agents=size.crowd + 1)
@@ -153,7 +153,7 @@ async def _ground(url: str, sessions: async_sessionmaker[AsyncSession], size: Si
 
 
 @asynccontextmanager
-async def _serving(ground: Ground) -> AsyncIterator[None]:
+async def serving(ground: Ground) -> AsyncIterator[None]:
     """`careline serve`, as an operator runs it."""
     with tempfile.TemporaryDirectory(prefix="careline-bench-") as folder:
         environment = {**os.environ, "DATABASE_URL": ground.url, "PORT": str(ground.settings.port)}
@@ -210,7 +210,8 @@ async def _crowd(ground: Ground, size: Size) -> AsyncIterator[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def _chromium() -> AsyncIterator[Browser]:
+async def chromium() -> AsyncIterator[Browser]:
+    """A real one, without a window."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SWITCHES)
         try:
@@ -219,7 +220,7 @@ async def _chromium() -> AsyncIterator[Browser]:
             await browser.close()
 
 
-async def _window(chromium: Browser, ground: Ground) -> BrowserContext:
+async def window(chromium: Browser, ground: Ground) -> BrowserContext:
     """A window of the agent who looks, signed in."""
     context = await chromium.new_context(viewport={"width": 1440, "height": 900})
     name, (_agent, cookie, _csrf) = cookie_name(ground.settings), ground.signed_in[0]
@@ -285,7 +286,7 @@ async def _loads(chromium: Browser, ground: Ground, size: Size) -> dict[str, lis
     """Cold desks: milliseconds to the largest paint, and how much the layout shifts."""
     lcp, cls = [], []
     for _ in range(size.loads):
-        context = await _window(chromium, ground)
+        context = await window(chromium, ground)
         page = await context.new_page()
         await page.goto(f"{ground.settings.base_url}/desk")
         await page.wait_for_timeout(size.stay * 1000)

@@ -41,6 +41,7 @@ class Desk:
     wanted: set[str] = field(default_factory=set)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     slow_at: float = 0.0
+    hurry: bool = False  # what is about the agent themselves does not wait
     took: list[float] = field(default_factory=list)
 
     async def listen(self, here: asyncio.Event) -> None:
@@ -64,6 +65,8 @@ class Desk:
         mine = "agents" in message and (message["agents"] is None or self.agent_id in message["agents"])
         if mine or message.get("all"):
             self.wanted.update(MINE)
+        if mine:
+            self.slow_at, self.hurry = 0.0, True
         if mine or message.get("all") or "items" in message or "queues" in message:
             self.wanted.update(SLOW)
         if "items" in message and self.item and (message["items"] is None or self.item in message["items"]):
@@ -74,7 +77,9 @@ class Desk:
         """Ask for the parts that are wanted, for ever."""
         while True:
             await self.news.wait()
-            await asyncio.sleep(GATHERED)
+            if not self.hurry:
+                await asyncio.sleep(GATHERED)
+            self.hurry = False
             self.news.clear()
             early = self.pace - (time.monotonic() - self.slow_at)
             due = {part for part in self.wanted if early <= 0 or part not in SLOW}
@@ -93,6 +98,10 @@ class Desk:
         answer = await self.http.get(path, params={"parts": ",".join(sorted(parts))})
         if answer.status_code == httpx.codes.OK:
             self.took.append((time.perf_counter() - begin) * 1000)
+            self.seen(answer.text)
+
+    def seen(self, page: str) -> None:
+        """What an answer shows; of interest to others (bench/offer.py)."""
 
     async def send(self, path: str, **fields: str) -> httpx.Response:
         """One form."""

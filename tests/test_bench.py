@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from bench import browser, claim, desk, ingest, routing, takeover
+from bench import browser, claim, desk, ingest, offer, routing, takeover
 from bench.__main__ import BENCHMARKS, main
 from bench.harness import Result, percentile
 
@@ -29,6 +29,12 @@ async def test_the_desk_is_measured_in_a_browser_among_colleagues_who_work(
     fresh_database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     well_told(await browser.measure(fresh_database, browser.TINY), "browser", capsys)
+
+
+async def test_an_offer_is_measured_from_ready_to_the_screen(
+    fresh_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    well_told(await offer.measure(fresh_database, offer.TINY), "offer", capsys)
 
 
 async def test_offers_are_measured_against_other_queues_and_a_bare_claim(

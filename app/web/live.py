@@ -1,7 +1,8 @@
 """What changed, told to the browsers: one LISTEN connection a process, a bounded queue a browser, SSE.
 
 A message says only *that* something changed, as ids, and only about what this agent may see; the browser then asks for
-the parts of its page. Hints are gathered for a moment, so that a burst is one message. A stream holds no session and
+the parts of its page. Hints are gathered for a moment, so that a burst is one message; only what is about an agent
+themselves (an offer, above all) is told to them at once. A stream holds no session and
 no connection of the pool; who may see what is read again every few seconds.
 """
 
@@ -89,6 +90,7 @@ class Hub:
         self._sights: dict[int, Sight | None] = {}
         self._gathered: dict[str, set[int] | None] = {}
         self._everything = False
+        self._hurried: dict[Stream, bool] = {}  # told at once since the last message; whether there was more then
         self._due = asyncio.Event()
 
     async def run(self, url: str) -> None:
@@ -104,10 +106,22 @@ class Hub:
 
     async def _listen(self, url: str) -> None:
         async for hint in hints(url):
-            self.gather(hint)
+            self.hear(hint)
 
-    def gather(self, hint: Hint | None) -> None:
-        """Add a hint to the next message; None stands for everything."""
+    def hear(self, hint: Hint | None) -> None:
+        """Tell agents at once of what is about themselves, and all of it with the next message; None: everything."""
+        for stream in self.streams:
+            if stream.agent_id in ((hint or {}).get("agents") or ()):
+                self._hurry(stream)
+        self._gather(hint)
+
+    def _hurry(self, stream: Stream) -> None:
+        """Of a burst the first at once; the rest comes with the next message."""
+        if stream not in self._hurried:
+            stream.tell(json.dumps({"agents": [stream.agent_id]}, separators=(",", ":")))
+        self._hurried[stream] = stream in self._hurried
+
+    def _gather(self, hint: Hint | None) -> None:
         if hint is None:
             self._everything = True
         for kind, ids in (hint or {}).items():
@@ -120,17 +134,21 @@ class Hub:
             await self._due.wait()
             await asyncio.sleep(GATHER)
             self._due.clear()
-            changes, everything = self._gathered, self._everything
-            self._gathered, self._everything = {}, False
-            if not self.streams:
-                continue
             try:
-                await self._tell_all(changes, everything)
+                await self.tell()
             except (DBAPIError, PoolTimeout, OSError) as error:
                 log.warning("live_updates_delayed", cause=type(error).__name__)
                 self._everything = True  # told with the next hint; the browsers look by themselves meanwhile
 
-    async def _tell_all(self, changes: dict[str, set[int] | None], everything: bool) -> None:
+    async def tell(self) -> None:
+        """The next message: what was gathered since the last one, but for what its reader was told at once."""
+        changes, everything = self._gathered, self._everything
+        done = {stream for stream, more in self._hurried.items() if not more}
+        self._gathered, self._everything, self._hurried = {}, False, {}
+        if self.streams:
+            await self._tell_all(changes, everything, done)
+
+    async def _tell_all(self, changes: dict[str, set[int] | None], everything: bool, done: set[Stream]) -> None:
         async with self.sessions() as session:
             places = await _places(session, (changes.get("items") or set()) | (changes.get("viewers") or set()))
             sights = {stream: await self._sight(session, stream) for stream in tuple(self.streams)}  # they come and go
@@ -140,7 +158,7 @@ class Hub:
                 stream.end()
             elif everything:
                 stream.tell('{"all":true}')
-            elif told := permitted(changes, sight, places):
+            elif told := permitted(_without(changes, stream) if stream in done else changes, sight, places):
                 stream.tell(json.dumps(told, separators=(",", ":")))
 
     @property
@@ -171,6 +189,12 @@ class Hub:
         self.stopping = True
         for stream in self.streams:
             stream.end()
+
+
+def _without(changes: dict[str, set[int] | None], stream: Stream) -> dict[str, set[int] | None]:
+    """What changed, but for the agent themselves."""
+    agents = changes.get("agents")
+    return changes if agents is None else {**changes, "agents": agents - {stream.agent_id}}
 
 
 async def _places(session: AsyncSession, items: set[int]) -> dict[int, tuple[int, int | None]]:

@@ -88,11 +88,11 @@ function again() {
   if (wanted.size) timer = setTimeout(refresh, 400);
 }
 
-function want(parts) {
+function want(parts, wait = 60) {
   for (const part of parts) wanted.add(part);
   if (!busy) {
     clearTimeout(timer);
-    timer = setTimeout(refresh, 60);
+    timer = setTimeout(refresh, wait);
   }
 }
 
@@ -120,7 +120,7 @@ function heard(message) {
   if (kind !== "desk") return;
   if (mine) lastSlow = 0; // an offer, the numbers beside it and the list it leaves are drawn from one answer
   if (message.items?.some((one) => document.getElementById(`item-${one}`))) lastSlow = Math.min(lastSlow, Date.now() - slow / 2); // what is seen to change is drawn sooner
-  if (mine || "items" in message || "queues" in message) want(SLOW_PARTS);
+  if (mine || "items" in message || "queues" in message) want(SLOW_PARTS, mine ? 0 : 60); // an offer does not wait
   const item = Number(document.getElementById("desk")?.dataset.item);
   if ("items" in message && item && touched(message.items, item)) want(ITEM_PARTS);
 }

@@ -34,14 +34,15 @@ BROKEN = {
         GROUP BY p.agent_id, p.load HAVING p.load <> coalesce(sum(i.weight), 0)""",
     "a holder without an item in hand, or the other way round": """
         SELECT id FROM item WHERE (agent_id IS NOT NULL) <> (state IN ('offered', 'active', 'parked'))""",
-    "an offer to who is not ready": """
-        SELECT o.id FROM offer o JOIN presence p USING (agent_id) WHERE o.outcome IS NULL AND p.state <> 'ready'""",
-    "an offer to who is no member of the queue": """
-        SELECT o.id FROM offer o JOIN item i ON i.id = o.item_id WHERE NOT EXISTS
+    "an offer to who is not ready, or one of a supervisor to who is not signed in": """
+        SELECT o.id FROM offer o JOIN presence p USING (agent_id) WHERE o.outcome IS NULL
+        AND (p.state = 'offline' OR (p.state <> 'ready' AND NOT o.why ? 'by'))""",
+    "an offer of the router to who is no member of the queue": """
+        SELECT o.id FROM offer o JOIN item i ON i.id = o.item_id WHERE NOT o.why ? 'by' AND NOT EXISTS
         (SELECT 1 FROM queue_member m WHERE m.queue_id = i.queue_id AND m.agent_id = o.agent_id)""",
-    "an offer to who lacks a skill": """
+    "an offer of the router to who lacks a skill": """
         SELECT o.id FROM offer o JOIN item i ON i.id = o.item_id CROSS JOIN jsonb_each_text(i.requirements) AS need
-        WHERE NOT EXISTS (SELECT 1 FROM agent_skill s WHERE s.agent_id = o.agent_id
+        WHERE NOT o.why ? 'by' AND NOT EXISTS (SELECT 1 FROM agent_skill s WHERE s.agent_id = o.agent_id
                           AND s.skill_id = need.key::bigint AND s.level >= need.value::int)""",
     "an ended item without its end, or an open one with it": """
         SELECT id FROM item WHERE (ended_at IS NOT NULL) <> (state IN ('closed', 'discarded'))""",
