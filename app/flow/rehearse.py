@@ -5,7 +5,7 @@ back. Triage is `Rules.decide`, routing is the kernel; `app.routing.rehearsal` s
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from random import Random
@@ -17,11 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors.base import SettingsModel
 from app.errors import Invalid
 from app.flow.config_file import apply, plan
-from app.flow.rehearse_past import Came, came
+from app.flow.rehearse_past import Came, came, stood
 from app.flow.rehearse_scene import Scene
 from app.flow.triage import Decision
 from app.i18n import _
-from app.models.history import handling_times, presences
+from app.models.history import Habits, habits, handling_times, presences
 from app.routing.hours import read_zone
 from app.routing.rehearsal import Arrival, Span, Worker, merged, rehearse
 from app.routing.tally import AgentTally, QueueTally, tally
@@ -31,6 +31,7 @@ LONGEST = timedelta(days=31)
 HANDLING = 300.0  # seconds, where no item was ever closed
 JITTER = 900.0  # seconds: how far an item of a simulated day is moved from the time it was drawn at
 OFFICE = (time(9), time(17))
+MOST_REFUSED = 5  # offers of one item
 TELL_EVERY = 1_000  # posts triaged between two calls of the progress callback
 
 Progress = Callable[[float], None]  # told the share that is done; what it raises ends the rehearsal
@@ -73,6 +74,7 @@ class Prepared:
     came: Sequence[Came]
     times: Mapping[int, Sequence[float]]  # handling times by queue, in order
     recorded: Mapping[int, tuple[Span, ...]]
+    habits: Mapping[int, Habits] = field(default_factory=dict)  # by queue
 
 
 async def prepare(session: AsyncSession, text: str, stretch: Stretch) -> Prepared:
@@ -94,6 +96,8 @@ async def prepare(session: AsyncSession, text: str, stretch: Stretch) -> Prepare
         )
     times = await handling_times(session, stretch.since, stretch.until)
     recorded = await presences(session, stretch.since, stretch.until)
+    told = await habits(session, stretch.since, stretch.until)
+    before_it = await stood(session, stretch.since, MOST_ITEMS)
     trial = await session.begin_nested()
     try:
         planned = await plan(session, text)
@@ -101,7 +105,7 @@ async def prepare(session: AsyncSession, text: str, stretch: Stretch) -> Prepare
         after = await Scene.load(session)
     finally:
         await trial.rollback()
-    return Prepared(stretch, planned.lines, before, after, _drawn(stretch, posts), times, recorded)
+    return Prepared(stretch, planned.lines, before, after, [*before_it, *_drawn(stretch, posts)], times, recorded, told)
 
 
 def _drawn(stretch: Stretch, posts: Sequence[Came]) -> Sequence[Came]:
@@ -114,7 +118,8 @@ def _drawn(stretch: Stretch, posts: Sequence[Came]) -> Sequence[Came]:
     for _turn in range(stretch.items):
         post = random.choice(posts)
         at = post.at + timedelta(seconds=random.uniform(-JITTER, JITTER))
-        made.append(Came(min(max(at, stretch.since), last), post.channel, post.feed_id, post.post, post.preferred))
+        moved = min(max(at, stretch.since), last)
+        made.append(replace(post, at=moved, again=None if post.again is None else moved + (post.again - post.at)))
     return sorted(made, key=lambda one: one.at)
 
 
@@ -123,7 +128,26 @@ def compare(prepared: Prepared, progress: Progress = lambda _share: None) -> dic
     before = _side(prepared, prepared.before, lambda share: progress(share / 2))
     after = _side(prepared, prepared.after, lambda share: progress((1 + share) / 2))
     progress(1.0)
-    return {"lines": list(prepared.lines), "came": len(prepared.came), "before": before, "after": after}
+    return {
+        "lines": list(prepared.lines),
+        "came": len(prepared.came),
+        "modelled": _modelled(prepared),
+        "before": before,
+        "after": after,
+    }
+
+
+def _modelled(prepared: Prepared) -> dict[str, Any]:
+    """What of the past the rehearsal repeats, besides the posts themselves."""
+    each = prepared.habits.values()
+    offers, handled = sum(one.offers for one in each), sum(one.items for one in each)
+    refused, parked = sum(len(one.refused) for one in each), sum(len(one.parked) for one in each)
+    return {
+        "stood": sum(one.enters is not None for one in prepared.came),
+        "refused": 100 * refused / offers if offers else 0.0,
+        "parked": 100 * parked / handled if handled else 0.0,
+        "handled": sum(len(times) for times in prepared.times.values()),
+    }
 
 
 def _side(prepared: Prepared, scene: Scene, progress: Progress) -> dict[str, Any]:
@@ -147,21 +171,37 @@ def _side(prepared: Prepared, scene: Scene, progress: Progress) -> dict[str, Any
 def _triage(prepared: Prepared, scene: Scene, progress: Progress) -> tuple[list[Arrival], int]:
     """What the scene's rules make of the posts. The same draw decides how long an item takes before and after."""
     random = Random(prepared.stretch.seed)  # noqa: S311 - a simulation, which must be repeatable
+    nature = Random(prepared.stretch.seed + 1)  # noqa: S311 - the same
     known: dict[tuple[str, str], Decision] = {}
     pooled = sorted(seconds for times in prepared.times.values() for seconds in times)
     arrivals: list[Arrival] = []
     for number, one in enumerate(prepared.came, 1):
         draw = random.random()
+        luck = [nature.random() for _ in range(2 * MOST_REFUSED + 2)]
         key = one.channel, one.post.external_id
         if key not in known:
             known[key] = scene.rules.decide(one.post, one.channel, one.feed_id)
         decision = known[key]
         if not decision.discard:
             times = prepared.times.get(decision.queue_id or 0) or pooled or [HANDLING]
-            arrivals.append(scene.arrival(number, one, decision, times[int(draw * len(times))]))
+            arrival = scene.arrival(number, one, decision, times[int(draw * len(times))])
+            arrivals.append(_lived(arrival, prepared.habits.get(decision.queue_id or 0), luck))
         if number % TELL_EVERY == 0:
             progress(number / len(prepared.came))
     return arrivals, len(prepared.came) - len(arrivals)
+
+
+def _lived(arrival: Arrival, habits: Habits | None, luck: Sequence[float]) -> Arrival:
+    """As agents would deal with it: refused and put aside as often, and for as long, as items of its queue were."""
+    if habits is None:
+        return arrival
+    refusals: list[float] = []
+    for whether, how_long in zip(luck[2::2], luck[3::2], strict=True):
+        if whether >= habits.refused_share:
+            break
+        refusals.append(habits.refused[int(how_long * len(habits.refused))])
+    parked = habits.parked[int(luck[1] * len(habits.parked))] if luck[0] < habits.parked_share else 0.0
+    return replace(arrival, refusals=tuple(refusals), parked=parked)
 
 
 def _workers(prepared: Prepared, scene: Scene) -> list[Worker]:

@@ -39,6 +39,7 @@ class QueueRow:
     longest: Change
     arrived: Change
     overflowed: Change
+    refused: Change
     unserved: Change
     unserved_before: Mapping[str, int]
     unserved_after: Mapping[str, int]
@@ -61,6 +62,7 @@ class Report:
 
     lines: tuple[str, ...]
     came: int
+    modelled: Mapping[str, float]  # what of the past was repeated; empty in results of earlier versions
     discarded: Change
     queues: tuple[QueueRow, ...]
     agents: tuple[AgentRow, ...]
@@ -72,6 +74,7 @@ def report(result: Mapping[str, Any]) -> Report:
     return Report(
         tuple(result["lines"]),
         result["came"],
+        result.get("modelled", {}),
         _change(before, after, "discarded", _neither),
         tuple(_queue_rows(before["queues"], after["queues"])),
         tuple(_agent_rows(before["agents"], after["agents"])),
@@ -90,6 +93,7 @@ def _queue_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
             longest=_change(old, new, "longest", _less_is_better),
             arrived=_change(old, new, "arrived", _neither),
             overflowed=_change(old, new, "overflowed", _neither),
+            refused=_change(old, new, "refused", _neither),
             unserved=_pair(_total(old.get("unserved")), _total(new.get("unserved")), _less_is_better),
             unserved_before=old.get("unserved", {}),
             unserved_after=new.get("unserved", {}),

@@ -1,6 +1,6 @@
 """The configuration as a rehearsal sees it: plain values that outlive the transaction they were read in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from app.models.rule import Rule
 from app.routing import inputs
 from app.routing.hours import OpenHours
 from app.routing.inputs import Policy, Step
+from app.routing.raises import due_soon, on_arrival, second_post
 from app.routing.rehearsal import Arrival, Station
 
 POLICIES = {
@@ -86,7 +87,11 @@ class Scene:
         due_at = line.hours.add(came.at, row.target)
         by_due = row.served_by == stored.Order.DUE
         rank: datetime = due_at if by_due else came.at - timedelta(minutes=row.boosts[decision.priority - 1])
-        return Arrival(replace(item, rank=rank), handling, due_at)
+        minutes, _names = on_arrival(row.raises, came.post.author.followers, came.tier, came.post.text)
+        rank -= timedelta(minutes=minutes)
+        return Arrival(
+            replace(item, rank=rank), handling, due_at, enters=came.enters, raises=tuple(_later(row, came, due_at))
+        )
 
 
 def _line(row: stored.Queue) -> Line:
@@ -100,7 +105,18 @@ def _line(row: stored.Queue) -> Line:
         overflow_when_nobody=row.overflow_when_nobody,
     )
     hours = OpenHours(row.timezone, row.hours, row.holidays)
-    return Line(Station(queue, wrap_up=row.wrap_up, auto_accept=row.auto_accept), copy, hours)
+    return Line(
+        Station(queue, wrap_up=row.wrap_up, reoffer_after=row.reoffer_after, auto_accept=row.auto_accept), copy, hours
+    )
+
+
+def _later(row: stored.Queue, came: Came, due_at: datetime) -> Iterator[tuple[datetime, float]]:
+    """When a signal moves an item forward that still waits then, and how far in seconds."""
+    minutes, _names = second_post(row.raises)
+    if minutes and came.again is not None:
+        yield came.again, 60.0 * minutes
+    for signal in due_soon(row.raises):
+        yield due_at - timedelta(seconds=signal.within), 60.0 * signal.minutes
 
 
 def _step(row: Mapping[str, object]) -> Step:

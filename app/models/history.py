@@ -1,6 +1,7 @@
-"""What the events of the past tell: how long items were in agents' hands, and when agents were in."""
+"""What the events of the past tell: how items were handled, refused and parked, and when agents were in."""
 
 from collections import defaultdict
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, text
@@ -33,6 +34,28 @@ _TIMES = text(
     """
 ).bindparams(bindparam("most", MOST_TIMES))
 
+# What became of each offer, and how long each parking took.
+_HABITS = text(
+    """
+    WITH ended AS (
+        SELECT id, queue_id FROM (
+            SELECT id, queue_id, row_number() OVER (PARTITION BY queue_id ORDER BY opened_at DESC, id DESC) AS place
+            FROM item WHERE opened_at >= :since AND opened_at < :until AND state = 'closed'
+        ) i WHERE place <= :most
+    ), moves AS (
+        SELECT e.item_id, e.verb, lead(e.verb) OVER one AS next, lead(e.at) OVER one - e.at AS took
+        FROM ended JOIN event e ON e.item_id = ended.id
+        WHERE e.changes ? 'state'
+        WINDOW one AS (PARTITION BY e.item_id ORDER BY e.id)
+    )
+    SELECT ended.queue_id, m.item_id, m.verb, m.next, extract(epoch FROM m.took)::float AS seconds
+    FROM moves m JOIN ended ON ended.id = m.item_id
+    WHERE m.took IS NOT NULL
+    ORDER BY 1, 2, 5
+    """
+).bindparams(bindparam("most", MOST_TIMES))
+ENDS = frozenset({"accept", "decline", "expire"})
+
 _IN = text(
     """
     WITH acts AS (
@@ -57,6 +80,49 @@ async def handling_times(session: AsyncSession, since: datetime, until: datetime
     found: defaultdict[int, list[float]] = defaultdict(list)
     for row in await session.execute(_TIMES, {"since": since, "until": until}):
         found[row.queue_id].append(row.seconds)
+    return dict(found)
+
+
+@dataclass(slots=True)
+class Habits:
+    """What agents did with the items of one queue that came in a stretch and are closed. Times in seconds, in order."""
+
+    items: int = 0
+    offers: int = 0  # that were accepted, declined or not answered
+    refused: list[float] = field(default_factory=list)  # how long each took that was declined or not answered
+    parked: list[float] = field(default_factory=list)  # how long each item was put aside that was
+
+    @property
+    def refused_share(self) -> float:
+        """Refused offers / offers that were answered or ran out."""
+        return len(self.refused) / self.offers if self.offers else 0.0
+
+    @property
+    def parked_share(self) -> float:
+        """Items that were put aside / items."""
+        return len(self.parked) / self.items if self.items else 0.0
+
+
+async def habits(session: AsyncSession, since: datetime, until: datetime) -> dict[int, Habits]:
+    """How offers were answered and items parked, by queue; of the newest MOST_TIMES items of each."""
+    found: defaultdict[int, Habits] = defaultdict(Habits)
+    parked: defaultdict[tuple[int, int], float] = defaultdict(float)
+    seen: set[int] = set()
+    for row in await session.execute(_HABITS, {"since": since, "until": until}):
+        queue = found[row.queue_id]
+        queue.items += row.item_id not in seen
+        seen.add(row.item_id)
+        if row.verb == "offer" and row.next in ENDS:
+            queue.offers += 1
+            if row.next != "accept":
+                queue.refused.append(row.seconds)
+        if row.verb == "park":
+            parked[row.queue_id, row.item_id] += row.seconds
+    for (queue_id, _item), seconds in parked.items():
+        found[queue_id].parked.append(seconds)
+    for queue in found.values():
+        queue.refused.sort()
+        queue.parked.sort()
     return dict(found)
 
 

@@ -60,6 +60,10 @@ class Kernel:
         if self._waiting.get(item_id) is not None:
             self._waiting.drop(item_id)
 
+    def item(self, item_id: int) -> Item | None:
+        """A waiting item as it was put, or as an overflow moved it; None when it does not wait."""
+        return self._waiting.get(item_id)
+
     def put_agent(self, agent: Agent) -> None:
         """Add or change an agent."""
         if self._roster.agents.get(agent.id) == agent:

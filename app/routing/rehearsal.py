@@ -1,14 +1,17 @@
 """Rehearsal: the kernel on a simulated clock. Arrivals, queues and a roster in; who got what, when, and what it comes to.
 
-Deterministic and pure: nothing is drawn here, so what is random (handling times, simulated days) was drawn, with its
-seed, by whoever made the input. What the simulation takes for granted:
+Deterministic and pure: nothing is drawn here, so what is random (handling times, refusals, simulated days) was drawn,
+with its seed, by whoever made the input. What the simulation takes for granted:
 
-- an agent accepts each offer after `accept_seconds`, or at once in a queue that accepts by itself; nobody declines;
+- an agent refuses an item's first offers as often, and after as long, as its arrival says, and accepts the next one
+  after `accept_seconds`; in a queue that accepts by itself each at once;
 - items in an agent's hands are handled side by side, each for its own time, and answered at the end of it;
+- what is parked is answered and put aside half-way, takes no room meanwhile, and comes back to the same agent;
 - an agent whose shift ends takes nothing more, and finishes what is in their hands;
-- nobody gives up waiting, and nothing is parked or transferred.
+- nobody gives up waiting, nothing is transferred, and who misses offers stays ready.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -31,6 +34,7 @@ class Station:
 
     queue: Queue
     wrap_up: float = 0  # after closing one of its items an agent takes nothing for so long
+    reoffer_after: float = 0  # who refused an item is not asked about it again for so long
     auto_accept: bool = False
 
 
@@ -41,6 +45,15 @@ class Arrival:
     item: Item
     handling: float
     due_at: datetime
+    enters: datetime | None = None  # when it is let in, if it became ready before the rehearsal began
+    refusals: tuple[float, ...] = ()  # its first offers are refused, each after so many seconds
+    parked: float = 0  # seconds that it is put aside for, half-way
+    raises: tuple[tuple[datetime, float], ...] = ()  # when its rank moves, if it waits then, and how far (seconds)
+
+    @property
+    def at(self) -> datetime:
+        """When it is let in."""
+        return self.enters or self.item.ready_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,13 @@ class Fate(NamedTuple):
     taken_at: datetime | None = None
     done_at: datetime | None = None
     why: Unserved | None = None
+    parked: Span | None = None
+    refused: int = 0  # offers of it
+
+    @property
+    def answered_at(self) -> datetime | None:
+        """What is parked was answered before."""
+        return self.parked[0] if self.parked else self.done_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +110,10 @@ class _Kind(IntEnum):
     ON = 2
     TAKEN = 3
     AWAKE = 4  # wrap-up ends
+    REFUSED = 5
+    PARKED = 6
+    BACK = 7  # from parking
+    RAISED = 8  # no agent's doing
 
 
 @dataclass(slots=True)
@@ -111,6 +135,8 @@ class _Run:
     arrivals: dict[int, Arrival] = field(default_factory=dict)
     waiting: dict[int, int] = field(default_factory=dict)  # item -> the queue it waits in now
     fates: dict[int, Fate] = field(default_factory=dict)
+    offered: dict[int, Item] = field(default_factory=dict)  # to somebody who will refuse it
+    refused: Counter[int] = field(default_factory=Counter)
     turn: int = 0
 
     def plan(self, at: datetime, kind: _Kind, agent_id: int, item_id: int = 0) -> None:
@@ -121,6 +147,16 @@ class _Run:
         self.arrivals[arrival.item.id] = arrival
         self.waiting[arrival.item.id] = arrival.item.queue_id
         self.kernel.put_item(arrival.item)
+        for at, _seconds in arrival.raises:
+            self.plan(max(at, arrival.at), _Kind.RAISED, 0, arrival.item.id)
+
+    def raise_(self, at: datetime, item_id: int) -> None:
+        """A signal moves an item forward, if it still waits."""
+        item, arrival = self.kernel.item(item_id), self.arrivals[item_id]
+        if item is not None:
+            seconds = sum(seconds for when, seconds in arrival.raises if max(when, arrival.at) == at)
+            rank = item.rank - timedelta(seconds=seconds)
+            self.kernel.put_item(replace(item, version=item.version + 1, rank=rank))
 
     def happen(self, at: datetime, kind: _Kind, agent_id: int, item_id: int) -> None:
         hand = self.hands[agent_id]
@@ -134,6 +170,12 @@ class _Run:
                 changes = {"asked": agent.asked - 1}
             case _Kind.DONE:
                 changes = self._put_down(hand, item_id, at)
+            case _Kind.REFUSED:
+                changes = {"asked": agent.asked - 1, **self._refuse(hand, item_id, at)}
+            case _Kind.PARKED:
+                changes = self._carry(agent, item_id, -1)
+            case _Kind.BACK:
+                changes = self._carry(agent, item_id, 1)
         free = hand.wrapped_until is None or hand.wrapped_until <= at
         hand.agent = replace(agent, ready=hand.here and free, **changes)
         self.kernel.put_agent(hand.agent)
@@ -145,8 +187,21 @@ class _Run:
             until = at + timedelta(seconds=wrap_up)
             hand.wrapped_until = until if hand.wrapped_until is None else max(until, hand.wrapped_until)
             self.plan(until, _Kind.AWAKE, agent.id)
-        loads = {**agent.loads, item.channel: agent.loads[item.channel] - 1}
-        return {"load": agent.load - item.weight, "loads": loads, "available_since": at}
+        return {**self._carry(agent, item.id, -1), "available_since": at}
+
+    def _carry(self, agent: Agent, item_id: int, sign: int) -> dict[str, Any]:
+        """One item more or less in an agent's hands."""
+        item = self.arrivals[item_id].item
+        loads = {**agent.loads, item.channel: agent.loads.get(item.channel, 0) + sign}
+        return {"load": agent.load + sign * item.weight, "loads": loads}
+
+    def _refuse(self, hand: _Hand, item_id: int, at: datetime) -> dict[str, Any]:
+        """Back to its queue with its rank, and not to the same agent for a while."""
+        item = self.offered.pop(item_id)
+        until = at + timedelta(seconds=self.stations[item.queue_id].reoffer_after)
+        refused = {**item.refused, hand.agent.id: until}
+        self.kernel.put_item(replace(item, version=item.version + 1, refused=refused))
+        return self._carry(hand.agent, item_id, -1)
 
     def decide(self, now: datetime) -> None:
         for decision in self.kernel.run(now):
@@ -158,17 +213,32 @@ class _Run:
     def _give(self, item: Item, agent_id: int, now: datetime) -> None:
         """Count what the kernel has counted for itself, and plan when the item is taken and done."""
         hand, arrival, agent = self.hands[agent_id], self.arrivals[item.id], self.hands[agent_id].agent
-        loads = {**agent.loads, item.channel: agent.loads.get(item.channel, 0) + 1}
         since = max(now, agent.available_since)
-        hand.agent = replace(
-            agent, load=agent.load + item.weight, loads=loads, asked=agent.asked + 1, available_since=since
-        )
-        taken = now + timedelta(seconds=0 if self.stations[item.queue_id].auto_accept else self.accept_seconds)
-        done = taken + timedelta(seconds=arrival.handling)
+        hand.agent = replace(agent, **self._carry(agent, item.id, 1), asked=agent.asked + 1, available_since=since)
+        by_itself, before = self.stations[item.queue_id].auto_accept, self.refused[item.id]
+        if before < len(arrival.refusals) and not by_itself:
+            self.refused[item.id] += 1
+            self.offered[item.id] = item
+            self.plan(now + timedelta(seconds=arrival.refusals[before]), _Kind.REFUSED, agent_id, item.id)
+            return
+        taken = now + timedelta(seconds=0 if by_itself else self.accept_seconds)
+        done = taken + timedelta(seconds=arrival.handling + arrival.parked)
         self.plan(taken, _Kind.TAKEN, agent_id, item.id)
+        parked = self._park(arrival, taken, agent_id)
         self.plan(done, _Kind.DONE, agent_id, item.id)
         over = item.queue_id != arrival.item.queue_id
-        self.fates[item.id] = Fate(arrival.item, arrival.due_at, over, agent_id, now, taken, done)
+        self.fates[item.id] = Fate(
+            arrival.item, arrival.due_at, over, agent_id, now, taken, done, parked=parked, refused=before
+        )
+
+    def _park(self, arrival: Arrival, taken: datetime, agent_id: int) -> Span | None:
+        if not arrival.parked:
+            return None
+        aside = taken + timedelta(seconds=arrival.handling / 2)
+        back = aside + timedelta(seconds=arrival.parked)
+        self.plan(aside, _Kind.PARKED, agent_id, arrival.item.id)
+        self.plan(back, _Kind.BACK, agent_id, arrival.item.id)
+        return aside, back
 
 
 def rehearse(
@@ -185,7 +255,7 @@ def rehearse(
         ValueError: two arrivals have the same id, or one's queue has no station.
     """
     run = _begin({station.queue.id: station for station in stations}, workers, accept_seconds)
-    coming = sorted(arrivals, key=lambda one: (one.item.ready_at, one.item.id))
+    coming = sorted(arrivals, key=lambda one: (one.at, one.item.id))
     if len({one.item.id for one in coming}) < len(coming) or any(
         one.item.queue_id not in run.stations for one in coming
     ):
@@ -193,11 +263,14 @@ def rehearse(
     let_in = steps = 0
     now = None
     while let_in < len(coming) or run.heap:
-        now = _next(run, coming[let_in].item.ready_at if let_in < len(coming) else None)
+        now = _next(run, coming[let_in].at if let_in < len(coming) else None)
         while run.heap and run.heap[0][0] <= now:
             at, kind, _, agent_id, item_id = heappop(run.heap)
-            run.happen(at, kind, agent_id, item_id)
-        while let_in < len(coming) and coming[let_in].item.ready_at <= now:
+            if kind == _Kind.RAISED:
+                run.raise_(at, item_id)
+            else:
+                run.happen(at, kind, agent_id, item_id)
+        while let_in < len(coming) and coming[let_in].at <= now:
             run.arrive(coming[let_in])
             let_in += 1
         run.decide(now)
@@ -242,7 +315,8 @@ def _unserved(run: _Run, workers: Sequence[Worker], arrival: Arrival, now: datet
     queue_id = run.waiting[arrival.item.id]
     item = replace(arrival.item, queue_id=queue_id)
     over = queue_id != arrival.item.queue_id
-    return Fate(arrival.item, arrival.due_at, over, why=_why(run.stations[queue_id].queue, workers, item, now))
+    why = _why(run.stations[queue_id].queue, workers, item, now)
+    return Fate(arrival.item, arrival.due_at, over, why=why, refused=run.refused[item.id])
 
 
 def _why(queue: Queue, workers: Sequence[Worker], item: Item, now: datetime | None) -> Unserved:

@@ -20,6 +20,7 @@ class QueueTally:
     in_time: int  # answered by the time they were due
     overdue: int  # not served, and their time ran out before the rehearsal ended
     overflowed: int  # went on to another queue
+    refused: int = 0  # offers of them that were declined or not answered
     unserved: Mapping[Unserved, int] = field(default_factory=dict)
     median: float | None = None  # from becoming ready until an agent took it, of those served
     p90: float | None = None
@@ -73,9 +74,10 @@ def _queue(fates: Sequence[Fate], ended_at: datetime | None) -> QueueTally:
     return QueueTally(
         arrived=len(fates),
         served=len(waits),
-        in_time=sum(one.done_at is not None and one.done_at <= one.due_at for one in fates),
+        in_time=sum(one.answered_at is not None and one.answered_at <= one.due_at for one in fates),
         overdue=sum(one.why is not None and ended_at is not None and one.due_at < ended_at for one in fates),
         overflowed=sum(one.overflowed for one in fates),
+        refused=sum(one.refused for one in fates),
         unserved=dict(sorted(Counter(one.why for one in fates if one.why is not None).items())),
         median=percentile(waits, MEDIAN),
         p90=percentile(waits, P90),
@@ -89,6 +91,7 @@ def _agent(worker: Worker, fates: Sequence[Fate]) -> AgentTally:
     for one in fates:
         if one.offered_at is not None and one.done_at is not None:
             carried += one.item.weight * _shared((one.offered_at, one.done_at), shifts)
+            carried -= one.item.weight * _shared(one.parked, shifts) if one.parked else 0.0
     present = sum((end - start).total_seconds() for start, end in shifts)
     got = dict(sorted(Counter(one.item.queue_id for one in fates).items()))
     return AgentTally(carried, worker.agent.capacity * present, got)

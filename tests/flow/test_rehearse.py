@@ -13,12 +13,13 @@ from app.flow.claim import claim
 from app.flow.close import close
 from app.flow.config_file import export
 from app.flow.ingest import ingest
+from app.flow.offer import Proposal, accept, decline, make_offer
 from app.flow.park import park
 from app.flow.rehearsals import end_rehearsal, publish_rehearsal, start_rehearsal, take_rehearsal
 from app.flow.rehearse import Prepared, Roster, Stretch, compare, prepare
-from app.flow.rehearse_past import came
+from app.flow.rehearse_past import came, stood
 from app.flow.wake import wake_by_hand
-from app.models.history import handling_times, presences
+from app.models.history import habits, handling_times, presences
 from app.models.item import Disposition
 from app.models.queue import Queue
 from app.models.rehearsal import Rehearsal, RehearsalState
@@ -281,3 +282,28 @@ async def test_a_worker_does_it_and_says_what_came_out_or_what_is_wrong(
     assert good.result["after"]["discarded"] == 1
     assert (bad.state, bad.result) == (RehearsalState.FAILED, None)
     assert "Nothing came in" in bad.error
+
+
+async def test_the_past_tells_how_offers_were_answered_what_was_parked_and_what_stood_there(
+    session: AsyncSession,
+) -> None:
+    company = await make_company(session)
+    await ingest(session, company.feed, [post(1), post(2)])
+    item, other = await items(session)
+    for how in (decline, accept):
+        await session.refresh(item)
+        assert await make_offer(session, Proposal(item.id, item.version, company.ayumi.id, {}))
+        await how(session, company.ayumi, item.id)
+    await park(session, company.ayumi, item.id, datetime.now(UTC) + timedelta(days=1))
+    await wake_by_hand(session, company.ayumi, item.id)
+    await close(session, company.ayumi, item.id, Disposition.ANSWERED)
+    await at(session, item.id, 0, 1, 2, 3, 4, 5, 25, 30)
+    await at(session, other.id, -30)
+
+    found = (await habits(session, STRETCH.since, STRETCH.until))[company.queue.id]
+    assert (found.items, found.offers, found.refused, found.parked) == (1, 2, [60.0], [1200.0])
+    assert (found.refused_share, found.parked_share) == (0.5, 1.0)
+    [there] = await stood(session, STRETCH.since, 10)
+    assert (there.at, there.enters) == (MONDAY - timedelta(minutes=30), MONDAY)
+    result = compare(await rehearsed(session, "{}"))
+    assert result["modelled"] == {"stood": 1, "refused": 50.0, "parked": 100.0, "handled": 1}

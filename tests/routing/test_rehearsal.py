@@ -1,6 +1,7 @@
 """Rehearsal: cases that can be worked out by hand, and what holds for every one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -225,3 +226,41 @@ def test_the_same_day_twice_ends_the_same_in_whatever_order_it_is_told(
     once, again = play(items, *roster), play(items[::-1], *roster)
 
     assert once == again
+
+
+def test_who_refuses_an_offer_is_not_asked_again_for_a_while_and_the_item_keeps_its_rank() -> None:
+    refused = replace(arrival(1, 0), refusals=(30.0,))
+    workers = worker(1, (0, 1000)), worker(2, (0, 1000), available_since=at(1))
+
+    outcome, found = play([refused, arrival(2, 25), arrival(3, 29)], *workers, reoffer_after=900)
+
+    assert [(fate.agent_id, times(fate)[0]) for fate in outcome.fates] == [(2, 130), (2, 25), (1, 30)]
+    assert [fate.refused for fate in outcome.fates] == [1, 0, 0]
+    assert found.queues[BILLING].refused == 1
+
+
+def test_what_is_parked_was_answered_takes_no_room_and_comes_back_to_its_agent() -> None:
+    parked = replace(arrival(1, 0, handling=100), parked=200)
+
+    outcome, found = play([parked, arrival(2, 60, handling=20)], worker(1, (0, 1000), capacity=1))
+
+    assert [times(fate) for fate in outcome.fates] == [(0, 5, 305), (60, 65, 85)]
+    assert outcome.fates[0].answered_at == at(55)
+    assert found.agents[1].occupancy == pytest.approx(100 * (55 + 50 + 25) / 1000)
+
+
+def test_what_stood_there_when_it_began_comes_first_and_waited_since_it_was_ready() -> None:
+    stood = replace(arrival(1, -600), enters=at(0))
+
+    outcome, found = play([arrival(2, 0), stood], worker(1, (0, 1000)))
+
+    assert [fate.item.id for fate in sorted(outcome.fates, key=lambda fate: fate.taken_at or NINE)] == [1, 2]
+    assert found.queues[BILLING].longest == 605
+
+
+def test_a_signal_moves_an_item_forward_that_still_waits() -> None:
+    late = replace(arrival(3, 20), raises=((at(50), 60.0),))
+
+    outcome, _ = play([arrival(1, 0), arrival(2, 10), late], worker(1, (0, 1000)))
+
+    assert [times(fate)[0] for fate in outcome.fates] == [0, 210, 105]
