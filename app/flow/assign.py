@@ -139,7 +139,7 @@ async def ask(
     if item.state != State.QUEUED:
         raise Conflict(
             _("Item %(item)s is %(state)s: only what waits can be offered. Give it to them directly.")
-            % {"item": item.id, "state": item.state}
+            % {"item": item.id, "state": State(item.state).words}
         )
     why = {"by": giver.id, "by_name": giver.name, **({"note": note} if note else {})}
     row = {"item_id": item.id, "version": item.version, "agent_id": agent.id, "over": item.emergency, "why": why}
