@@ -179,7 +179,9 @@ async def _sendable(session: AsyncSession, sender: Agent, item_id: int) -> Item:
     await visible_item(session, sender, item_id)
     item = await locked(session, item_id)
     if item.state not in OPEN_STATES:
-        raise Conflict(_("Item %(item)s is %(state)s. Reopen it first.") % {"item": item_id, "state": State(item.state).words})
+        raise Conflict(
+            _("Item %(item)s is %(state)s. Reopen it first.") % {"item": item_id, "state": State(item.state).words}
+        )
     if item.state == State.OFFERED and item.agent_id == sender.id:
         raise Conflict(_("Item %(item)s is offered to you. Accept it first, or decline it.") % {"item": item_id})
     if item.agent_id not in {None, sender.id} and not await supervises(session, sender, item):
