@@ -67,6 +67,9 @@ class Verb(StrEnum):
     TRANSFER = "transfer"
     OVERFLOW = "overflow"  # waited too long, or for nobody: to another queue
     RAISE = "raise"  # a signal raised its rank
+    TAG = "tag"
+    UNTAG = "untag"
+    PRIORITISE = "prioritise"  # an agent said how urgent it is
     ASSIGN = "assign"  # a supervisor put it into an agent's hands
     CLOSE = "close"
     DISCARD = "discard"

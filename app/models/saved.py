@@ -45,7 +45,7 @@ class Macro(Base):
 
     id: Mapped[Id]
     name: Mapped[Str]
-    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)  # see app/flow/macro_steps.py
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)  # see app/flow/macro.py
     agent_id: Mapped[Big | None] = mapped_column(ForeignKey("agent.id"))
     team_id: Mapped[Big | None] = mapped_column(ForeignKey("team.id", ondelete="CASCADE"))
     uses: Mapped[int] = mapped_column(server_default="0")

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models.agent import Agent, Role, Team
 from app.models.item import Item
 from app.models.queue import Queue
-from app.models.saved import SavedReply
+from app.models.saved import Macro, SavedReply
 from app.models.sight import visible_kept
 
 MOST = 500  # saved replies that an agent chooses among
@@ -79,3 +79,25 @@ async def saved_lines(session: AsyncSession, agent: Agent) -> list[Line]:
     )
     everything = agent.is_at_least(Role.SUPERVISOR)
     return [Line(row[0], row[1], everything or row[0].agent_id == agent.id) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class MacroLine:
+    """A macro in the list of all."""
+
+    macro: Macro
+    team: str | None
+    changeable: bool
+
+
+async def macro_lines(session: AsyncSession, agent: Agent) -> list[MacroLine]:
+    """All macros that the agent may use, by name."""
+    rows = await session.execute(
+        select(Macro, Team.name)
+        .outerjoin(Team, Team.id == Macro.team_id)
+        .where(visible_kept(Macro, agent))
+        .order_by(func.lower(Macro.name), Macro.id)
+        .limit(MOST)
+    )
+    everything = agent.is_at_least(Role.SUPERVISOR)
+    return [MacroLine(row[0], row[1], everything or row[0].agent_id == agent.id) for row in rows]

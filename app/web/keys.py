@@ -77,6 +77,8 @@ def _item() -> tuple[Action, ...]:
         Action("transfer", _("Transfer"), "t", "press", "#transfer"),
         Action("consult", _("Ask an expert"), "e", "press", "#consult"),
         Action("watch", _("Watch, or no longer"), "w", "press", "#watch"),
+        Action("macros", _("Macros"), "m", "press", "#macros"),
+        Action("labels", _("Add a tag"), "l", "focus", "#tag-new"),
         Action("park", _("Park"), "z", "press", "#park"),
         Action("close", _("Close, then 1 to 5"), "#", "press", "#close"),
         Action("customer", _("Customer"), "i", "customer"),
@@ -117,6 +119,7 @@ def _places() -> tuple[Action, ...]:
         Action("search", _("Search"), "s", "go", "/search"),
         Action("go_board", _("Go to the board"), "g b", "go", "/board", Role.SUPERVISOR),
         Action("go_setup", _("Go to the setup"), "g s", "go", "/admin", Role.ADMIN),
+        Action("go_macros", _("Go to the macros"), "g m", "go", "/macros"),
         Action("go_saved", _("Go to the saved replies"), "g r", "go", "/saved"),
     )
 

@@ -16,7 +16,7 @@ from app.models.agent import Agent, Role
 from app.models.item import State
 from app.models.sight import visible_queues
 from app.queries import desk
-from app.queries.saved import fitting
+from app.queries.saved import fitting, macro_lines
 from app.web import keys
 from app.web.edge import Db, Me
 from app.web.templating import render
@@ -57,6 +57,7 @@ def _goals() -> tuple[Goal, ...]:
         Goal("/desk/all", "i-chat", _("All items")),
         Goal("/search", "i-search", _("Search")),
         Goal("/saved", "i-note", _("Saved replies")),
+        Goal("/macros", "i-play", _("Macros")),
         Goal("/me", "i-user", _("Profile and settings")),
         Goal("/me/keys", "i-help", _("Your keys")),
         Goal("/board", "i-chart", _("Board"), supervisor),
@@ -88,6 +89,8 @@ async def shown(request: Request, db: Db, me: Me, item: int = 0) -> Response:
         queues=queues.lines,
         held=held,
         texts=await _texts(db, me, item) if item else (),
+        macros=await macro_lines(db, me) if any(row.item_id == item for row in held) else (),
+        item_id=item,
     )
 
 

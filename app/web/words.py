@@ -145,6 +145,8 @@ def event(one: Event, names: Mapping[int, str], reader_id: int, now: datetime) -
     if one.verb == Verb.OPEN:
         rule = why.get("rule")
         return _("Rule “%s” sent it to its queue") % rule if rule else _("It came in")
+    if one.verb in {Verb.TAG, Verb.UNTAG, Verb.PRIORITISE}:
+        return _labelled(one.verb, actor, why)
     if one.verb == Verb.PARK and one.changes.get("parked_until"):
         until = moment(datetime.fromisoformat(one.changes["parked_until"]), now)
         return _("%(who)s parked it until %(until)s") % {"who": actor, "until": until}
@@ -154,6 +156,17 @@ def event(one: Event, names: Mapping[int, str], reader_id: int, now: datetime) -
         return _("%(who)s closed it: %(how)s") % {"who": actor, "how": disposition(one.changes.get("disposition"))}
     told = _plain(actor, target, by_router=one.agent_id is None).get(one.verb) or one.verb
     return f"{told} ({because})" if because and one.verb in {Verb.DECLINE, Verb.REVOKE, Verb.RELEASE} else told
+
+
+def _labelled(verb: str, actor: str, why: Mapping[str, Any]) -> str:
+    if verb == Verb.PRIORITISE:
+        return _("%(who)s made it P%(to)s, it was P%(was)s") % {
+            "who": actor,
+            "to": why.get("to"),
+            "was": why.get("from"),
+        }
+    told = _("%(who)s added the tag %(tag)s") if verb == Verb.TAG else _("%(who)s took the tag %(tag)s away")
+    return told % {"who": actor, "tag": why.get("tag", "")}
 
 
 def _plain(actor: str, target: str, *, by_router: bool) -> dict[str, str]:

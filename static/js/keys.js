@@ -32,6 +32,11 @@ const ACTS = {
     next.focus();
     next.scrollIntoView({ block: "nearest" });
   },
+  focus(selector) {
+    const field = $(selector);
+    if (!field?.checkVisibility()) return false;
+    field.focus();
+  },
   claim() {
     const button = document.activeElement?.closest?.(".item")?.querySelector(".claim") ?? $("#claim");
     if (!button) return false;
@@ -72,7 +77,7 @@ const HELD = new Set(["step", "pane"]); // go on while the key is held down
 export function possible({ do: act, to }) {
   if (act === "press") return [...document.querySelectorAll(to)].some((one) => !one.disabled && (one.checkVisibility() || one.closest("[popover]")));
   if (act === "write" || act === "send" || act === "saved") return Boolean($("[data-composer]"));
-  const place = { claim: "#claim", customer: "#context", undo: "[data-undo]", layer: to }[act];
+  const place = { focus: to, claim: "#claim", customer: "#context", undo: "[data-undo]", layer: to }[act];
   return !place || Boolean($(place));
 }
 

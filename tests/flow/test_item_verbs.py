@@ -274,4 +274,9 @@ def test_every_state_has_its_row_in_the_transition_table() -> None:
         Verb.ANSWER,
         Verb.RAISE,
         Verb.EXTEND,
+        Verb.EDIT,
+        Verb.WITHDRAW,
+        Verb.TAG,
+        Verb.UNTAG,
+        Verb.PRIORITISE,
     }
