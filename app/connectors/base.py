@@ -241,6 +241,7 @@ class OutgoingReply:
     prepared: Json = field(default_factory=dict)
     attempted_at: datetime | None = None  # when the first try left, if there was one
     pictures: tuple[Picture, ...] = ()
+    after: Json = field(default_factory=dict)  # `ref` of our own post that this one goes on from, in a thread of ours
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,12 +53,13 @@ def reply_record(reply: OutgoingReply) -> Json:
             N_("The reply has %(n)s characters; Bluesky takes %(most)s (and %(bytes)s bytes). Shorten it.")
             % {"n": graphemes, "most": GRAPHEMES, "bytes": BYTES}
         )
-    parent = {"uri": reply.to["uri"], "cid": reply.to["cid"]}
+    asked = {"uri": reply.to["uri"], "cid": reply.to["cid"]}
+    parent = {"uri": reply.after["uri"], "cid": reply.after["cid"]} if reply.after else asked
     record: Json = {
         "$type": COLLECTION,
         "text": reply.text,
         "createdAt": reply.created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "reply": {"root": reply.to.get("root") or parent, "parent": parent},
+        "reply": {"root": reply.to.get("root") or asked, "parent": parent},
     }
     if langs := reply.to.get("langs"):
         record["langs"] = langs

@@ -190,7 +190,7 @@ class DemoConnector(Connector):
         direct = Visibility.DIRECT in {reply.visibility, reply.to.get("visibility")}
         body = {
             "text": reply.text,
-            "in_reply_to": reply.to.get("id"),
+            "in_reply_to": reply.after.get("id", reply.to.get("id")),
             "visibility": Visibility.DIRECT.value if direct else Visibility.PUBLIC.value,
         }
         if reply.pictures:

@@ -53,7 +53,7 @@ def body_of(reply: OutgoingReply, capabilities: Capabilities) -> Json:
             N_("The reply is %(excess)s characters too long for Mastodon, its mention and warning included.")
             % {"excess": counted - room}
         )
-    body = {"status": text, "in_reply_to_id": to["id"], "visibility": _WORD[visibility]}
+    body = {"status": text, "in_reply_to_id": reply.after.get("id", to["id"]), "visibility": _WORD[visibility]}
     extra = {"spoiler_text": warning, "language": to.get("language", "")}
     return body | {name: value for name, value in extra.items() if value}
 

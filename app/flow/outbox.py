@@ -8,7 +8,8 @@ unknown -> sent | queued | unknown for a person, after looking or after a repeat
 Every write after `sending` names its attempt, so a worker that was thought dead cannot undo what came after it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from app.db import announce
 from app.errors import CarelineError, ConnectorError, RateLimited
 from app.flow.notices import tell
 from app.flow.reopen import requeue
+from app.flow.thread import before, let_follow
 from app.flow.watch import REPLY, tell_watchers
 from app.i18n import N_
 from app.models.feed import Feed
@@ -47,6 +49,7 @@ class Errand:
     post: Post
     feed: Feed | None
     pictures: tuple[Picture, ...] = ()
+    after: Mapping[str, Any] = field(default_factory=dict)  # where the part before it stands
 
 
 async def errand(session: AsyncSession, reply_id: int) -> Errand | None:
@@ -61,7 +64,7 @@ async def errand(session: AsyncSession, reply_id: int) -> Errand | None:
         return None
     post = await session.get_one(Post, reply.post_id)
     feed = await session.get(Feed, post.feed_id) if post.feed_id else None
-    return Errand(reply, post, feed, await _pictures(session, reply_id))
+    return Errand(reply, post, feed, await _pictures(session, reply_id), await before(session, reply_id))
 
 
 async def _pictures(session: AsyncSession, reply_id: int) -> tuple[Picture, ...]:
@@ -84,6 +87,7 @@ def outgoing(errand: Errand) -> OutgoingReply:
         prepared=reply.prepared,
         attempted_at=reply.attempted_at,
         pictures=errand.pictures,
+        after=dict(errand.after),
     )
 
 
@@ -153,7 +157,12 @@ async def postpone(session: AsyncSession, reply: Reply, wait: timedelta) -> None
 
 async def succeed(session: AsyncSession, reply_id: int, attempt: int, sent: Sent) -> bool:
     """The reply stands on the channel. False when a later attempt has taken over, or the place is another reply's."""
-    place = {"external_id": sent.external_id, "url": sent.url, "sent_at": func.coalesce(sent.posted_at, func.now())}
+    place = {
+        "external_id": sent.external_id,
+        "ref": sent.ref,
+        "url": sent.url,
+        "sent_at": func.coalesce(sent.posted_at, func.now()),
+    }
     try:
         async with session.begin_nested():
             stands = await _settle(session, reply_id, attempt, state=ReplyState.SENT, due_at=None, trouble="", **place)
@@ -162,6 +171,7 @@ async def succeed(session: AsyncSession, reply_id: int, attempt: int, sent: Sent
         return False
     if stands is None:
         return False
+    await let_follow(session, reply_id)
     await tell_watchers(session, stands.item_id, REPLY, by=stands.agent_id, said=stands.text)
     item = await session.get_one(Item, stands.item_id, with_for_update=True, populate_existing=True)
     if item.answered_at is None and stands.agent_id is not None:  # what Careline says by itself answers nothing

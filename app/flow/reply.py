@@ -15,15 +15,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import jobs
 from app.connectors import registry
 from app.connectors.base import Visibility
-from app.connectors.length import left
+from app.connectors.length import fits, left
 from app.db import announce
 from app.errors import Conflict, Invalid
 from app.flow.claim import claim
 from app.flow.close import close
 from app.flow.draft import carries, move_pictures
 from app.flow.placeholders import refuse_blanks
+from app.flow.preferences import preferences
 from app.flow.reopen import requeue
 from app.flow.take_along import take_along
+from app.flow.thread import hold_parts, let_follow, numbered_text, parts_of, take_back_rest, written
 from app.flow.visibility import held_item, own_reply, visible_item
 from app.i18n import N_, _, ngettext
 from app.listening.clean import matchable, storable
@@ -82,10 +84,14 @@ async def reply(
     key: UUID | None = None,
     then_close: Disposition | None = None,
     pictures: Sequence[int] | None = None,
+    thread: bool = False,
+    numbered: bool = False,
 ) -> Reply:
     """Hold a reply for the queue's undo time, after which the outbox sends it. The agent must hold the item.
 
-    `pictures` are the ids of those that its writer saw beside it (None: whatever its draft has).
+    `pictures` are the ids of those that its writer saw beside it (None: whatever its draft has). As a `thread` a text
+    that is too long for one post goes out as several, `numbered` or not; the first of them is returned. The agent's
+    signature is put behind.
 
     Raises:
         NotFound, Conflict: see `held_item` and `answerable`; or the item is not active.
@@ -95,7 +101,8 @@ async def reply(
     known = await session.scalar(select(Reply).where(Reply.key == key, Reply.state != ReplyState.DRAFT))
     if known is not None:
         await own_reply(session, agent, known.id)
-        if known.text != storable(text).strip():
+        said = storable(text).strip()
+        if said not in {known.text, await written(session, known.id)} and signed(agent, said) != known.text:
             raise Conflict(_(OTHER_WORDS))
         return known
     item = await held_item(session, agent, item_id)
@@ -105,14 +112,39 @@ async def reply(
             % {"item_id": item_id, "state": State(item.state).words}
         )
     way = await answerable(session, item)
-    body = checked(item.channel, text, visibility, way)
+    sources = [storable(text).strip()]
+    if thread:
+        sources = pieces(agent, item.channel, sources[0], way, numbered=numbered)
+    first = numbered_text(sources[0], 1, len(sources), numbered=numbered)
+    body = checked(item.channel, first if len(sources) > 1 else signed(agent, first), visibility, way)
     held = await _hold(session, agent, item, way, key=key, text=body, visibility=visibility, then_close=then_close)
+    if len(sources) > 1:
+        await hold_parts(session, held, sources, numbered=numbered, tail=signed(agent, ""))
     await take_along(session, agent, held, pictures)
     await _forget_the_same(session, held)
     if then_close is not None:
         await close(session, agent, item_id, then_close)
     announce(session, "items", [item.id])
     return held
+
+
+def signed(agent: Agent, text: str) -> str:
+    """A text with its writer's signature, as they have set it; an empty text gives what is put behind others."""
+    mark = preferences(agent).signature
+    return text if not mark or text.endswith(mark) else f"{text} {mark}"
+
+
+def pieces(agent: Agent, channel: str, text: str, way: Answerable, *, numbered: bool) -> list[str]:
+    """The posts that a text goes out as; one where it fits, or where the channel has no threads.
+
+    Raises:
+        Invalid: it cannot be cut, or not into a readable number of posts.
+    """
+    connector = registry.get(channel)
+    can, lead = connector.capabilities, connector.lead(way.post.ref)
+    if not can.threads or fits(signed(agent, text), can, lead):
+        return [text]
+    return parts_of(text, lambda part: fits(part + signed(agent, ""), can, lead), numbered=numbered)
 
 
 def checked(channel: str, text: str, visibility: str, way: Answerable) -> str:
@@ -215,12 +247,14 @@ async def undo(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
         raise Conflict(_("Careline said this by itself, so there is no draft to go back to."))
     closed_with = found.then_close
     typed = await _newer_draft(session, found)
-    text = f"{found.text}\n\n{typed}" if typed.strip() else found.text  # nothing that was typed is lost
-    back = await _step(
-        session, reply_id, ReplyState.HELD, state=ReplyState.DRAFT, text=text, then_close=None, due_at=None
-    )
+    back = await _step(session, reply_id, ReplyState.HELD, state=ReplyState.DRAFT, then_close=None, due_at=None)
     if back is None:
         raise Conflict(_("It is too late to undo: the reply has left. Write another one if something is wrong."))
+    whole = await take_back_rest(session, reply_id)
+    writer = await session.get_one(Agent, found.agent_id)
+    said = back.text.removesuffix(signed(writer, "")) if whole is None else whole
+    text = f"{said}\n\n{typed}" if typed.strip() else said  # nothing that was typed is lost
+    back = await _step(session, reply_id, ReplyState.DRAFT, text=text) or back
     item = await visible_item(session, agent, found.item_id)
     if closed_with is not None and item.state == State.CLOSED:
         await requeue(session, item, agent_actor(agent.id), because=N_("the closing reply was taken back"))
@@ -250,8 +284,9 @@ async def send_now(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
         NotFound, Forbidden: not theirs.
         Conflict: it has left already, or was taken back.
     """
-    await own_reply(session, agent, reply_id)
-    due = await _step(session, reply_id, ReplyState.HELD, state=ReplyState.HELD, due_at=func.now())
+    found = await own_reply(session, agent, reply_id)
+    waits = found.due_at is None  # a post of a thread, for the one before it
+    due = None if waits else await _step(session, reply_id, ReplyState.HELD, state=ReplyState.HELD, due_at=func.now())
     if due is None:
         raise Conflict(_("This reply is not held any more."))
     await jobs.defer(session, jobs.SEND, "reply_id", [reply_id])
@@ -288,7 +323,7 @@ async def arrived(session: AsyncSession, agent: Agent, reply_id: int, url: str =
     place: dict[str, object] = {"url": url or None}
     stands = await _brought_by_a_feed(session, found)
     if stands is not None:
-        place = {"url": url or stands.url, "external_id": stands.external_id}
+        place = {"url": url or stands.url, "external_id": stands.external_id, "ref": stands.ref}
     settled = await _step(
         session,
         reply_id,
@@ -301,6 +336,7 @@ async def arrived(session: AsyncSession, agent: Agent, reply_id: int, url: str =
     )
     if settled is None:
         raise Conflict(_("The reply's fate is known by now. Look at it again."))
+    await let_follow(session, reply_id)
     announce(session, "items", [found.item_id])
     return settled
 

@@ -7,7 +7,7 @@ draft -> held (undo window) -> queued -> sending (attempt, lease; committed befo
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, SmallInteger, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
@@ -64,6 +64,7 @@ class Reply(Base):
     attempted_at: Mapped[Time | None]  # the first try
     sent_at: Mapped[Time | None]
     external_id: Mapped[Str | None]
+    ref: Mapped[Jsonb]  # what the connector needs to go on from it
     url: Mapped[Str | None]
     trouble: Mapped[Str] = mapped_column(server_default="")  # cause and remedy in plain words
 
@@ -86,6 +87,19 @@ class Attachment(Base):
     alt: Mapped[Str] = mapped_column(server_default="")
     content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
     created_at: Mapped[Created]
+
+
+class ReplyPart(Base):
+    """One post of a reply that is sent as a thread. A later one waits, held and without a time, for the one before it."""
+
+    __tablename__ = "reply_part"
+    __table_args__ = (UniqueConstraint("head_id", "position"),)
+
+    reply_id: Mapped[Big] = mapped_column(ForeignKey("reply.id", ondelete="CASCADE"), primary_key=True)
+    head_id: Mapped[Big] = mapped_column(ForeignKey("reply.id", ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(SmallInteger)  # from 1
+    parts: Mapped[int] = mapped_column(SmallInteger)  # in all
+    source: Mapped[Str]  # as it was typed: all parts joined are what was written
 
 
 class HandedDraft(Base):

@@ -14,7 +14,7 @@ from app.models.change import PostChange
 from app.models.event import Event
 from app.models.item import Item
 from app.models.post import Author, Post
-from app.models.reply import Note, Reply, ReplyState
+from app.models.reply import Note, Reply, ReplyPart, ReplyState
 from app.queries.attachments import Attached, of_replies
 from app.queries.together import Asked
 
@@ -58,6 +58,7 @@ class Said:
     deleted_at: datetime | None = None  # on the channel
     wiped: bool = False  # what it had said is not kept
     pictures: tuple[Attached, ...] = ()  # of a reply of ours
+    part: tuple[int, int] | None = None  # which post of a thread of ours it is, and of how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,7 @@ async def replies(session: AsyncSession, item: Item, reader_id: int) -> tuple[li
     )
     found = (await session.execute(ours)).all()
     pictures = await of_replies(session, [reply.id for reply, _ in found])
+    parts = await _parts(session, [reply.id for reply, _ in found])
     said = [
         Said(
             kind="reply",
@@ -204,10 +206,16 @@ async def replies(session: AsyncSession, item: Item, reader_id: int) -> tuple[li
             due_at=reply.due_at,
             mine=reply.agent_id == reader_id,
             pictures=pictures.get(reply.id, ()),
+            part=parts.get(reply.id),
         )
         for reply, name in found
     ]
     return said, {reply.external_id for reply, _ in found if reply.external_id}
+
+
+async def _parts(session: AsyncSession, reply_ids: list[int]) -> dict[int, tuple[int, int]]:
+    asked = select(ReplyPart).where(ReplyPart.reply_id.in_(reply_ids))
+    return {one.reply_id: (one.position, one.parts) for one in await session.scalars(asked)} if reply_ids else {}
 
 
 async def notes(session: AsyncSession, item: Item, reader_id: int) -> list[Said]:

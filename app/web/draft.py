@@ -11,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import registry
 from app.connectors.length import left
-from app.errors import Conflict
+from app.errors import Conflict, Misuse
 from app.flow.draft import drop_draft, load_draft, save_draft
+from app.flow.reply import answerable, pieces, signed
 from app.i18n import _
 from app.models.agent import Agent
+from app.models.item import Item
 from app.models.post import Post
 from app.queries.drafts import drafts, sent_under
 from app.web import words
@@ -59,8 +61,20 @@ async def keep(
     await described(db, me, item_id, attachment, alt)
     connector = registry.get(item.channel)
     post = await db.get_one(Post, item.post_id)
-    room = left(written.strip(), connector.capabilities, connector.lead(post.ref))
-    return JSONResponse({"version": saved.version, "left": room})
+    room = left(signed(me, written.strip()), connector.capabilities, connector.lead(post.ref))
+    return JSONResponse({"version": saved.version, "left": room, "posts": await _posts(db, me, item, written, room)})
+
+
+async def _posts(db: AsyncSession, me: Agent, item: Item, written: str, room: int | None) -> int:
+    """How many posts a text that is too long would be; 0 where it cannot be sent as a thread."""
+    if room is None or room >= 0:
+        return 1
+    try:
+        way = await answerable(db, item)
+        count = len(pieces(me, item.channel, written.strip(), way, numbered=True))
+    except Misuse:
+        return 0
+    return count if count > 1 else 0
 
 
 async def _other(

@@ -175,6 +175,8 @@ async def answer(
     then_close: Text = "",
     attachment: Numbers = (),
     alt: Texts = (),
+    thread: Text = "",
+    numbered: Text = "",
     listed: Listed = "",
 ) -> Response:
     """Send a reply (after the undo window), and close the item with it when asked."""
@@ -183,7 +185,18 @@ async def answer(
         return await jot(request=request, db=db, me=me, item_id=item_id, text=text, listed=listed)
     ending = _disposition(then_close) if then_close else None
     await described(db, me, item_id, attachment, alt)
-    await reply(db, me, item_id, line_ends(text), visibility, key=key, then_close=ending, pictures=attachment)
+    await reply(
+        db,
+        me,
+        item_id,
+        line_ends(text),
+        visibility,
+        key=key,
+        then_close=ending,
+        pictures=attachment,
+        thread=bool(thread),
+        numbered=bool(numbered),
+    )
     return await _next(db, me, listed) if ending else _to(item_id, listed)
 
 

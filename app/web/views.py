@@ -19,7 +19,7 @@ from app.connectors.base import Pictures, Visibility
 from app.errors import Conflict, NotFound
 from app.flow.draft import NOTE, load_draft
 from app.flow.explain import explain
-from app.flow.reply import answerable
+from app.flow.reply import answerable, signed
 from app.flow.tier import tier_of
 from app.flow.visibility import readable_item
 from app.i18n import _
@@ -70,6 +70,8 @@ class Composer:
     begun_by: str | None  # whose draft it was before the item was handed over
     pictures: tuple[Attached, ...]
     rules: Pictures | None  # of pictures
+    tail: str  # the signature, as it is put behind
+    threads: bool  # whether a text that is too long can go out as several posts
     unsent: bool  # it is a reply that was begun, and cannot be sent now
 
 
@@ -168,6 +170,8 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
         language=item.language,
         begun_by=await begun_by(db, draft.id) if draft else None,
         pictures=(await of_replies(db, [draft.id])).get(draft.id, ()) if draft else (),
+        tail=signed(me, ""),
+        threads=capabilities.threads and capabilities.length_limit is not None,
         rules=capabilities.pictures if visibilities else None,
         unsent=bool(draft and draft.text.strip() and draft.visibility != NOTE and not visibilities),
     )

@@ -16,14 +16,16 @@ export const field = (form) => form.elements.namedItem("text");
 export const mode = (form) => form.elements.namedItem("visibility").value;
 
 function room(form) {
-  const whole = form.dataset.lead + field(form).value.trim();
+  const text = field(form).value.trim();
+  const sign = form.dataset.tail.trim();
+  const whole = form.dataset.lead + text + (sign && !text.endsWith(sign) ? form.dataset.tail : "");
   const rooms = [];
   if (form.dataset.limit) rooms.push(Number(form.dataset.limit) - RULES[form.dataset.rule](whole));
   if (form.dataset.bytes) rooms.push(Number(form.dataset.bytes) - new TextEncoder().encode(whole).length);
   return rooms.length ? Math.min(...rooms) : null;
 }
 
-export function show(form, left = room(form)) {
+export function show(form, left = room(form), posts = 0) {
   const note = mode(form) === "note";
   const over = !note && left !== null && left < 0;
   const counter = form.querySelector(".counter");
@@ -46,6 +48,12 @@ export function show(form, left = room(form)) {
     if ("sendClose" in button.dataset) button.hidden = note;
   }
   form.querySelector("[data-send-more]")?.toggleAttribute("hidden", note);
+  const threading = form.querySelector("[data-threading]");
+  if (threading) {
+    threading.hidden = !over || posts < 2 || "undecided" in form.dataset;
+    const button = threading.querySelector("button");
+    button.textContent = button.dataset.words.replace("{n}", String(posts));
+  }
   const blank = [...form.querySelectorAll("[data-picture] textarea")].some(({ value }) => !value.trim());
   form.querySelector("[data-undescribed]")?.toggleAttribute("hidden", note || !blank);
   const word = form.querySelector("[data-send-word]");

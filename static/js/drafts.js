@@ -50,7 +50,7 @@ async function keep(form) {
     if (!answer.ok) throw new Error(said.error?.message);
     form.dataset.version = said.version;
     line.textContent = "";
-    if (mode(form) !== "note" && !unsaved) show(form, said.left);
+    if (mode(form) !== "note" && !unsaved) show(form, said.left, said.posts);
   } catch (error) {
     if (!form.isConnected || form === going) return;
     line.textContent = form.dataset.wordsUnsaved;

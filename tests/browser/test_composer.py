@@ -76,7 +76,7 @@ async def test_a_picture_is_attached_by_the_keyboard_described_and_stands_on_the
     await expect(page.locator("[data-undescribed]")).to_be_hidden()
     await page.locator("[data-send]").click()
     await page.get_by_role("button", name="Send now").click()
-    await expect(page.locator(".msg .delivery[data-state=sent]")).to_be_visible()
+    await expect(page.locator(".msg .delivery[data-state=sent]")).to_be_visible(timeout=20_000)
     await expect(page.locator(".msg figcaption")).to_have_text("A tent that stands upright")
     network = await page.context.new_page()
     await network.goto(careline.network.url)
@@ -105,3 +105,20 @@ async def test_what_is_no_picture_is_refused_and_a_pasted_one_can_be_removed(
     )
     await page.get_by_role("button", name="Remove paste.jpg").click()
     await expect(page.locator("[data-picture]")).to_have_count(0)
+
+
+async def test_a_text_too_long_for_one_post_goes_out_as_a_thread(careline: Running, signed_in: SignIn) -> None:
+    page = await signed_in("marta")
+    await answer_publicly(page)
+    await page.locator("[data-draft]").fill(
+        " ".join(f"This is sentence number {n} of a long answer." for n in range(15))
+    )
+    await expect(page.locator("[data-send]")).to_be_disabled()
+    await page.get_by_label("Number the posts").check()
+    await page.get_by_role("button", name="Send as 2 posts").click()
+    await page.get_by_role("button", name="Send now").click()
+    await expect(page.locator(".msg .delivery[data-state=sent]")).to_have_count(2, timeout=20_000)
+    network = await page.context.new_page()
+    await network.goto(careline.network.url)
+    await expect(network.locator("article.ours").first).to_contain_text("(1/2)")
+    await expect(network.locator("article.ours").nth(1)).to_contain_text("(2/2)")

@@ -547,6 +547,16 @@ async def a_reply_to_an_answer_stands_under_that_answer(fake: FakeChannel) -> No
     assert standing.parent == child
 
 
+@check("pull", "reply", "threads")
+async def a_reply_goes_on_under_our_own(fake: FakeChannel) -> None:
+    post = await asked(fake)
+    first = await send(fake, answer(fake, post, "The first part."))
+    fake.tick()
+    await send(fake, answer(fake, post, "The second part.", after=through_json(first.ref)))
+    one, two = fake.ledger()
+    assert (one.parent, two.parent) == (post.external_id, one.external_id)
+
+
 @check("pull", "reply")
 async def a_reply_in_any_script_stands_verbatim(fake: FakeChannel) -> None:
     post = await asked(fake)
