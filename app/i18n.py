@@ -208,7 +208,7 @@ def moment(at: datetime, now: datetime) -> str:
         return time
     pattern = "MMMd" if local.year == today.year else "yMMMd"
     day = format_date(local.date(), who.locale.datetime_skeletons[pattern].pattern, locale=who.locale)
-    return f"{day}, {time}"
+    return str(who.locale.datetime_formats["short"]).replace("{1}", day).replace("{0}", time)
 
 
 def full(at: datetime) -> str:
