@@ -44,7 +44,7 @@ format: dev  ## Format the Python files
 	$(PY) -m ruff check --fix-only .
 
 clean:  ## Remove what was installed beside the checkout (the demo's data in var/ stays)
-	rm -rf .venv static/vendor node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv static/vendor tests/vendor node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 runtime:
 	@$(BOOTSTRAP) runtime

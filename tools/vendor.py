@@ -14,12 +14,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "static" / "vendor"
+FOR_TESTS = ROOT / "tests" / "vendor"  # never served
 OWN_NODE = ROOT / ".venv" / "node"
 NEWEST_NODE_TOO_OLD = 19
 
 
 def main() -> None:
-    """Bring static/vendor/ in line with package.json."""
+    """Bring static/vendor/ and tests/vendor/ in line with package.json."""
     manifest = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory(prefix="careline-npm-") as name:
         folder = Path(name)
@@ -28,13 +29,14 @@ def main() -> None:
         subprocess.run(
             [*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder, check=True
         )
-        fresh = folder / "vendor"
-        fresh.mkdir()
-        for target, source in manifest["vendor"].items():
-            shutil.copyfile(folder / "node_modules" / source, fresh / target)
-        if VENDOR.exists():
-            shutil.rmtree(VENDOR)
-        shutil.copytree(fresh, VENDOR)
+        for place, files in ((VENDOR, manifest["vendor"]), (FOR_TESTS, manifest["tests"])):
+            fresh = folder / place.parent.name
+            fresh.mkdir()
+            for target, source in files.items():
+                shutil.copyfile(folder / "node_modules" / source, fresh / target)
+            if place.exists():
+                shutil.rmtree(place)
+            shutil.copytree(fresh, place)
     shutil.rmtree(OWN_NODE, ignore_errors=True)  # 200 MB that are not needed again
 
 

@@ -12,9 +12,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from app.errors import CarelineError, ConfigurationError, ConnectorError, Invalid, Misuse, Throttled
+from app.errors import CarelineError, ConfigurationError, Conflict, ConnectorError, Invalid, Misuse, Throttled
 from app.i18n import _, retold
 from app.web.edge import SignedOut
+from app.web.meanwhile import meanwhile
 from app.web.templating import render, wants_fragment
 
 log = structlog.get_logger()
@@ -68,7 +69,10 @@ async def misuse(request: Request, error: Exception) -> Response:
     more: dict[str, Any] = {"field": error.field} if isinstance(error, Invalid) and error.field else {}
     if isinstance(error, Throttled):
         more["headers"] = {"Retry-After": str(max(1, int(error.retry_after.total_seconds())))}
-    return answer(request, error.status, error.message, **more)
+    message = error.message
+    if isinstance(error, Conflict) and not is_program(request) and (last := await meanwhile(request)):
+        message = f"{message} {last}"
+    return answer(request, error.status, message, **more)
 
 
 async def signed_out(request: Request, error: Exception) -> Response:

@@ -75,3 +75,14 @@ async def test_a_part_that_does_not_load_says_so_and_takes_nothing_else_with_it(
     page = (await (await sign_in("agent")).get(f"/items/{items[0].id}")).text
     assert page.count("This part did not load.") == 1
     assert "No other item is open." in page
+
+
+async def test_who_was_late_is_told_what_a_colleague_did_meanwhile(items: list[Item], sign_in: Opener) -> None:
+    agent, supervisor = await sign_in("agent"), await sign_in("supervisor")
+    closing = f"/items/{items[0].id}/closure"
+    assert (await supervisor.send(closing, {"disposition": "spam"})).status_code == 303
+    late = await agent.http.post(
+        closing, data={"csrf": agent.csrf, "disposition": "no_reply"}, headers={"HX-Request": "true"}
+    )
+    assert late.status_code == 409
+    assert "Supervisor closed it: Spam" in late.text
