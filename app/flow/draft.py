@@ -75,7 +75,8 @@ async def clear_draft(session: AsyncSession, agent: Agent, item_id: int) -> None
         .on_conflict_do_update(
             index_elements=[Reply.item_id, Reply.agent_id],
             index_where=Reply.state == ReplyState.DRAFT,
-            set_={"text": "", "version": Reply.version + 1},
+            # Another key is another composer: what was sent does not stay in it.
+            set_={"key": uuid4(), "text": "", "version": Reply.version + 1},
         )
     )
 

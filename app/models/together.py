@@ -50,7 +50,7 @@ class Notice(Base):
     id: Mapped[Id]
     agent_id: Mapped[Big] = mapped_column(ForeignKey("agent.id"))  # who is told
     kind: Mapped[Str]
-    item_id: Mapped[Big] = mapped_column(ForeignKey("item.id"))
+    item_id: Mapped[Big]  # without a reference, whose check would lock the item; items are never deleted
     actor_id: Mapped[Big | None] = mapped_column(ForeignKey("agent.id"))  # who caused it; none: Careline itself
     at: Mapped[Created]
     read_at: Mapped[Time | None]

@@ -14,13 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.errors import Misuse
 from app.flow.close import close
+from app.flow.consult import answer
 from app.flow.gone import seen
+from app.flow.item_request import give
 from app.flow.offer import accept
 from app.flow.presence import set_presence
 from app.flow.reply import answerable, reply
+from app.flow.viewing import look
 from app.models.agent import Agent, Presence, PresenceState
 from app.models.assignment import Assignment, Offer
-from app.models.item import Disposition, Item, State
+from app.models.item import OPEN_STATES, Disposition, Item, State
+from app.models.together import Consult, ConsultExpert, ItemRequest
 from app.northwind.company import colleagues
 
 log = structlog.get_logger(__name__)
@@ -28,6 +32,9 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY = 3.0  # seconds
 READS_FOR = timedelta(seconds=6)  # before an offer is accepted
 WORKS_FOR = timedelta(seconds=75)  # before an item is answered
+
+TYPES = 0.4  # how much of their time goes into writing
+KNOWS = "Yes, that is right: I looked it up. Tell them it is on its way, and put my name on it if they doubt it."
 
 ANSWERS = {
     "en": "Thanks for telling us, and sorry for the trouble. I have put it right on our side; you will get a mail within the hour.",
@@ -67,6 +74,10 @@ async def _turn(sessions: async_sessionmaker[AsyncSession], agent: Agent) -> Non
             await _look_at_offers(session, agent)
         async with sessions.begin() as session:
             await _answer(session, agent)
+        async with sessions.begin() as session:
+            await _oblige(session, agent)
+        async with sessions.begin() as session:
+            await _look_at_work(session, agent)
     except (Misuse, DBAPIError) as error:
         # The visitor was quicker, or the database is on its way down; the next turn sees what is left.
         log.info("colleague_lost_a_turn", agent=agent.id, cause=type(error).__name__)
@@ -81,6 +92,40 @@ async def _look_at_offers(session: AsyncSession, agent: Agent) -> None:
     )
     for item_id in (await session.scalars(read)).all():
         await accept(session, agent, item_id)
+
+
+async def _oblige(session: AsyncSession, agent: Agent) -> None:
+    """Answer what the visitor asks as of an expert, and give what they ask for."""
+    asked = (
+        select(Consult)
+        .join(ConsultExpert, ConsultExpert.consult_id == Consult.id)
+        .join(Item, Item.id == Consult.item_id)
+        .where(ConsultExpert.agent_id == agent.id, Consult.answered_at.is_(None), Consult.withdrawn_at.is_(None))
+        .where(Consult.asked_at < func.now() - READS_FOR, Item.state.in_(OPEN_STATES))
+        .limit(1)
+    )
+    question = await session.scalar(asked)
+    if question is not None:
+        await answer(session, agent, question.item_id, question.id, KNOWS)
+        return
+    wanted = (
+        select(ItemRequest)
+        .join(Item, (Item.id == ItemRequest.item_id) & (Item.agent_id == agent.id))
+        .where(ItemRequest.holder_id == agent.id, ItemRequest.outcome.is_(None))
+        .where(ItemRequest.asked_at < func.now() - READS_FOR)
+        .limit(1)
+    )
+    request = await session.scalar(wanted)
+    if request is not None:
+        await give(session, agent, request.item_id, request.id)
+
+
+async def _look_at_work(session: AsyncSession, agent: Agent) -> None:
+    """Have the item before their eyes that they answer next, and write on it now and then."""
+    newest = select(Item.id).where(Item.agent_id == agent.id, Item.state == State.ACTIVE).order_by(Item.id).limit(1)
+    item_id = await session.scalar(newest)
+    if item_id is not None:
+        await look(session, agent, item_id, typing=random.random() < TYPES)  # noqa: S311 - simulated people
 
 
 async def _answer(session: AsyncSession, agent: Agent) -> None:

@@ -10,6 +10,7 @@ const csrf = () => document.querySelector('meta[name="csrf"]').content;
 let shown = null; // the item we have told that we see it
 let signed = 0;
 let typed = 0;
+let told = 0; // when we last told that we type
 
 async function ask(address, options = {}) {
   const headers = { "HX-Request": "true", "X-CSRF": csrf() };
@@ -47,12 +48,14 @@ async function sign() {
 document.addEventListener("input", ({ target }) => {
   if (!target.matches?.("[data-draft]")) return;
   typed = Date.now();
-  if (Date.now() - signed > TYPED) sign();
+  if (typed - told < TYPED) return;
+  told = typed;
+  sign();
 });
 document.addEventListener("careline:heard", ({ detail }) => {
-  const told = detail.notices?.includes(me());
-  if (detail.all || told || detail.viewers?.includes(Number(item()))) setTimeout(sign, Math.max(0, 1_000 - (Date.now() - signed)));
-  if (detail.all || told) bell();
+  const news = detail.notices?.includes(me());
+  if (detail.all || news || detail.viewers?.includes(Number(item()))) setTimeout(sign, Math.max(0, 1_000 - (Date.now() - signed)));
+  if (detail.all || news) bell();
 });
 document.addEventListener("careline:swapped", () => item() !== shown && sign());
 document.addEventListener("visibilitychange", sign);

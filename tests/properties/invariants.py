@@ -38,11 +38,11 @@ BROKEN = {
         SELECT o.id FROM offer o JOIN presence p USING (agent_id) WHERE o.outcome IS NULL
         AND (p.state = 'offline' OR (p.state <> 'ready' AND NOT o.why ? 'by'))""",
     "an offer of the router to who is no member of the queue": """
-        SELECT o.id FROM offer o JOIN item i ON i.id = o.item_id WHERE NOT o.why ? 'by' AND NOT EXISTS
+        SELECT o.id FROM offer o JOIN item i ON i.id = o.item_id WHERE NOT o.why ? 'by' AND o.outcome IS NULL AND NOT EXISTS
         (SELECT 1 FROM queue_member m WHERE m.queue_id = i.queue_id AND m.agent_id = o.agent_id)""",
     "an offer of the router to who lacks a skill": """
         SELECT o.id FROM offer o JOIN item i ON i.id = o.item_id CROSS JOIN jsonb_each_text(i.requirements) AS need
-        WHERE NOT o.why ? 'by' AND NOT EXISTS (SELECT 1 FROM agent_skill s WHERE s.agent_id = o.agent_id
+        WHERE NOT o.why ? 'by' AND o.outcome IS NULL AND NOT EXISTS (SELECT 1 FROM agent_skill s WHERE s.agent_id = o.agent_id
                           AND s.skill_id = need.key::bigint AND s.level >= need.value::int)""",
     "an ended item without its end, or an open one with it": """
         SELECT id FROM item WHERE (ended_at IS NOT NULL) <> (state IN ('closed', 'discarded'))""",

@@ -16,7 +16,7 @@ from app.connectors import registry
 from app.connectors.base import Link, Sent
 from app.db import create_engine
 from app.errors import MaybeSent, Misuse, Refused
-from app.flow import outbox
+from app.flow import consult, item_request, outbox
 from app.flow.claim import claim
 from app.flow.close import close
 from app.flow.discard import discard
@@ -28,6 +28,8 @@ from app.flow.release import release
 from app.flow.reopen import reopen
 from app.flow.reply import arrived, reply, retry, send_now, undo
 from app.flow.route import decide, make_offers
+from app.flow.take_over import take_over
+from app.flow.transfer import to_agent, to_line
 from app.flow.wake import wake, wake_by_hand
 from app.models.agent import Agent, NotReadyReason, Presence, PresenceState
 from app.models.assignment import Offer
@@ -35,6 +37,7 @@ from app.models.item import SYSTEM, Disposition, Item, State, agent_actor
 from app.models.queue import Queue
 from app.models.reply import Reply, ReplyState
 from app.models.rule import Rule
+from app.models.together import Consult, ConsultExpert, ItemRequest
 from tests.company import Company, add_skill, make_company, post
 from tests.properties.invariants import broken, untold
 
@@ -109,7 +112,9 @@ class Floor(RuleBasedStateMachine):
     def open_the_floor(self, capacity: int, weight: int) -> None:
         async def run(session: AsyncSession) -> Company:
             names = tuple(f"Agent{n}" for n in range(AGENTS))
-            company = await make_company(session, agents=names, weight=weight, misses_limit=2, reoffer_after=0)
+            company = await make_company(
+                session, agents=names, weight=weight, misses_limit=2, reoffer_after=0, take_over_after=0
+            )
             billing = company.skills["Billing"]
             needs = {"conditions": {"contains": ["charged"]}, "requirements": {str(billing.id): 3}}
             session.add(Rule(position=1, name="Money", queue_id=company.queue.id, priority=1, **needs))
@@ -172,6 +177,58 @@ class Floor(RuleBasedStateMachine):
     @rule(agent=agents, nth=which)
     def somebody_reopens(self, agent: int, nth: int) -> None:
         self.on_item(nth, lambda session, item: reopen(session, self.who(agent), item))
+
+    @rule(agent=agents, nth=which, to=agents, straight=st.booleans())
+    def somebody_gives_it_to_a_colleague(self, agent: int, nth: int, to: int, *, straight: bool) -> None:
+        def give(session: AsyncSession, item: int) -> Awaitable[object]:
+            return to_agent(
+                session, self.who(agent), item, self.who(to).id, straight=straight, overrule=True, note="Hi"
+            )
+
+        self.on_item(nth, give)
+
+    @rule(agent=agents, nth=which, elsewhere=st.booleans(), level=st.sampled_from([None, 2, 5]))
+    def somebody_sends_it_to_a_line(self, agent: int, nth: int, *, elsewhere: bool, level: int | None) -> None:
+        async def send(session: AsyncSession, item: int) -> None:
+            queue = await session.scalar(select(Queue.id).where(Queue.name == "Elsewhere")) if elsewhere else None
+            needs = None if level is None else {self.company.skills["Billing"].id: level}
+            await to_line(session, self.who(agent), item, queue_id=queue, needs=needs)
+
+        self.on_item(nth, send)
+
+    @rule(agent=agents, nth=which)
+    def somebody_takes_it_over(self, agent: int, nth: int) -> None:
+        self.on_item(nth, lambda session, item: take_over(session, self.who(agent), item))
+
+    @rule(agent=agents, nth=which)
+    def somebody_asks_for_it(self, agent: int, nth: int) -> None:
+        self.on_item(nth, lambda session, item: item_request.ask_for(session, self.who(agent), item))
+
+    @rule(nth=which, verb=st.sampled_from([item_request.give, item_request.keep]))
+    def its_holder_gives_or_keeps_it(self, nth: int, verb: Callable[..., Awaitable[object]]) -> None:
+        async def answer_it(session: AsyncSession, item: int) -> None:
+            asked = await session.scalar(select(ItemRequest).where(ItemRequest.item_id == item).limit(1))
+            if asked is not None:
+                await verb(session, await session.get_one(Agent, asked.holder_id), item, asked.id)
+
+        self.on_item(nth, answer_it)
+
+    @rule(agent=agents, nth=which, expert=agents, park_it=st.booleans())
+    def somebody_asks_an_expert(self, agent: int, nth: int, expert: int, *, park_it: bool) -> None:
+        whom = consult.Whom("agent", self.who(expert).id)
+        self.on_item(nth, lambda s, item: consult.consult(s, self.who(agent), item, whom, "So?", park=park_it))
+
+    @rule(nth=which)
+    def an_expert_answers(self, nth: int) -> None:
+        async def say(session: AsyncSession, item: int) -> None:
+            open_one = select(Consult, ConsultExpert.agent_id).join(
+                ConsultExpert, ConsultExpert.consult_id == Consult.id
+            )
+            row = (await session.execute(open_one.where(Consult.item_id == item).limit(1))).first()
+            if row is not None:
+                await consult.answer(session, await session.get_one(Agent, row[1]), item, row[0].id, "Yes.")
+
+        self.on_item(nth, say)
 
     @rule(agent=agents, state=st.sampled_from(PresenceState))
     def somebody_comes_or_goes(self, agent: int, state: PresenceState) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.db import create_engine, sessionmaker
 from app.errors import Misuse
-from app.flow import route
+from app.flow import item_request, route
 from app.flow.assign import assign
 from app.flow.claim import claim
 from app.flow.close import close
@@ -19,11 +19,14 @@ from app.flow.offer import Proposal, accept, decline, expire_offers, extend, mak
 from app.flow.park import park
 from app.flow.presence import hand_back, set_presence
 from app.flow.release import release
+from app.flow.take_over import take_over
+from app.flow.transfer import to_agent, to_line
 from app.flow.wake import wake_due
 from app.models.agent import Agent, NotReadyReason, PresenceState, Role
 from app.models.assignment import Offer
 from app.models.item import Disposition, Item, ParkReason, State, agent_actor
 from app.models.rule import Rule
+from app.models.together import ItemRequest
 from app.workers.router import Router
 from tests.company import Company, add_agent, add_skill, make_company, post
 from tests.properties.invariants import broken, untold
@@ -39,7 +42,9 @@ async def big_company(sessions: Sessions) -> Company:
     """Twenty agents, half of whom know about billing, and items of two lanes."""
     async with sessions.begin() as session:
         names = tuple(f"Agent{n}" for n in range(AGENTS))
-        company = await make_company(session, agents=names, offer_seconds=3600, reoffer_after=0, misses_limit=100)
+        company = await make_company(
+            session, agents=names, offer_seconds=3600, reoffer_after=0, misses_limit=100, take_over_after=0
+        )
         billing = company.skills["Billing"]
         needs = {str(billing.id): 3}
         conditions = {"contains": ["charged"]}
@@ -81,7 +86,8 @@ class Desk:
     async def work(self) -> None:
         verbs: list[tuple[int, Callable[[AsyncSession], Awaitable[object]]]] = [
             (5, self.accept), (2, self.decline), (3, self.claim), (3, self.close), (2, self.release), (2, self.park),
-            (1, self.away), (1, self.back), (1, self.leave), (1, self.extend),
+            (1, self.away), (1, self.back), (1, self.leave), (1, self.extend), (2, self.hand_on), (2, self.send_back),
+            (1, self.take_over),
         ]  # fmt: skip
         weights, doings = zip(*verbs, strict=True)
         for _ in range(STEPS):
@@ -122,6 +128,19 @@ class Desk:
         now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
         item_id = await self._some(session, State.ACTIVE)
         await park(session, self.agent, item_id, now + timedelta(milliseconds=50), ParkReason.CUSTOMER)
+
+    async def hand_on(self, session: AsyncSession) -> None:
+        to = self.random.choice(self.company.agents).id
+        straight = self.random.random() < 0.5
+        await to_agent(
+            session, self.agent, await self._some(session, State.ACTIVE), to, straight=straight, overrule=True
+        )
+
+    async def send_back(self, session: AsyncSession) -> None:
+        await to_line(session, self.agent, await self._some(session, State.ACTIVE), needs={}, note="Not mine.")
+
+    async def take_over(self, session: AsyncSession) -> None:
+        await take_over(session, self.agent, await self._some(session, State.ACTIVE, State.PARKED, mine=False))
 
     async def away(self, session: AsyncSession) -> None:
         await set_presence(session, self.agent, PresenceState.NOT_READY, NotReadyReason.BREAK)
@@ -299,6 +318,54 @@ async def test_a_supervisor_who_gives_an_item_and_its_agent_never_both_win(
             await hand_back(session, ayumi.id, agent_actor(ayumi.id), because="the next race")
             await hand_back(session, ben.id, agent_actor(ben.id), because="the next race")
             await claim(session, boss, item_id)
+
+
+async def test_of_two_who_take_it_over_at_once_one_has_it_and_the_other_is_told(engine: AsyncEngine) -> None:
+    sessions = sessionmaker(engine)
+    async with sessions.begin() as session:
+        company = await make_company(session, agents=("Ayumi", "Finn", "Diego"), take_over_after=0)
+        await ingest(session, company.feed, [post(1)])
+        [item] = list(await session.scalars(select(Item.id)))
+        await claim(session, company.ayumi, item)
+
+    async def take(agent: Agent) -> str:
+        try:
+            async with sessions.begin() as session:
+                await take_over(session, agent, item, company.ayumi.id)
+        except Misuse as error:
+            return type(error).__name__
+        return "has it"
+
+    assert sorted(await asyncio.gather(take(company.finn), take(company.agents[2]))) == ["Conflict", "has it"]
+    async with sessions() as session:
+        assert [*await broken(session), *await untold(session)] == []
+
+
+async def test_what_is_given_and_taken_at_once_ends_in_one_pair_of_hands(engine: AsyncEngine) -> None:
+    sessions = sessionmaker(engine)
+    async with sessions.begin() as session:
+        company = await make_company(session, agents=("Ayumi", "Finn", "Diego"), take_over_after=0)
+        await ingest(session, company.feed, [post(1)])
+        [item] = list(await session.scalars(select(Item.id)))
+        await claim(session, company.ayumi, item)
+        await item_request.ask_for(session, company.finn, item)
+        asked = (await session.scalars(select(ItemRequest.id))).one()
+
+    async def tried(do: Callable[[AsyncSession], Awaitable[object]]) -> bool:
+        try:
+            async with sessions.begin() as session:
+                await do(session)
+        except Misuse:
+            return False
+        return True
+
+    won = await asyncio.gather(
+        tried(lambda session: item_request.give(session, company.ayumi, item, asked)),
+        tried(lambda session: take_over(session, company.agents[2], item, company.ayumi.id)),
+    )
+    assert sorted(won) == [False, True]
+    async with sessions() as session:
+        assert [*await broken(session), *await untold(session)] == []
 
 
 async def until_somebody_waits(engine: AsyncEngine) -> None:
