@@ -14,6 +14,9 @@ from app.flow import mirror
 from app.flow.offer import expire_offers
 from app.flow.poll import due_feeds
 from app.flow.wake import wake_due
+from app.models.agent import Agent, Role
+from app.models.sight import visible_queues
+from app.queries import programs
 from app.workers.sweep import _due_replies
 from tests import database
 
@@ -156,3 +159,24 @@ async def test_parked_items_whose_time_has_come_are_found_by_their_index(busy: A
     plans = await first_statement(busy, wake_due)
     assert plans.uses("ix_item_wake")
     assert not plans.reads_all_of()
+
+
+ANSWERS_OF_THE_API = {
+    "the newest items": lambda session, me: programs.items(session, me, visible_queues(me)),
+    "a later page": lambda session, me: programs.items(session, me, visible_queues(me), after=9_000),
+    "a state": lambda session, me: programs.items(session, me, visible_queues(me), state="queued"),
+    "one item": lambda session, me: programs.items(session, me, visible_queues(me), item=77),
+    "who holds it": lambda session, me: programs.items(session, me, visible_queues(me), holder=7),
+    "the newest posts": lambda session, me: programs.posts(session, me, visible_queues(me)),
+    "a conversation's posts": lambda session, me: programs.posts(session, me, visible_queues(me), conversation=70),
+    "one post": lambda session, me: programs.posts(session, me, visible_queues(me), post=70),
+    "replies": lambda session, _me: programs.replies(session, 77),
+    "notes": lambda session, _me: programs.notes(session, 77),
+}
+
+
+@pytest.mark.parametrize("asked", ANSWERS_OF_THE_API)
+async def test_what_programs_list_is_read_without_looking_at_every_item_or_post(busy: AsyncSession, asked: str) -> None:
+    me = Agent(id=1, role=Role.ADMIN)
+    plans = await first_statement(busy, lambda session: ANSWERS_OF_THE_API[asked](session, me))
+    assert not plans.reads_all_of() & {"item", "post", "reply", "conversation"}
