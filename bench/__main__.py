@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from bench import browser, claim, desk, ingest, offer, rehearsal, routing, routing_kernel, takeover
+from bench import browser, claim, desk, ingest, offer, rehearsal, routing, routing_kernel, search, takeover
 from bench.harness import Result, server
 
 BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {
     "rehearsal": rehearsal.measure,
     "routing": routing.measure,
     "routing_kernel": routing_kernel.measure,
+    "search": search.measure,
     "takeover": takeover.measure,
 }
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from bench import browser, claim, desk, ingest, offer, routing, takeover
+from bench import browser, claim, desk, ingest, offer, routing, search, takeover
 from bench.__main__ import BENCHMARKS, main
 from bench.harness import Result, percentile
 
@@ -47,6 +47,12 @@ async def test_a_takeover_is_measured_from_leading_to_the_first_offers(
     fresh_database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     well_told(await takeover.measure(fresh_database, takeover.TINY), "takeover", capsys)
+
+
+async def test_searches_are_measured_with_the_worst_among_them(
+    fresh_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    well_told(await search.measure(fresh_database, search.TINY), "search", capsys)
 
 
 def well_told(result: Result, name: str, capsys: pytest.CaptureFixture[str]) -> None:
