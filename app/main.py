@@ -16,6 +16,7 @@ from app.settings import Settings, get_settings
 from app.web import (
     attachments,
     board,
+    bulk,
     customer,
     desk,
     draft,
@@ -58,6 +59,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     me.router,
     desk.router,
     search.router,
+    bulk.router,
     presence.router,
     item.router,
     draft.router,

@@ -34,6 +34,14 @@ class ItemsAsked(Paged):
     agent: int | None = Field(None, description="Who holds it, by id.")
 
 
+class SearchAsked(Asked):
+    """What is looked for."""
+
+    q: str = Field(max_length=500, description='As in the search box: words, "exact", -not, from:, queue:, state: ...')
+    after: str = Field("", description="`next` of the page before.")
+    limit: int = Field(30, ge=1, le=MOST)
+
+
 class PostsAsked(Paged):
     """Which posts."""
 
@@ -298,6 +306,42 @@ class WhyGiven(Given):
     raised: list[str]
     waiting: WaitingGiven | None
     decided: DecidedGiven | None
+
+
+class HitGiven(Given):
+    """Something that was found: a post, a reply or a note, in an item that the token's agent may see."""
+
+    kind: str
+    ref_id: int = Field(description="Of the post, reply or note.")
+    at: datetime
+    item_id: int
+    state: str
+    queue: str
+    channel: str
+    who: str
+    handle: str
+    language: str | None
+    title: str
+    text: str
+
+
+class PersonGiven(Given):
+    """Somebody whose name is like what was looked for, with their newest item that the token's agent may see."""
+
+    author_id: int
+    name: str
+    handle: str
+    channel: str
+    item_id: int
+
+
+class FoundGiven(Given):
+    """Newest first. `next` goes into `after` for the following page; null at the end."""
+
+    data: list[HitGiven]
+    people: list[PersonGiven]
+    next: str | None
+    looked_to: datetime | None = Field(description="It was looked back so far only; `next` looks further.")
 
 
 class Page(BaseModel, Generic[T]):

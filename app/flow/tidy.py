@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.flow import notices, viewing, watch
 from app.models.agent import SignIn, Throttle
 from app.models.assignment import Offer
+from app.models.bulk import BulkRun
 from app.models.change import PostLook
 from app.models.feed import Delivery
 
@@ -15,6 +16,7 @@ DELIVERIES_KEPT = timedelta(days=7)  # far longer than the five minutes in which
 SIGN_INS_KEPT = timedelta(days=1)  # after their end
 THROTTLES_KEPT = timedelta(days=1)
 LOOKS_KEPT = timedelta(days=2)  # posts of open items are looked at every few minutes
+BULK_KEPT = timedelta(days=7)  # what was done to many items, so that a form sent twice does it once
 MOST_WIPED = 500  # deleted posts in one go
 MOST_EMPTIED = 5_000  # decisions in one go
 
@@ -45,6 +47,7 @@ async def tidy(session: AsyncSession, why_days: int, wipe_days: int | None = Non
         delete(Delivery).where(Delivery.received_at < func.now() - DELIVERIES_KEPT),
         delete(SignIn).where(SignIn.expires_at < func.now() - SIGN_INS_KEPT),
         delete(PostLook).where(PostLook.looked_at < func.now() - LOOKS_KEPT),
+        delete(BulkRun).where(BulkRun.done_at < func.now() - BULK_KEPT),
         delete(Throttle).where(Throttle.last_at < func.now() - THROTTLES_KEPT),
     ):
         await session.execute(old.execution_options(synchronize_session=False))

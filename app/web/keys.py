@@ -65,6 +65,13 @@ def _lists() -> tuple[Action, ...]:
         Action("up", _("Previous in the list"), "k", "step", "-1"),
         Action("open", _("Open the item"), "Enter", "", fixed=True),
         Action("news", _("Show the new items"), ".", "press", "[data-list-news]"),
+        Action(
+            "select",
+            _("Choose the item, for many at once"),
+            "x",
+            "press",
+            ".item:focus-within .pick input, .item[aria-current] .pick input",
+        ),
         Action("filter", _("Filter the list"), "f", "press", "#filter"),
         Action("pane_back", _("To the pane before"), "[", "pane", "-1"),
         Action("pane_on", _("To the next pane"), "]", "pane", "1"),

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import i18n
 from app.connectors import registry
 from app.errors import Invalid, NotFound
+from app.flow.bulk import Deed
 from app.i18n import _
 from app.models.agent import Agent, Role, TeamMember
 from app.models.item import State
@@ -169,6 +170,7 @@ async def list_context(
         "list_title": _title(shown, rail),
         "groups": [(group, rows.draw(group.rows, around)) for group in groups],
         "next_page": shown.at(following.named()).path if following else "",
+        "deeds": deeds(),
         "narrowed": await _narrowed(db, me, shown, rail) if shown.kind in NARROWED else None,
     }
 
@@ -247,6 +249,18 @@ def sorts() -> dict[Sort, str]:
         Sort.WAIT: _("Longest wait"),
         Sort.REACH: _("Reach of the author"),
         Sort.NEW: _("Newest first"),
+    }
+
+
+def deeds() -> dict[Deed, str]:
+    """What can be done to many items at once, as the menu names it."""
+    return {
+        Deed.CLAIM: _("Claim"),
+        Deed.RELEASE: _("Give back"),
+        Deed.CLOSE: _("Close"),
+        Deed.PARK: _("Park"),
+        Deed.TRANSFER: _("Send to a queue"),
+        Deed.DISCARD: _("Discard"),
     }
 
 
