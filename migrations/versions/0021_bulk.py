@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0019_bulk"
-down_revision = "0018_person"
+revision = "0021_bulk"
+down_revision = "0020_notice_free"
 branch_labels = None
 depends_on = None
 
