@@ -99,7 +99,7 @@ def _writing() -> tuple[Action, ...]:
         Action("note", _("Write a note"), "n", "write", "note"),
         Action("saved", _("Saved replies"), "/", "saved"),
         Action("send", _("Send"), "Mod+Enter", "send", "[data-send]"),
-        Action("send_close", _("Send and close"), "Shift+Enter", "send", "[data-send-close]"),
+        Action("send_close", _("Send, close, and on to the next"), "Shift+Enter", "send", "[data-send-close]"),
         Action("undo", _("Undo the send"), "Mod+z", "undo"),
     )
 
