@@ -23,6 +23,7 @@ async def test_a_macro_is_chosen_previewed_and_run(careline: Running, signed_in:
     page = await signed_in("finn")
     await page.locator("#rows-next .item a").first.click()
     await page.wait_for_url(re.compile(r"/items/\d+"))
+    await expect(page.locator("#claim")).to_be_visible()
     await page.keyboard.press("c")
     await expect(page.locator("#park")).to_be_attached()
     await page.keyboard.press("Control+k")

@@ -17,6 +17,7 @@ async def test_an_action_is_found_and_run_and_only_what_is_possible_is_offered(
     page = await signed_in("finn")
     await page.locator("#rows-next .item a").first.click()
     await page.wait_for_url(re.compile(r"/items/\d+"))
+    await expect(page.locator("#claim")).to_be_visible()
     await page.keyboard.press("Control+k")
     field = page.get_by_role("combobox", name=NAME)
     await expect(field).to_be_focused()

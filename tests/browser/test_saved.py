@@ -24,6 +24,7 @@ async def test_a_saved_reply_is_found_put_in_and_sent_once_its_blanks_are_filled
     page = await signed_in("finn")
     await page.locator("#rows-next .item a").first.click()
     await page.wait_for_url(ITEM)
+    await expect(page.locator("#claim")).to_be_visible()
     await page.keyboard.press("c")
     await expect(page.locator("[name=visibility][value=direct]")).to_be_attached()
     await page.keyboard.press("p")
