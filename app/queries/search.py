@@ -1,8 +1,8 @@
 """Search over posts, replies and notes, newest first, for what the reader may see; and people by their names.
 
 How it stays quick. The index knows words, and marks (channel, language, author, queue ...) beside them, but no order.
-So first it is asked for the things that have all of them, FEW at most: these are put in order by time. Where there are
-more, they lie close together, and walking back in time from the newest finds a page of them soon; a walk ends after
+So, unless the newest LOOK things already fill a page, it is asked for the things that have all of them, FEW at most:
+these are put in order by time. Where there are more, they lie close together, and walking back in time from the newest finds a page of them soon; a walk ends after
 WALK things and says from where it may go on. The reader's queues are marks too, so that what an agent may not see is
 not even looked at; but what decides is always the item itself, asked in the same query.
 """
@@ -33,6 +33,7 @@ from app.queries.asked import EXACT, WORDS, Asked, Term
 PAGE = 30  # of what was found
 FEW = 2_000
 WALK = 30_000
+LOOK = 1_000  # the newest things, looked at before the index is asked
 MOST_AUTHORS = 50  # who are meant by one `from:`
 PEOPLE = 5  # whose names are like what is looked for
 ALIKE = 0.45  # pg_trgm's word similarity from which a name may be meant
@@ -98,8 +99,11 @@ async def search(session: AsyncSession, me: Agent, asked: Asked, after: Place | 
         return Found()
     plan = await _plan(session, me, asked, after)
     people = await _people(session, me, asked) if after is None else ()
-    ids = await _few(session, plan) if plan.loose else None
-    rows, end = await _among(session, plan, ids, most + 1), None
+    ids, end = None, None
+    rows = await _among(session, plan, None, most + 1, LOOK)  # what very much fits is found in the newest things
+    if len(rows) <= most:
+        ids = await _few(session, plan) if plan.loose else None
+        rows = await _among(session, plan, ids, most + 1)
     if ids is None and len(rows) <= most:
         end = await _end_of_walk(session, plan)
     shown = rows[:most]
@@ -313,14 +317,16 @@ async def _few(session: AsyncSession, plan: _Plan) -> list[int] | None:
     return found + await _ids(session, _HELD_OF, plan.values)
 
 
-async def _among(session: AsyncSession, plan: _Plan, ids: list[int] | None, most: int) -> list[Mapping[str, Any]]:
+async def _among(
+    session: AsyncSession, plan: _Plan, ids: list[int] | None, most: int, walk: int | None = None
+) -> list[Mapping[str, Any]]:
     if ids is not None and not ids:
         return []
     source = (_FROM_NEWEST if ids is None else _FROM_FEW).format(window=plan.values["window"])
     exact = "e.words @@ %(exact)s::tsquery" if plan.exact else "true"
     query = _PAGE.format(source=source, seen=_SEEN, conditions=plan.conditions, exact=exact)
     connection = await driver(session)
-    rows = await connection.execute(query, {**plan.values, "ids": ids, "most": most})
+    rows = await connection.execute(query, {**plan.values, "ids": ids, "most": most, "walk": walk or WALK})
     names = [column.name for column in rows.description or ()]
     return [dict(zip(names, row, strict=True)) async for row in rows]
 
