@@ -48,11 +48,13 @@ class Kernel:
         Raises:
             KeyError: its queue was not put.
         """
-        if self._waiting.get(item.id) == item:
+        known = self._waiting.get(item.id)
+        if known is not None and known == item:
             return
         if item.queue_id not in self._waiting.queues:
             raise KeyError(f"Item {item.id} waits in queue {item.queue_id}, which the kernel was not told of.")
-        self.drop_item(item.id)
+        if known is not None:
+            self._waiting.drop(item.id)
         self._waiting.put(item)
 
     def drop_item(self, item_id: int) -> None:

@@ -11,6 +11,7 @@ from app.routing.lane import Kind, Lane, Levels
 from app.routing.line import Line, Place
 from app.routing.rules import margin
 
+FEW = 4  # candidates that are sorted, not looked for in the line
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -84,6 +85,7 @@ class Roster:
         self._full: Marks[str] = Marks()
         self._barred: Marks[str] = Marks()
         self._by_needs: dict[Levels, int] = {}
+        self._by_skill: dict[int, dict[int, int]] = {}  # level -> who has it, 0 for those who lack the skill
         self._by_wanted: dict[Levels, list[int]] = {}
 
     def put(self, agent: Agent, turn: int = 0) -> bool:
@@ -108,11 +110,7 @@ class Roster:
         return lasting
 
     def load(self, agent_id: int, item: Item, now: datetime, turn: int) -> None:
-        """Count an item as given to an agent, who goes to the end of the line.
-
-        It is what `put` would do with the agent as they are then, without asking what else may have changed: a match
-        is mostly this.
-        """
+        """Count an item as given to an agent, who goes to the end of the line: `put`, but nothing else can have changed."""
         old = self.agents[agent_id]
         agent = self.agents[agent_id] = Agent(
             old.id, old.queues, max(now, old.available_since), old.skills, old.capacity, old.load + item.weight,
@@ -170,15 +168,31 @@ class Roster:
 
     def in_order(self, eligible: int, policy: Policy, wanted: Levels, most: int | None = None) -> tuple[Candidate, ...]:
         """The eligible in the policy's order; the first so many of them."""
+        if eligible.bit_count() <= FEW:
+            return self._few_in_order(eligible, policy, wanted)[:most]
         found: list[Candidate] = []
         for group in self._groups(policy, wanted):
             for agent_id in self._line.walk(eligible & group) if eligible & group else ():
-                agent = self.agents[agent_id]
-                above = margin(wanted, agent.skills) if wanted else 0
-                found.append(Candidate(agent_id, agent.available_since, agent.capacity - agent.load, above))
+                found.append(self._candidate(agent_id, wanted))
                 if len(found) == most:
                     return tuple(found)
         return tuple(found)
+
+    def _few_in_order(self, eligible: int, policy: Policy, wanted: Levels) -> tuple[Candidate, ...]:
+        """The same for a handful: whoever became ready is mostly alone, and need not be looked for in the line."""
+        found: list[tuple[int, Place, Candidate]] = []
+        while eligible:
+            bit = eligible & -eligible
+            eligible ^= bit
+            one = self._candidate(self._ids[bit.bit_length() - 1], wanted)
+            better = {Policy.MOST_SPARE: one.spare, Policy.BEST_SKILLED: one.margin}.get(policy, 0)
+            found.append((-better, self._places[one.agent_id], one))
+        return tuple(one for _, _, one in sorted(found))
+
+    def _candidate(self, agent_id: int, wanted: Levels) -> Candidate:
+        agent = self.agents[agent_id]
+        above = margin(wanted, agent.skills) if wanted else 0
+        return Candidate(agent_id, agent.available_since, agent.capacity - agent.load, above)
 
     def sight(self, lane: Lane) -> Sight:
         """Where everybody stands towards the lane's items now."""
@@ -236,6 +250,7 @@ class Roster:
         if old is None or (old.queues, old.skills) != (agent.queues, agent.skills):
             self.generation += 1
             self._by_needs.clear()
+            self._by_skill.clear()
             self._by_wanted.clear()
 
     def _room(self, weight: int, over: bool) -> int:
@@ -271,11 +286,13 @@ class Roster:
     def _by_margin(self, wanted: Levels) -> list[int]:
         sums = {0: self.everyone}  # sum of levels -> who has it
         for skill, _ in wanted:
-            levels = {key[1]: self._levels.get(key) for key in self._levels if key[0] == skill}
-            levels[0] = self.everyone & ~sum(levels.values()) | levels.get(0, 0)
+            if skill not in self._by_skill:
+                levels = {level: self._levels.get((one, level)) for one, level in self._levels if one == skill}
+                levels[0] = self.everyone & ~sum(levels.values()) | levels.get(0, 0)
+                self._by_skill[skill] = levels
             grown: defaultdict[int, int] = defaultdict(int)
             for total, some in sums.items():
-                for level, those in levels.items():
+                for level, those in self._by_skill[skill].items():
                     grown[total + level] |= some & those
             sums = grown
         return [sums[total] for total in sorted(sums, reverse=True) if sums[total]]

@@ -13,6 +13,8 @@ from app.routing.lanes import Lanes
 from app.routing.roster import Roster
 from app.routing.rules import after, goes_over, kept_for, needs_at, overflow_target, upcoming
 
+NOBODY: frozenset[int] = frozenset()
+
 Key = TypeVar("Key", int, Kind)
 
 
@@ -59,7 +61,9 @@ class Waiting:
 
     def put(self, item: Item) -> None:
         """Add an item that does not wait."""
-        place = self._places[item.id] = Place(item, tuple(sorted(item.requirements.items())))
+        place = self._places[item.id] = Place(
+            item, tuple(sorted(item.requirements.items())) if item.requirements else ()
+        )
         self._unsettled.add(item.id)
         if item.preferred is not None:
             self._fans[item.preferred].add(item.id)
@@ -96,8 +100,11 @@ class Waiting:
             self._unsettled.update(*lost)
         moves: list[Overflow] = []
         for item_id in list(self._unsettled):
-            moves += self._overflow(item_id, now)
-            self._settle(self._places[item_id], now)
+            place = self._places[item_id]
+            if self.queues[place.item.queue_id].overflow_to is not None:
+                moves += self._overflow(item_id, now)
+                place = self._places[item_id]
+            self._settle(place, now)
         self._unsettled.clear()
         return sorted(moves, key=lambda move: (move.item.rank, move.item.id))
 
@@ -111,9 +118,11 @@ class Waiting:
         """The kind of an item at `now`."""
         queue = self.queues[item.queue_id]
         needs = tuple(sorted(needs_at(item, now).items())) if item.steps else wanted
-        refused = frozenset(agent_id for agent_id, until in item.refused.items() if until > now)
-        agent = None if item.preferred is None else self._roster.agents.get(item.preferred)
-        only = item.preferred if kept_for(item, agent, queue, now) else None
+        refused, only = NOBODY, None
+        if item.refused:
+            refused = frozenset(agent_id for agent_id, until in item.refused.items() if until > now)
+        if item.preferred is not None and kept_for(item, self._roster.agents.get(item.preferred), queue, now):
+            only = item.preferred
         return Kind(queue.id, wanted, needs, item.channel, item.weight, goes_over(item, queue), refused, only)
 
     def _settle(self, place: Place, now: datetime) -> None:

@@ -13,7 +13,7 @@ import secrets
 import socket
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -99,11 +99,12 @@ class Router:
         try:
             async with self.sessions() as session:
                 cold = self.mirror is None
-                mirror = await self._mirrored(session)
-                if cold:
-                    # The first run puts every item into its lane, which takes longest. What it decides is taken back.
-                    self._reconsider(mirror.kernel.run(await clock(session)), set())
-                    await self._mirrored(session)
+                with uncollected(cold):
+                    mirror = await self._mirrored(session)
+                    if cold:
+                        # The first run puts every item into its lane, which takes longest. What it decides is taken back.
+                        self._reconsider(mirror.kernel.run(await clock(session)), set())
+                        await self._mirrored(session)
         except BaseException:
             self.forget()
             raise
@@ -125,9 +126,10 @@ class Router:
             async with self.sessions.begin() as session:
                 if not await self._still_leads(session):
                     return 0
-                mirror = await self._mirrored(session)
-                if not self.decided:
-                    self.decided.extend(mirror.kernel.run(await clock(session)))
+                with uncollected(self.mirror is None):
+                    mirror = await self._mirrored(session)
+                    if not self.decided:
+                        self.decided.extend(mirror.kernel.run(await clock(session)))
                 batch = [self.decided.popleft() for _ in range(min(MOST_OFFERS, len(self.decided)))]
                 held = await make_moves(session, [one for one in batch if isinstance(one, Overflow)])
             held |= await self._offer([one for one in batch if isinstance(one, Match)])
@@ -167,7 +169,6 @@ class Router:
         if self.mirror is None:
             self.changed = Changed()
             self.mirror = await load_all(session)
-            gc.freeze()  # what waits may be a hundred thousand items: the collector need not look at them again
             self.seen.append((now, self.mirror.after))
             self.looked = self.looked_at_house = now
             return self.mirror
@@ -206,6 +207,20 @@ class Router:
         if self.epoch is not None:
             async with self.sessions.begin() as session:
                 await step_down(session, self.holder, self.epoch)
+
+
+@contextlib.contextmanager
+def uncollected(cold: bool) -> Iterator[None]:
+    """Keep the garbage collector away from a hundred thousand items that are read and put into lanes, now and later."""
+    if not cold:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @dataclass(slots=True)
