@@ -13,7 +13,7 @@ import secrets
 import socket
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -88,8 +88,9 @@ class Router:
             epoch = await lead(session, self.holder)
         if epoch != self.epoch:
             log.info("router_leads" if epoch is not None else "router_stands_by", epoch=epoch)
-            if self.epoch is not None:
-                self.forget()
+            # What is known stays, however long ago the old lease ended: everything is looked at for what changed since.
+            self._reconsider(self.decided, set())
+            self.decided.clear()
             self.changed.everything = True
         self.epoch, self.renewed = epoch, began
         return epoch is not None
@@ -116,22 +117,21 @@ class Router:
         self.seen.clear()
 
     async def _round(self) -> int:
-        """Take back what ran out, decide and move, then offer: each a transaction, fenced by the lease's epoch."""
+        """Take back what ran out, decide, move and offer: each that writes is fenced by the lease's epoch."""
         try:
             # Two transactions: each locks presences in order of agent, and one after the other would not be in order.
             async with self.sessions.begin() as session:
                 if not await self._still_leads(session):
                     return 0
                 expired = await expire_offers(session)
-            async with self.sessions.begin() as session:
-                if not await self._still_leads(session):
-                    return 0
+            # Not under the lease: to read all that waits may take longer than a transaction that holds it may be silent.
+            async with self.sessions() as session:
                 with uncollected(self.mirror is None):
                     mirror = await self._mirrored(session)
                     if not self.decided:
                         self.decided.extend(mirror.kernel.run(await clock(session)))
-                batch = [self.decided.popleft() for _ in range(min(MOST_OFFERS, len(self.decided)))]
-                held = await make_moves(session, [one for one in batch if isinstance(one, Overflow)])
+            batch = [self.decided.popleft() for _ in range(min(MOST_OFFERS, len(self.decided)))]
+            held = await self._move([one for one in batch if isinstance(one, Overflow)])
             held |= await self._offer([one for one in batch if isinstance(one, Match)])
         except BaseException:
             self.forget()
@@ -140,6 +140,12 @@ class Router:
         offers.labels(outcome="expired").inc(expired)
         offers.labels(outcome="made").inc(len(held))
         return len(held)
+
+    async def _move(self, overflows: Sequence[Overflow]) -> set[int]:
+        if not overflows:
+            return set()
+        async with self.sessions.begin() as session:
+            return await make_moves(session, overflows) if await self._still_leads(session) else set()
 
     async def _offer(self, matches: Sequence[Match]) -> set[int]:
         if self.epoch is None or not matches:
@@ -155,7 +161,7 @@ class Router:
         self.forget()
         return False
 
-    def _reconsider(self, batch: Sequence[Decision], held: set[int]) -> None:
+    def _reconsider(self, batch: Iterable[Decision], held: set[int]) -> None:
         """Decisions that did not hold were made on what is not so any more: look at those again."""
         for decision in batch:
             if decision.item.id not in held:
