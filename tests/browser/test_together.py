@@ -10,6 +10,7 @@ from tests.browser.conftest import Running, SignIn
 from tests.browser.test_desk import ITEM, number
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+expect.set_options(timeout=15_000)  # two browsers share the machine with everything else
 
 
 async def claim_one(page: Page) -> int:
