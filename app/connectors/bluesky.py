@@ -157,7 +157,8 @@ async def _upload(api: Xrpc, reply: OutgoingReply) -> None:
             taken = as_dict((await api.upload(picture.content, picture.kind)).get("blob"))
             if as_dict(taken.get("ref")).get("$link") != blob(picture)["ref"]["$link"]:
                 raise Refused(
-                    f"{api.credentials.service} stores a picture otherwise than it was sent. Send it without."
+                    N_("%(service)s stores a picture otherwise than it was sent. Send it without.")
+                    % {"service": api.credentials.service}
                 )
 
 

@@ -18,7 +18,7 @@ from app.flow.notices import tell
 from app.flow.park import aside
 from app.flow.visibility import readable_item, visible_item
 from app.flow.wake import wake
-from app.i18n import _
+from app.i18n import N_, _
 from app.listening.clean import storable
 from app.models.agent import Agent, AgentSkill, Skill, Team, TeamMember
 from app.models.item import OPEN_STATES, Item, ParkReason, State, agent_actor
@@ -50,7 +50,9 @@ async def consult(
     await visible_item(session, asker, item_id)
     item = await locked(session, item_id)
     if item.state not in OPEN_STATES:
-        raise Conflict(_("Item %(item)s is %(state)s. Reopen it first.") % {"item": item_id, "state": item.state})
+        raise Conflict(
+            _("Item %(item)s is %(state)s. Reopen it first.") % {"item": item_id, "state": State(item.state).words}
+        )
     name, people = await _experts(session, whom)
     people.discard(asker.id)
     if not people:
@@ -95,7 +97,7 @@ async def answer(session: AsyncSession, expert: Agent, item_id: int, consult_id:
     await watch.begin(session, item.id, [expert.id])
     await tell(session, {answered.asker_id}, NoticeKind.ANSWER, item.id, by=expert.id, said=said)
     if item.state == State.PARKED and item.parked_for == ParkReason.EXPERT and not await _open(session, item_id):
-        await wake(session, item, agent_actor(expert.id), because=f"{expert.name} answered")
+        await wake(session, item, agent_actor(expert.id), because=N_("%(expert)s answered") % {"expert": expert.name})
     announce(session, "items", [item.id])
     return answered
 

@@ -191,8 +191,11 @@ def _refuse_overlaps(week: Mapping[int, Sequence[Minutes]]) -> None:
     around = [(start + 7 * DAY, end, day) for start, end, day in spans[:1]]  # Sunday night runs into Monday
     for (_start, end, day), (start, _end, following) in pairwise([*spans, *around]):
         if start < end:
-            where = f"of {day} overlap" if day == following else f"of {day} run into those of {following}"
-            raise Invalid(_("Hours %(where)s: two spans may touch, but not share time.") % {"where": where}, "hours")
+            told = {"day": day, "following": following}
+            if day == following:
+                raise Invalid(_("Hours of %(day)s overlap: two spans may touch, but not share time.") % told, "hours")
+            said = _("Hours of %(day)s run into those of %(following)s: two spans may touch, but not share time.")
+            raise Invalid(said % told, "hours")
 
 
 def _moment(day: date, minutes: int, zone: ZoneInfo) -> datetime:
