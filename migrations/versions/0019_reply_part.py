@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["reply_id"], ["reply.id"], name=op.f("fk_reply_part_reply_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["head_id"], ["reply.id"], name=op.f("fk_reply_part_head_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("reply_id", name=op.f("pk_reply_part")),
-        sa.UniqueConstraint("head_id", "position", name=op.f("uq_reply_part_head_id")),
+        sa.UniqueConstraint("head_id", "position", name=op.f("uq_reply_part_head_id_position")),
     )
 
 
