@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -161,7 +161,7 @@ async def test_parked_items_whose_time_has_come_are_found_by_their_index(busy: A
     assert not plans.reads_all_of()
 
 
-ANSWERS_OF_THE_API = {
+ANSWERS_OF_THE_API: dict[str, Callable[[AsyncSession, Agent], Awaitable[object]]] = {
     "the newest items": lambda session, me: programs.items(session, me, visible_queues(me)),
     "a later page": lambda session, me: programs.items(session, me, visible_queues(me), after=9_000),
     "a state": lambda session, me: programs.items(session, me, visible_queues(me), state="queued"),
