@@ -201,6 +201,15 @@ class QueueShape(SettingsModel):
         ge=60,
         le=7 * DAY,
     )
+    take_over_after: int = Field(
+        600,
+        title=N_("Take over after"),
+        description=N_(
+            "Seconds that a holder is away or silent before a colleague may take the item over without asking. 0: at once."
+        ),
+        ge=0,
+        le=7 * DAY,
+    )
     park_close_after: int | None = Field(
         None,
         title=N_("Close parked items after"),

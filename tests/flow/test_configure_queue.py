@@ -22,7 +22,9 @@ async def team(session: AsyncSession) -> Team:
 
 
 async def test_a_queue_keeps_what_was_set(session: AsyncSession, team: Team) -> None:
-    settings = QueueSettings(name="Billing", team_id=team.id, target=900, boosts=(100, 50, 0, -5, -10))
+    settings = QueueSettings(
+        name="Billing", team_id=team.id, target=900, boosts=(100, 50, 0, -5, -10), take_over_after=60
+    )
 
     queue = await create_queue(session, settings)
 
