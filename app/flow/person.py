@@ -12,7 +12,7 @@ from app.errors import Conflict, Invalid, NotFound
 from app.i18n import _
 from app.listening.clean import storable
 from app.models.agent import Agent
-from app.models.item import Item
+from app.models.item import Item, belong_to
 from app.models.person import ContactLook, CustomerLink, CustomerNote, CustomerTag
 from app.models.post import Author, Conversation, Customer
 from app.models.sight import visible_queues
@@ -157,9 +157,9 @@ async def _belong(session: AsyncSession, author_id: int, customer_id: int) -> No
     for statement in (
         update(Author).where(Author.id == author_id),
         update(Conversation).where(Conversation.id.in_(ids)),
-        update(Item).where(Item.id.in_(items)),
     ):
         await session.execute(statement.values(customer_id=customer_id).execution_options(synchronize_session=False))
+    await belong_to(session, items, customer_id)
     announce(session, "items", items[-MOST_TOLD:])
     await _told(session, customer_id)
 
