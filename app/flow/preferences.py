@@ -58,6 +58,23 @@ class Motion(StrEnum):
         return _("As the system") if self is Motion.SYSTEM else _("Reduced")
 
 
+class Pulling(StrEnum):
+    """Whether "send, close, and on to the next" takes a new item when nothing is left in hand."""
+
+    ALONE = "alone"
+    ALWAYS = "always"
+    NEVER = "never"
+
+    @property
+    def words(self) -> str:
+        """For the menu."""
+        return {
+            Pulling.ALONE: _("Only while no offers come to me"),
+            Pulling.ALWAYS: _("Always"),
+            Pulling.NEVER: _("Never"),
+        }[self]
+
+
 @cache
 def zones() -> frozenset[str]:
     """The names of all time zones. Finding them walks folders, and every request asks."""
@@ -76,6 +93,11 @@ class Preferences(SettingsModel):
     density: Density = Field(Density.COMFORTABLE, title=N_("Density"))
     motion: Motion = Field(Motion.SYSTEM, title=N_("Motion"))
     signature: str = Field("", title=N_("Signature"), max_length=80, examples=["^FE"])
+    pulling: Pulling = Field(
+        Pulling.ALONE,
+        title=N_("Take a new item after the last one"),
+        description=N_("By “Send, close, and on to the next”, when nothing is left in your hands."),
+    )
     keys_on: bool = Field(True, title=N_("Single keys"))
     key_map: Mapping[str, str] = Field(default_factory=dict, json_schema_extra={"hidden": True})  # action -> key
     sound: bool = Field(False, title=N_("Sound"), description=N_("A soft one, when an offer comes."))

@@ -37,6 +37,7 @@ from app.web.attachments import described
 from app.web.edge import Db, Me
 from app.web.forms import line_ends
 from app.web.lists import shown_of
+from app.web.onward import after_this
 from app.web.templating import render, wants_fragment
 from app.web.views import desk_context, seen_item
 
@@ -173,17 +174,18 @@ async def answer(
     text: Text = "",
     visibility: Text = "",
     then_close: Text = "",
+    then_next: Text = "",
     attachment: Numbers = (),
     alt: Texts = (),
     thread: Text = "",
     numbered: Text = "",
     listed: Listed = "",
 ) -> Response:
-    """Send a reply (after the undo window), and close the item with it when asked."""
+    """Send a reply (after the undo window), and close the item with it, and go on to the next, when asked."""
     request.state.kept_text = text
     if visibility == "note":
         return await jot(request=request, db=db, me=me, item_id=item_id, text=text, listed=listed)
-    ending = _disposition(then_close) if then_close else None
+    ending = _disposition(then_close or then_next) if then_close or then_next else None
     await described(db, me, item_id, attachment, alt)
     await reply(
         db,
@@ -197,6 +199,9 @@ async def answer(
         thread=bool(thread),
         numbered=bool(numbered),
     )
+    following = await after_this(db, me) if then_next else None
+    if following is not None:
+        return _to(following, listed)
     return await _next(db, me, listed) if ending else _to(item_id, listed)
 
 

@@ -64,6 +64,7 @@ def _lists() -> tuple[Action, ...]:
         Action("down", _("Next in the list"), "j", "step", "1"),
         Action("up", _("Previous in the list"), "k", "step", "-1"),
         Action("open", _("Open the item"), "Enter", "", fixed=True),
+        Action("next", _("Next item"), "o", "press", "#next"),
         Action("news", _("Show the new items"), ".", "press", "[data-list-news]"),
         Action(
             "select",
@@ -99,7 +100,8 @@ def _writing() -> tuple[Action, ...]:
         Action("note", _("Write a note"), "n", "write", "note"),
         Action("saved", _("Saved replies"), "/", "saved"),
         Action("send", _("Send"), "Mod+Enter", "send", "[data-send]"),
-        Action("send_close", _("Send, close, and on to the next"), "Shift+Enter", "send", "[data-send-close]"),
+        Action("send_close", _("Send and close as answered"), "Shift+Enter", "send", "[data-send-close]"),
+        Action("send_next", _("Send, close, and on to the next"), "Mod+Shift+Enter", "send", "[data-send-next]"),
         Action("undo", _("Undo the send"), "Mod+z", "undo"),
     )
 
@@ -149,8 +151,16 @@ def defaults() -> Mapping[str, str]:
 
 def key_of(code: str) -> str:
     """The reader's key of an action; empty when they have taken it away. Raises KeyError for no such action."""
-    chord = own.get(NONE).get(code)
-    return defaults()[code] if chord is None else chord
+    mine = own.get(NONE)
+    if code in mine:
+        return mine[code]
+    usual = defaults()[code]
+    return "" if any(_clash(usual, chord) for chord in mine.values()) else usual  # what they chose themselves wins
+
+
+def _clash(one: str, other: str) -> bool:
+    """Whether two keys cannot stand side by side: they are the same, or one is the other's beginning."""
+    return one == other or one.startswith(f"{other} ") or other.startswith(f"{one} ")
 
 
 def label(chord: str) -> str:

@@ -32,6 +32,7 @@ from app.web.templating import render
 router = APIRouter()
 SECTIONS: dict[str, tuple[str, ...]] = {  # templates/me/<section>.html -> the preferences it sets
     "profile": ("name", "language", "timezone"),
+    "work": ("pulling",),
     "look": ("theme", "density", "motion"),
     "notice": ("sound", "desktop_notices", "ring_for_notices"),
 }

@@ -30,6 +30,7 @@ from app.models.sight import visible_queues
 from app.queries import conversation, desk, pieces
 from app.queries.attachments import Attached, of_replies
 from app.queries.drafts import begun_by, sent_under
+from app.queries.hand import following, to_answer
 from app.web import rows, why, words
 from app.web.beside import beside
 from app.web.lists import Shown, list_context, named_place, place
@@ -99,6 +100,7 @@ async def desk_context(
         "named_place": named_place,
     }
     context |= {"formatted": FORMATTED, "local_now": datetime.now(i18n.reader.get().zone)}
+    context["onward"] = following(await to_answer(db, me.id), item.id if item else None) if "list" in wanted else None
     context["held"] = await pieces.held_replies(db, me.id) if wanted & {"dock"} else []
     if wanted & {"rail", "list", "tabs"}:
         context["rail"] = await desk.rail(db, me.id, queues)
@@ -112,7 +114,6 @@ async def desk_context(
         queue = await db.get_one(Queue, item.queue_id)
         context["closes_after"] = queue.park_close_after and timedelta(seconds=queue.park_close_after)
         context["composer"] = await composer(db, me, item, request.query_params.get("key", ""))
-        context["person"] = await pane(db, me, item) if "context" in wanted else {}
         context["person"] = await pane(db, me, item) if "context" in wanted else {}
         context["tier"] = await tier_of(db, item.customer_id)
         context["may_set_tier"] = item.customer_id is not None and me.is_at_least(Role.SUPERVISOR)

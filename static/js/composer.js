@@ -43,9 +43,9 @@ export function show(form, left = room(form), posts = 0) {
       ? form.dataset.wordsOf.replace("{n}", String(limit - left)).replace("{limit}", String(limit))
       : "";
   const empty = !field(form).value.trim();
-  for (const button of form.querySelectorAll("[data-send], [data-send-close]")) {
+  for (const button of form.querySelectorAll("[data-send], [data-send-close], [data-send-next]")) {
     button.disabled = over || empty || "undecided" in form.dataset;
-    if ("sendClose" in button.dataset) button.hidden = note;
+    if (!("send" in button.dataset)) button.hidden = note;
   }
   form.querySelector("[data-send-more]")?.toggleAttribute("hidden", note);
   const threading = form.querySelector("[data-threading]");

@@ -50,3 +50,11 @@ def test_buttons_show_the_readers_own_key() -> None:
     finally:
         keys.own.reset(token)
     assert (keys.kbd("claim"), keys.with_key("Park", "park")) == ("<kbd>C</kbd>", "Park (Z)")
+
+
+def test_a_key_that_somebody_chose_is_taken_from_the_action_that_has_it_by_default() -> None:
+    token = keys.own.set({"claim": "o", "park": "g"})
+    try:
+        assert (keys.key_of("claim"), keys.key_of("next"), keys.key_of("go_desk")) == ("o", "", "")
+    finally:
+        keys.own.reset(token)
