@@ -304,7 +304,9 @@ async def retry(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
     stuck = ReplyState(found.state)
     if stuck not in {ReplyState.FAILED, ReplyState.UNKNOWN}:
         raise Conflict(_("Only a reply that failed, or whose fate is unknown, can be sent again."))
-    again = await _step(session, reply_id, stuck, state=ReplyState.QUEUED, due_at=func.now(), trouble="")
+    # One that no attempt was made for may have failed before it was prepared: it is held, so that it is prepared now.
+    to = ReplyState.QUEUED if found.attempt else ReplyState.HELD
+    again = await _step(session, reply_id, stuck, state=to, due_at=func.now(), trouble="")
     if again is None:
         raise Conflict(_("The reply's state changed just now. Look at it again."))
     await jobs.defer(session, jobs.SEND, "reply_id", [reply_id])

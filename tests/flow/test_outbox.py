@@ -93,7 +93,7 @@ async def test_a_job_is_never_put_off_nor_doubled(session: AsyncSession) -> None
 async def test_a_reply_taken_back_and_one_sent_again_are_what_they_say(session: AsyncSession) -> None:
     company, waiting = await held(session)
     assert (await undo(session, company.ayumi, waiting.id)).state == ReplyState.DRAFT
-    await session.execute(update(Reply).values(state=ReplyState.FAILED, trouble="gone", due_at=None))
+    await session.execute(update(Reply).values(state=ReplyState.FAILED, attempt=1, trouble="gone", due_at=None))
     again = await retry(session, company.ayumi, waiting.id)
     assert (again.state, again.trouble) == (ReplyState.QUEUED, "")
     assert await session.scalar(select(func.count()).where(Reply.due_at <= func.now())) == 1

@@ -125,6 +125,18 @@ async def test_what_a_connector_refuses_to_freeze_is_never_called(keyed: Office)
     assert failed.trouble == "Parcels does not carry this. Write it politely."
 
 
+async def test_a_reply_that_could_not_be_frozen_is_frozen_when_it_is_sent_again(keyed: Office) -> None:
+    held = await keyed.hold(await keyed.ask())
+    async with keyed.sessions.begin() as session:
+        await session.execute(update(Feed).values(settings={"address": "not what its settings are called"}))
+    assert (await keyed.go(held.id)).state == ReplyState.FAILED
+    async with keyed.sessions.begin() as session:
+        await session.execute(update(Feed).values(settings=keyed.fake.settings().model_dump(mode="json")))
+        await retry(session, keyed.company.ayumi, held.id)
+    sent = await keyed.go(held.id)
+    assert (sent.state, sent.prepared["text"]) == (ReplyState.SENT, "A new one is on its way.")
+
+
 async def test_a_bug_while_freezing_fails_the_reply_with_words_instead_of_turning_for_ever(keyed: Office) -> None:
     held = await keyed.hold(await keyed.ask())
     async with keyed.sessions.begin() as session:
@@ -387,5 +399,5 @@ async def test_a_failed_reply_brings_an_item_back_when_everything_newer_has_ende
 
 async def test_a_reply_that_is_too_long_is_refused_before_it_is_held(keyed: Office) -> None:
     item = await keyed.ask()
-    with pytest.raises(Invalid, match="1 too long"):
+    with pytest.raises(Invalid, match="1 character too long"):
         await keyed.hold(item, "x" * 201)
