@@ -217,6 +217,31 @@ def full(at: datetime) -> str:
     return format_datetime(at, "full", tzinfo=who.zone, locale=who.locale)
 
 
+def own_language() -> str:
+    """The primary tag of the reader's language: `de`."""
+    return str(reader.get().locale.language)
+
+
+def is_own_language(tag: str | None) -> bool:
+    """Whether a text's BCP 47 tag is the reader's own language, of whatever region. What has none is not known to be."""
+    return primary(tag) == own_language()
+
+
+def primary(tag: str | None) -> str:
+    """The primary tag of a BCP 47 tag: `pt` for `pt-BR`; empty where there is none."""
+    found = (tag or "").replace("_", "-").partition("-")[0].lower()
+    return "" if found == "und" else found
+
+
+def direction_of(tag: str) -> str:
+    """`rtl` or `ltr` for a text in this language; `auto` where nobody knows it."""
+    try:
+        order = Locale.parse(tag.replace("-", "_")).character_order
+    except (UnknownLocaleError, ValueError):
+        return "auto"
+    return "rtl" if order == RIGHT_TO_LEFT else "ltr"
+
+
 def language_name(tag: str) -> str:
     """`German` for `de`; the tag itself where nobody knows it."""
     try:

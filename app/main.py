@@ -41,6 +41,7 @@ from app.web import (
     staffing,
     together,
     transfer,
+    translation,
 )
 from app.web.admin import router as admin
 from app.web.assets import STATIC, Assets
@@ -66,6 +67,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     onward.router,
     draft.router,
     transfer.router,
+    translation.router,
     together.router,
     notices.router,
     attachments.router,

@@ -39,6 +39,11 @@ class Settings(BaseSettings):
     allow_hosts: str = Field(
         default="", description="Names of private hosts that feeds may be fetched from, comma separated."
     )
+    translator_url: str = Field(
+        default="",
+        description="Address of a LibreTranslate server that translates posts (https://translate.example.com). Empty: none.",
+    )
+    translator_key: SecretStr | None = Field(default=None, description="The translator's API key, if it asks for one.")
     max_body: int = Field(default=2_000_000, description="Largest request body that is read.")
     max_upload: int = Field(default=40_000_000, description="Largest request body with pictures for a reply.")
     session_hours: int = Field(default=12, description="A sign-in ends after this time without use.")

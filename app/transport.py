@@ -36,14 +36,19 @@ Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 
 
 def guarded_client(
-    settings: Settings, *, timeout: float = 20.0, max_bytes: int = 10_000_000, resolve: Resolver | None = None
+    settings: Settings,
+    *,
+    timeout: float = 20.0,
+    max_bytes: int = 10_000_000,
+    resolve: Resolver | None = None,
+    also: frozenset[str] = frozenset(),
 ) -> "GuardedClient":
     """A client that only reaches the public internet, and the hosts that the operator allows.
 
     `timeout` is in seconds for the whole exchange with its redirects and its body, `max_bytes` is for the body
-    after decompression. Raises Blocked, Unreachable, ChannelDown, MaybeSent, Malformed and Refused.
+    after decompression; `also` are hosts that the operator named in another setting. Raises Blocked, Unreachable, ChannelDown, MaybeSent, Malformed and Refused.
     """
-    backend = GuardedBackend(settings.allowed_hosts, resolve or resolve_host)
+    backend = GuardedBackend(settings.allowed_hosts | also, resolve or resolve_host)
     transport = GuardedTransport(backend, httpx.create_ssl_context(), timeout=timeout, max_bytes=max_bytes)
     return GuardedClient(
         transport=transport,

@@ -30,6 +30,9 @@ _WIPE = text(
     ), emptied AS (
         UPDATE post p SET text = '', title = '', html = NULL, media = '[]', payload = '{}'
         FROM due d WHERE p.channel = d.channel AND p.external_id = d.external_id
+    ), forgotten AS (
+        DELETE FROM translation t USING post p, due d
+        WHERE p.channel = d.channel AND p.external_id = d.external_id AND t.post_id = p.id
     )
     UPDATE post_change c
     SET text = '', title = NULL, html = NULL, media = NULL, wiped_at = CASE WHEN c.deleted THEN now() END

@@ -18,6 +18,7 @@ from app.models import (
     saved,
     search,
     together,
+    translation,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "saved",
     "search",
     "together",
+    "translation",
 ]

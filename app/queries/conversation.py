@@ -56,12 +56,18 @@ class Thread:
         return self.item.answered_at is not None and (self.asked_at is None or self.asked_at <= self.item.answered_at)
 
 
-async def thread(session: AsyncSession, reader: Agent, item: Item, until: said.Place | None = None) -> Thread:
-    """Load the conversation of an item that the reader may see: its newest part, or the one just before a post."""
+async def thread(
+    session: AsyncSession, reader: Agent, item: Item, until: said.Place | None = None, language: str = ""
+) -> Thread:
+    """Load the conversation of an item that the reader may see: its newest part, or the one just before a post.
+
+    Posts come with their translations into `language` (a primary tag) where there are some.
+    """
     written, authors, window = await said.posts(session, item, until)
     replies, sent = await said.replies(session, item, reader.id)
     besides = [one for one in replies + await said.notes(session, item, reader.id) if window.holds(one.at)]
-    told: list[said.Said | together.Asked] = [*(one for one, external in written if external not in sent), *besides]
+    shown = [one for one, external in written if external not in sent]
+    told: list[said.Said | together.Asked] = [*await said.with_translations(session, shown, language), *besides]
     told += [one for one in await together.questions(session, item.conversation_id) if window.holds(one.at)]
     events = await said.events(session, item, window)
     agents = {e.agent_id for e in events} | {e.changes.get("agent_id") for e in events} | {item.agent_id}

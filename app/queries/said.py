@@ -1,12 +1,13 @@
 """What was said in a conversation and what happened to it, part by part: posts, replies, notes and events."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Select, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.agent import Agent
@@ -15,6 +16,8 @@ from app.models.event import Event
 from app.models.item import Item
 from app.models.post import Author, Post
 from app.models.reply import Note, Reply, ReplyPart, ReplyState
+from app.models.sight import sees
+from app.models.translation import Translation
 from app.queries.attachments import Attached, of_replies
 from app.queries.together import Asked
 
@@ -28,6 +31,15 @@ class Version:
 
     at: datetime
     title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """What a machine made of a post. `source` is the language it was in; empty when nobody knows."""
+
+    language: str
+    source: str
     text: str
 
 
@@ -59,6 +71,17 @@ class Said:
     wiped: bool = False  # what it had said is not kept
     pictures: tuple[Attached, ...] = ()  # of a reply of ours
     part: tuple[int, int] | None = None  # which post of a thread of ours it is, and of how many
+    translated: Translated | None = None  # into the reader's language
+
+    @property
+    def whole(self) -> str:
+        """Its title and its text, as they are translated."""
+        return "\n\n".join(part for part in (self.title.strip(), self.text.strip()) if part)
+
+    @property
+    def digest(self) -> bytes:
+        """What tells this version from others."""
+        return hashlib.sha256(self.whole.encode(errors="surrogatepass")).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +144,33 @@ async def posts(
     authors = {author.id: _who(author) for post, author in reversed(found) if not post.own}
     first = (shown[-1][0].posted_at, shown[-1][0].id) if len(found) > POSTS else None
     return said, authors, Window(first, until)
+
+
+async def one_post(
+    session: AsyncSession, post_id: int, queues: Select[Any], reader_id: int, language: str
+) -> Said | None:
+    """A post as it stands, with its translation, in a conversation that the reader may see; None when they may not."""
+    seen = select(Item.id).where(Item.conversation_id == Post.conversation_id, sees(reader_id, queues))
+    asked = select(Post, Author).join(Author, Author.id == Post.author_id).where(Post.id == post_id, seen.exists())
+    found = (await session.execute(asked)).one_or_none()
+    if found is None:
+        return None
+    changes = await _changes(session, found[0].channel, [found[0].external_id])
+    return (await with_translations(session, [_said(*found, changes.get(found[0].external_id, ()))], language))[0]
+
+
+async def with_translations(session: AsyncSession, told: Sequence[Said], language: str) -> list[Said]:
+    """The same posts, with what a machine made in this language of what they say now."""
+    wanted = select(Translation).where(
+        Translation.post_id.in_([one.id for one in told]), Translation.language == language
+    )
+    found = {one.post_id: one for one in await session.scalars(wanted)} if told else {}
+    return [
+        replace(one, translated=Translated(language, found[one.id].source, found[one.id].text))
+        if one.id in found and found[one.id].digest == one.digest
+        else one
+        for one in told
+    ]
 
 
 async def _changes(session: AsyncSession, channel: str, ids: Sequence[str]) -> dict[str, list[PostChange]]:

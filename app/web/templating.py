@@ -71,6 +71,8 @@ def environment() -> Environment:
     )
     jinja.globals.update(static=static_url, build=BUILD, channel_mark=channel_mark, tone=tone)
     jinja.globals.update(key_table=keys.table, key_of=keys.key_of, key_label=keys.label)
+    jinja.globals.update(is_own_language=i18n.is_own_language)
+    jinja.filters.update(direction_of=i18n.direction_of)
     jinja.globals.update(kbd=keys.kbd, with_key=keys.with_key)
     jinja.filters.update(masked=masked)
     jinja.filters.update(parts=sanitize.parts, clean=cleaned)

@@ -99,6 +99,7 @@ async def desk_context(
         "part_ids": PARTS,
         "named_place": named_place,
     }
+    context |= {"translates": bool(request.app.state.settings.translator_url), "before": before}
     context |= {"formatted": FORMATTED, "local_now": datetime.now(i18n.reader.get().zone)}
     context["onward"] = following(await to_answer(db, me.id), item.id if item else None) if "list" in wanted else None
     context["held"] = await pieces.held_replies(db, me.id) if wanted & {"dock"} else []
@@ -110,7 +111,7 @@ async def desk_context(
         context |= await list_context(db, me, shown, context["rail"], around)
     context["offers"] = await desk.offers(db, me.id) if wanted & {"offer", "bar", "list"} else ()
     if item is not None and wanted & {"head", "thread", "dock", "context"}:
-        context["thread"] = await conversation.thread(db, me, item, place(before))
+        context["thread"] = await conversation.thread(db, me, item, place(before), i18n.own_language())
         queue = await db.get_one(Queue, item.queue_id)
         context["closes_after"] = queue.park_close_after and timedelta(seconds=queue.park_close_after)
         context["composer"] = await composer(db, me, item, request.query_params.get("key", ""))

@@ -3,13 +3,14 @@ const thread = () => document.getElementById("thread");
 const opened = () => document.getElementById("desk")?.dataset.item;
 const NEAR = 48;
 
-let before = { item: opened(), atEnd: true, inComposer: false, below: null };
+let before = { item: opened(), atEnd: true, inComposer: false, below: null, focused: "" };
 
 function remember(source) {
   const box = thread();
   before = {
     below: source?.matches?.("[data-older]") ? box.scrollHeight - box.scrollTop : null,
     item: opened(),
+    focused: document.activeElement?.id,
     atEnd: !box || box.scrollHeight - box.scrollTop - box.clientHeight < NEAR,
     inComposer: Boolean(document.activeElement?.closest?.("[data-composer]")),
   };
@@ -22,6 +23,7 @@ function settle() {
   if (document.activeElement && document.activeElement !== document.body) return;
   if (before.inComposer) (document.querySelector("[data-draft]") ?? document.querySelector(".item[aria-current] a"))?.focus();
   else if (before.item !== opened()) document.querySelector(".item[aria-current] a")?.focus({ preventScroll: true });
+  else if (before.focused) document.getElementById(before.focused)?.focus({ preventScroll: true }); // what took its place
 }
 
 document.addEventListener("htmx:before:swap", (event) => {
