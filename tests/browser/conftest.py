@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -49,6 +50,7 @@ class Running:
     wire: Wire  # between the two
     sessions: async_sessionmaker[AsyncSession]
     settings: Settings
+    app: FastAPI
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ async def careline(fresh_database: str, tmp_path: Path) -> AsyncIterator[Running
             asyncio.create_task(work(settings, stop)),
             asyncio.create_task(route(settings, stop)),
         ]
-        yield Running(settings.base_url, network, between, sessions, settings)
+        yield Running(settings.base_url, network, between, sessions, settings, app)
         stop.set()
         app.state.hub.stop()
         web.should_exit = True

@@ -104,7 +104,8 @@ async def bring(app: FastAPI, said: str, **values: Any) -> Item:
         await session.flush()
         await session.refresh(feed)
         await ingest(session, feed, [post(1, said, **values)])
-        return (await session.scalars(select(Item))).one()
+        item: Item = (await session.scalars(select(Item))).one()
+        return item
 
 
 async def change(app: FastAPI, item: Item, **said: Any) -> None:
