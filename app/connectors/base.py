@@ -306,6 +306,13 @@ class Connector:
         """What `prepare` puts before the text of a reply to the post with this `ref` (a mention); it counts as well."""
         return ""
 
+    def stands_in(self, ours: IncomingAuthor, addressed: IncomingAuthor) -> bool:
+        """Whether an account of ours can answer a public post that another one, the addressed, brought.
+
+        Only where the post has the same `ref` for both.
+        """
+        return False
+
     def prepare(self, link: Link, reply: OutgoingReply) -> Json:
         """Freeze what will be sent, before it is enqueued: record bytes, key, Message-ID. No network.
 

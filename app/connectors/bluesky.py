@@ -13,6 +13,7 @@ from app.connectors.base import (
     Capabilities,
     Check,
     Connector,
+    IncomingAuthor,
     IncomingPost,
     Json,
     KnownPost,
@@ -112,6 +113,10 @@ class BlueskyConnector(Connector):
         return tuple(
             PostChange(one.external_id, link.now, deleted=True) for one in posts if one.external_id not in shown
         )
+
+    def stands_in(self, ours: IncomingAuthor, addressed: IncomingAuthor) -> bool:
+        """Everybody can: a record has one address on the whole network."""
+        return True
 
     def prepare(self, link: Link, reply: OutgoingReply) -> Json:
         """Freeze the record and its key: the same record under the same key twice is a no-op for the server."""

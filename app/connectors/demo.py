@@ -185,6 +185,10 @@ class DemoConnector(Connector):
             ),
         )
 
+    def stands_in(self, ours: IncomingAuthor, addressed: IncomingAuthor) -> bool:
+        """Everybody can: there is one network."""
+        return True
+
     async def send(self, link: Link, reply: OutgoingReply) -> Sent:
         """Post under the reply's key; a repeat gives the post that already stands."""
         direct = Visibility.DIRECT in {reply.visibility, reply.to.get("visibility")}

@@ -173,6 +173,10 @@ class MastodonConnector(Connector):
         """The mention of who is answered; without it they would not be told."""
         return lead_of(to)
 
+    def stands_in(self, ours: IncomingAuthor, addressed: IncomingAuthor) -> bool:
+        """Only on the same server: each gives a status an id of its own (docs.joinmastodon.org/entities/Status)."""
+        return ours.handle.rpartition("@")[2] == addressed.handle.rpartition("@")[2]
+
     def prepare(self, link: Link, reply: OutgoingReply) -> Json:
         """The body of the status. Raises Refused when it is too long, or would reach people it is not for."""
         return body_of(reply, self.capabilities)

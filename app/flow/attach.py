@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors import registry
 from app.connectors.base import Pictures
 from app.errors import Conflict, Invalid, NotFound
+from app.flow.answerable import answerable
 from app.flow.draft import save_draft
 from app.flow.picture import Cleaned
-from app.flow.reply import answerable
 from app.flow.take_along import too_many
 from app.flow.visibility import held_item
 from app.i18n import _

@@ -3,6 +3,7 @@
 A draft is never written over by a window that has not seen it, and never thrown away because something else was sent.
 """
 
+from collections.abc import Mapping
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, delete, func, select, update
@@ -15,6 +16,7 @@ from app.errors import Conflict, Invalid
 from app.flow.visibility import readable_item
 from app.i18n import _
 from app.listening.clean import LONGEST_TEXT, storable
+from app.models.account import Account
 from app.models.agent import Agent
 from app.models.item import Item
 from app.models.reply import Attachment, HandedDraft, Reply, ReplyState
@@ -37,14 +39,16 @@ async def save_draft(
     *,
     seen: int | None = None,
     key: UUID | None = None,
+    account_id: int | None = None,
 ) -> Reply:
     """Save what is written so far. `seen` is the version that the writer's page last saved (None: whatever stands).
 
     `key` names the reply that the composer is writing; a draft that was sent meanwhile is not written again.
+    `account_id` is who of us shall answer (None: as it stands).
 
     Raises:
         NotFound: not for their eyes.
-        Invalid: longer than any channel takes.
+        Invalid: longer than any channel takes, or an account of another channel.
         Conflict: another window of the same agent saved something else, or the reply is on its way already.
     """
     item = await readable_item(session, agent, item_id)
@@ -52,13 +56,27 @@ async def save_draft(
         raise Invalid(
             _("A reply has at most %(longest_text)s characters.") % {"longest_text": LONGEST_TEXT}, field="text"
         )
-    values = {"text": storable(text), "visibility": visibility, "version": Reply.version + 1}
+    chosen = await _chosen(session, item, account_id)
+    values = {"text": storable(text), "visibility": visibility, "version": Reply.version + 1, **chosen}
     mine = update(Reply).where(Reply.item_id == item_id, Reply.agent_id == agent.id, Reply.state == ReplyState.DRAFT)
     guarded = mine if seen is None else mine.where(Reply.version == seen)
     saved = await session.scalar(
         guarded.values(values).returning(Reply).execution_options(synchronize_session=False, populate_existing=True)
     )
-    return saved or await _first(session, agent, item, text=storable(text), visibility=visibility, key=key)
+    if saved is not None:
+        return saved
+    written = {"key": key or uuid4(), "text": storable(text), "visibility": visibility, **chosen}
+    return await _first(session, agent, item, written)
+
+
+async def _chosen(session: AsyncSession, item: Item, account_id: int | None) -> dict[str, object]:
+    """What is kept of who shall answer. Whether they can is asked when the reply is sent."""
+    if account_id is None:
+        return {}
+    there = select(Account.id).where(Account.id == account_id, Account.channel == item.channel)
+    if await session.scalar(there) is None:
+        raise Invalid(_("This account cannot answer this post (any more). Choose another one."), "account_id")
+    return {"account_id": account_id}
 
 
 async def clear_draft(session: AsyncSession, agent: Agent, item_id: int) -> None:
@@ -139,11 +157,8 @@ def _fixed(agent: Agent, item: Item) -> dict[str, object]:
     }
 
 
-async def _first(
-    session: AsyncSession, agent: Agent, item: Item, *, text: str, visibility: str, key: UUID | None
-) -> Reply:
-    written = {"key": key or uuid4(), "text": text, "visibility": visibility, "created_at": func.now()}
-    values = {**_fixed(agent, item), **written}
+async def _first(session: AsyncSession, agent: Agent, item: Item, written: Mapping[str, object]) -> Reply:
+    values = {**_fixed(agent, item), **written, "created_at": func.now()}
     made: Reply | None = await session.scalar(insert(Reply).values(values).on_conflict_do_nothing().returning(Reply))
     if made is None:
         raise Conflict(

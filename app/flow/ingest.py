@@ -5,7 +5,7 @@ two feeds that bring posts of one conversation at once take turns and cannot ope
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import text
@@ -23,6 +23,8 @@ _KNOWN = text(
     WHERE channel = :channel AND external_id = ANY(:ids)
     UNION ALL
     SELECT external_id, conversation_id, false FROM reply WHERE channel = :channel AND external_id = ANY(:ids)
+    UNION ALL
+    SELECT external_id, NULL, false FROM account WHERE channel = :channel AND external_id = ANY(:writers)
     """
 )
 
@@ -117,9 +119,16 @@ async def ingest(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost
 async def _store(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost]) -> list[Arrival]:
     unique = {post.external_id: post for post in posts}
     parents = {post.in_reply_to for post in unique.values() if post.in_reply_to}
-    known = await session.execute(_KNOWN, {"channel": feed.channel, "ids": [*unique, *parents]})
-    homes = {row.external_id: row.conversation_id for row in known}
-    new = [post for external_id, post in unique.items() if external_id not in homes]
+    writers = {post.author.external_id for post in unique.values()}
+    asked = {"channel": feed.channel, "ids": [*unique, *parents], "writers": [*writers]}
+    known = (await session.execute(_KNOWN, asked)).all()
+    homes = {row.external_id: row.conversation_id for row in known if row.conversation_id is not None}
+    us = {row.external_id for row in known if row.conversation_id is None}  # a connector knows but one account of ours
+    new = [
+        replace(post, own=post.own or post.author.external_id in us)
+        for external_id, post in unique.items()
+        if external_id not in homes
+    ]
     if not new:
         return []
     authors = await _authors(session, feed, new)

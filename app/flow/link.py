@@ -32,16 +32,25 @@ def sealed_for(account_id: int) -> str:
 
 
 async def wire(
-    session: AsyncSession, feed: Feed, vault: Vault, http: httpx.AsyncClient, sessions: async_sessionmaker[AsyncSession]
+    session: AsyncSession,
+    feed: Feed,
+    vault: Vault,
+    http: httpx.AsyncClient,
+    sessions: async_sessionmaker[AsyncSession],
+    *,
+    account_id: int | None = None,
 ) -> Wire:
     """Load what the feed's connector needs. `sessions` keeps refreshed credentials in transactions of their own.
+
+    `account_id` signs in as another account of ours than the feed's.
 
     Raises:
         Unauthorized: the account is missing.
         SealError: its credentials cannot be opened.
     """
     connector = registry.get(feed.channel)
-    account = await session.get(Account, feed.account_id) if feed.account_id is not None else None
+    account_id = account_id or feed.account_id
+    account = await session.get(Account, account_id) if account_id is not None else None
     credentials = None
     if connector.Credentials is not None:
         if account is None or account.sealed is None:

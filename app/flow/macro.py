@@ -14,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import SettingsModel
 from app.errors import Conflict, Invalid, Misuse
+from app.flow.answerable import answerable
 from app.flow.close import close
 from app.flow.draft import load_draft
 from app.flow.park import park
 from app.flow.placeholders import fill, values_for
 from app.flow.prioritise import prioritise
-from app.flow.reply import answerable, reply
+from app.flow.reply import reply
 from app.flow.saved import OWN, changeable, owner, usable, whose
 from app.flow.tag import tag, tag_of, untag
 from app.flow.transfer import to_line

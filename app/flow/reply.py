@@ -4,7 +4,7 @@ The composer's `key` makes it once: a form sent twice finds its reply already on
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -18,6 +18,7 @@ from app.connectors.base import Visibility
 from app.connectors.length import fits, left
 from app.db import announce
 from app.errors import Conflict, Invalid
+from app.flow.answerable import Answerable, answerable
 from app.flow.claim import claim
 from app.flow.close import close
 from app.flow.draft import carries, move_pictures
@@ -30,7 +31,6 @@ from app.flow.visibility import held_item, own_reply, visible_item
 from app.i18n import N_, _, ngettext
 from app.listening.clean import matchable, storable
 from app.models.agent import Agent
-from app.models.feed import Feed
 from app.models.item import Disposition, Item, State, agent_actor
 from app.models.post import Post
 from app.models.queue import Queue
@@ -41,37 +41,6 @@ OTHER_WORDS = N_(
     " has to be said."
 )
 WHITE = " \t\r\n"
-WIDTH = (Visibility.DIRECT, Visibility.FOLLOWERS, Visibility.UNLISTED, Visibility.PUBLIC)  # from narrow to wide
-
-
-@dataclass(frozen=True, slots=True)
-class Answerable:
-    """What a reply to an item's newest post may be."""
-
-    post: Post
-    account_id: int | None
-    visibilities: tuple[Visibility, ...]  # never wider than the post that is answered
-
-
-async def answerable(session: AsyncSession, item: Item) -> Answerable:
-    """Say how an item can be answered.
-
-    Raises:
-        Conflict: its channel takes no replies, or its feed is gone.
-    """
-    post = await session.get_one(Post, item.post_id)
-    feed = await session.get(Feed, post.feed_id) if post.feed_id else None
-    capabilities = registry.get(item.channel).capabilities
-    if feed is None:
-        raise Conflict(_("The feed that brought this post was removed, so there is no way back to its author."))
-    if not capabilities.reply:
-        raise Conflict(_("This channel takes no replies. Open the post and answer there, then close the item."))
-    narrow = [v for v in capabilities.visibilities or (Visibility.PUBLIC,) if _fits(v, post.visibility)]
-    return Answerable(post, feed.account_id, tuple(narrow) or (Visibility(post.visibility),))
-
-
-def _fits(visibility: Visibility, post: str) -> bool:
-    return WIDTH.index(visibility) <= WIDTH.index(Visibility(post))
 
 
 async def reply(
@@ -86,16 +55,17 @@ async def reply(
     pictures: Sequence[int] | None = None,
     thread: bool = False,
     numbered: bool = False,
+    account_id: int | None = None,
 ) -> Reply:
     """Hold a reply for the queue's undo time, after which the outbox sends it. The agent must hold the item.
 
     `pictures` are the ids of those that its writer saw beside it (None: whatever its draft has). As a `thread` a text
     that is too long for one post goes out as several, `numbered` or not; the first of them is returned. The agent's
-    signature is put behind.
+    signature is put behind. `account_id` is who of us answers (None: who was addressed).
 
     Raises:
         NotFound, Conflict: see `held_item` and `answerable`; or the item is not active.
-        Invalid: empty, too long for the channel, or wider than the post that is answered.
+        Invalid: empty, too long for the channel, wider than the post that is answered, or by an account that cannot.
     """
     key = key or uuid4()
     known = await session.scalar(select(Reply).where(Reply.key == key, Reply.state != ReplyState.DRAFT))
@@ -112,6 +82,7 @@ async def reply(
             % {"item_id": item_id, "state": State(item.state).words}
         )
     way = await answerable(session, item)
+    way = replace(way, account_id=way.answering(account_id))
     sources = [storable(text).strip()]
     if thread:
         sources = pieces(agent, item.channel, sources[0], way, numbered=numbered)

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import jobs
 from app.db import announce
 from app.errors import Conflict
-from app.flow.reply import Answerable, answerable
+from app.flow.answerable import Answerable, answerable
 from app.models.item import Disposition, Item
 from app.models.reply import Reply, ReplyState
 

@@ -13,13 +13,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.errors import Misuse
+from app.flow.answerable import answerable
 from app.flow.close import close
 from app.flow.consult import answer
 from app.flow.gone import seen
 from app.flow.item_request import give
 from app.flow.offer import accept
 from app.flow.presence import set_presence
-from app.flow.reply import answerable, reply
+from app.flow.reply import reply
 from app.flow.viewing import look
 from app.models.agent import Agent, Presence, PresenceState
 from app.models.assignment import Assignment, Offer

@@ -35,7 +35,9 @@ async def bring(request: Request, db: Db, me: Me, item_id: int) -> Response:
         _item, rules = await picture_rules(db, me, item_id)
         key, visibility = _key(form.get("key")), str(form.get("visibility") or "public")
         if isinstance(text := form.get("text"), str):
-            await save_draft(db, me, item_id, line_ends(text), visibility, key=key)
+            chosen = str(form.get("account_id") or "")
+            account_id = int(chosen) if chosen.isdecimal() else None
+            await save_draft(db, me, item_id, line_ends(text), visibility, key=key, account_id=account_id)
         files = [one for one in form.getlist("picture") if isinstance(one, UploadFile) and one.size]
         if not files:
             raise Invalid(_("Choose a picture first."), "picture")

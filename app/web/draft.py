@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors import registry
 from app.connectors.length import left
 from app.errors import Conflict, Misuse
+from app.flow.answerable import answerable
 from app.flow.draft import drop_draft, load_draft, save_draft
-from app.flow.reply import answerable, pieces, signed
+from app.flow.reply import pieces, signed
 from app.i18n import _
 from app.models.agent import Agent
 from app.models.item import Item
@@ -43,6 +44,7 @@ async def keep(
     key: Annotated[UUID, Form()],
     text: Text = "",
     visibility: Text = "",
+    account_id: Annotated[int | None, Form()] = None,
     seen: Annotated[int | None, Form()] = None,
     attachment: Annotated[Sequence[int], Form()] = (),
     alt: Annotated[Sequence[str], Form()] = (),
@@ -54,7 +56,8 @@ async def keep(
     written = line_ends(text)
     item = await seen_item(db, me, item_id)
     try:
-        saved = await save_draft(db, me, item_id, written, visibility, seen=seen or NEVER_SAVED, key=key)
+        version = seen or NEVER_SAVED
+        saved = await save_draft(db, me, item_id, written, visibility, seen=version, key=key, account_id=account_id)
     except Conflict as error:
         told = await _other(request, db, me, item_id, mine=written, key=key)
         return JSONResponse({"error": {"status": 409, "message": error.message}, **told}, HTTPStatus.CONFLICT)

@@ -179,6 +179,7 @@ async def answer(
     alt: Texts = (),
     thread: Text = "",
     numbered: Text = "",
+    account_id: Annotated[int | None, Form()] = None,
     listed: Listed = "",
 ) -> Response:
     """Send a reply (after the undo window), and close the item with it, and go on to the next, when asked."""
@@ -198,6 +199,7 @@ async def answer(
         pictures=attachment,
         thread=bool(thread),
         numbered=bool(numbered),
+        account_id=account_id,
     )
     following = await after_this(db, me) if then_next else None
     if following is not None:

@@ -17,9 +17,10 @@ from app import i18n
 from app.connectors import registry
 from app.connectors.base import Pictures, Visibility
 from app.errors import Conflict, NotFound
+from app.flow.answerable import Identity, answerable
 from app.flow.draft import NOTE, load_draft
 from app.flow.explain import explain
-from app.flow.reply import answerable, signed
+from app.flow.reply import signed
 from app.flow.tier import tier_of
 from app.flow.visibility import readable_item
 from app.i18n import _
@@ -73,6 +74,8 @@ class Composer:
     rules: Pictures | None  # of pictures
     tail: str  # the signature, as it is put behind
     threads: bool  # whether a text that is too long can go out as several posts
+    identities: tuple[Identity, ...]  # of ours that can answer
+    account_id: int | None  # the one that will
     unsent: bool  # it is a reply that was begun, and cannot be sent now
 
 
@@ -147,6 +150,8 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
     draft = await load_draft(db, me, item.id)
     capabilities = registry.get(item.channel).capabilities
     visibilities: tuple[str, ...] = ()
+    identities: tuple[Identity, ...] = ()
+    account_id: int | None = None
     lead, reason = "", _reason(me, item)
     usual = Visibility.PUBLIC
     if not reason:
@@ -154,6 +159,9 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
             way = await answerable(db, item)
             visibilities = tuple(v for v in Visibility if v in way.visibilities)  # from wide to narrow
             usual = Visibility(way.post.visibility)
+            identities, account_id = way.identities, way.account_id
+            if draft and draft.account_id in {one.id for one in identities}:
+                account_id = draft.account_id
             lead = registry.get(item.channel).lead(way.post.ref)
         except (Conflict, NotFound) as error:
             reason = error.message
@@ -174,6 +182,8 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
         pictures=(await of_replies(db, [draft.id])).get(draft.id, ()) if draft else (),
         tail=signed(me, ""),
         threads=capabilities.threads and capabilities.length_limit is not None,
+        identities=identities,
+        account_id=account_id,
         rules=capabilities.pictures if visibilities else None,
         unsent=bool(draft and draft.text.strip() and draft.visibility != NOTE and not visibilities),
     )

@@ -70,7 +70,8 @@ async def _begin(runtime: Runtime, session: AsyncSession, errand: outbox.Errand)
         await outbox.doubt(session, reply)
         return None
     try:
-        line = await wire(session, _way_back(errand), runtime.vault, runtime.http, runtime.sessions)
+        feed, chosen = _way_back(errand), reply.account_id
+        line = await wire(session, feed, runtime.vault, runtime.http, runtime.sessions, account_id=chosen)
         if reply.state == ReplyState.HELD:
             await outbox.enqueue(session, errand, line.connector, line.link)
             return None

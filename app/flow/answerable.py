@@ -1,0 +1,90 @@
+"""How an item can be answered: to whom, and by which of our accounts."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.connectors import registry
+from app.connectors.base import IncomingAuthor, Visibility
+from app.errors import Conflict, Invalid
+from app.i18n import _
+from app.models.account import Account
+from app.models.feed import Feed
+from app.models.item import Item
+from app.models.post import Post
+
+WIDTH = (Visibility.DIRECT, Visibility.FOLLOWERS, Visibility.UNLISTED, Visibility.PUBLIC)  # from narrow to wide
+SEEN_BY_ALL = frozenset({Visibility.UNLISTED, Visibility.PUBLIC})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An account of ours that can answer."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answerable:
+    """What a reply to an item's newest post may be."""
+
+    post: Post
+    account_id: int | None  # who was addressed: the account of the feed that brought the post
+    visibilities: tuple[Visibility, ...]  # never wider than the post that is answered
+    identities: tuple[
+        Identity, ...
+    ]  # who can answer, the addressed one first; none where the channel knows no accounts
+
+    def answering(self, account_id: int | None) -> int | None:
+        """The account that answers: the wished one, or the addressed one. Raises Invalid when the wished one cannot."""
+        if account_id is None or account_id in {one.id for one in self.identities}:
+            return account_id or self.account_id
+        raise Invalid(_("This account cannot answer this post (any more). Choose another one."), "account_id")
+
+
+async def answerable(session: AsyncSession, item: Item) -> Answerable:
+    """Say how an item can be answered.
+
+    Raises:
+        Conflict: its channel takes no replies, or its feed is gone.
+    """
+    post = await session.get_one(Post, item.post_id)
+    feed = await session.get(Feed, post.feed_id) if post.feed_id else None
+    capabilities = registry.get(item.channel).capabilities
+    if feed is None:
+        raise Conflict(_("The feed that brought this post was removed, so there is no way back to its author."))
+    if not capabilities.reply:
+        raise Conflict(_("This channel takes no replies. Open the post and answer there, then close the item."))
+    narrow = [v for v in capabilities.visibilities or (Visibility.PUBLIC,) if _fits(v, post.visibility)]
+    identities = await _identities(session, feed, Visibility(post.visibility))
+    return Answerable(post, feed.account_id, tuple(narrow) or (Visibility(post.visibility),), identities)
+
+
+def _fits(visibility: Visibility, post: str) -> bool:
+    return WIDTH.index(visibility) <= WIDTH.index(Visibility(post))
+
+
+async def _identities(session: AsyncSession, feed: Feed, visibility: Visibility) -> tuple[Identity, ...]:
+    """The addressed account, and those others that see the same post under the same name and can sign in."""
+    addressed = await session.get(Account, feed.account_id) if feed.account_id is not None else None
+    if addressed is None:
+        return ()
+    first = Identity(addressed.id, addressed.name)
+    if visibility not in SEEN_BY_ALL or addressed.external_id is None:
+        return (first,)
+    asked = IncomingAuthor(addressed.external_id, addressed.handle or "")
+    connector = registry.get(feed.channel)
+    others = (
+        select(Account.id, Account.name, Account.external_id, Account.handle)
+        .where(Account.channel == feed.channel, Account.id != addressed.id, Account.sealed.is_not(None))
+        .where(~Account.needs_reconnect, Account.external_id.is_not(None))
+        .order_by(Account.name, Account.id)
+    )
+    able = [
+        Identity(row.id, row.name)
+        for row in await session.execute(others)
+        if connector.stands_in(IncomingAuthor(row.external_id, row.handle or ""), asked)
+    ]
+    return (first, *able)
