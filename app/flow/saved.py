@@ -8,7 +8,7 @@ from app.connectors.base import SettingsModel
 from app.errors import Forbidden, Invalid, NotFound
 from app.i18n import N_, _
 from app.models.agent import Agent, Role, Team, TeamMember
-from app.models.saved import Macro, SavedReply
+from app.models.saved import Macro, SavedReply, SavedView
 from app.models.sight import Kept, visible_kept
 
 OWN, ALL = "own", "all"
@@ -30,7 +30,7 @@ class SavedSettings(SettingsModel):
 
 
 async def usable(session: AsyncSession, kind: type[Kept], agent: Agent, kept_id: int) -> Kept:
-    """A saved reply or macro that the agent may use. Raises NotFound."""
+    """A saved reply, macro or view that the agent may use. Raises NotFound."""
     found = await session.scalar(
         select(kind).where(kind.id == kept_id, visible_kept(kind, agent)).execution_options(populate_existing=True)
     )
@@ -40,7 +40,7 @@ async def usable(session: AsyncSession, kind: type[Kept], agent: Agent, kept_id:
 
 
 async def changeable(session: AsyncSession, kind: type[Kept], agent: Agent, kept_id: int) -> Kept:
-    """A saved reply or macro that the agent may change. Raises NotFound, Forbidden."""
+    """A saved reply, macro or view that the agent may change. Raises NotFound, Forbidden."""
     kept = await usable(session, kind, agent, kept_id)
     if kept.agent_id != agent.id and not agent.is_at_least(Role.SUPERVISOR):
         raise Forbidden(_("Supervisors look after what is shared. Ask yours, or make one of your own."))
@@ -71,7 +71,7 @@ async def teams_of(session: AsyncSession, agent: Agent) -> list[Team]:
     return list(await session.scalars(teams))
 
 
-def whose(kept: SavedReply | Macro) -> str:
+def whose(kept: SavedReply | Macro | SavedView) -> str:
     """For whom it is, as a form says it."""
     return OWN if kept.agent_id is not None else str(kept.team_id) if kept.team_id is not None else ALL
 

@@ -1,4 +1,4 @@
-"""What agents keep to use again: saved replies, and macros."""
+"""What agents keep to use again: saved replies, macros, and views of lists."""
 
 from typing import Any
 
@@ -49,4 +49,23 @@ class Macro(Base):
     agent_id: Mapped[Big | None] = mapped_column(ForeignKey("agent.id"))
     team_id: Mapped[Big | None] = mapped_column(ForeignKey("team.id", ondelete="CASCADE"))
     uses: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[Created]
+
+
+class SavedView(Base):
+    """A list with its filter and order, under a name. It is an agent's own, a team's, or (neither) everybody's."""
+
+    __tablename__ = "saved_view"
+    __table_args__ = (
+        CheckConstraint(ONE_OWNER, name="owner"),
+        Index("ix_saved_view_agent", "agent_id", postgresql_where=text("agent_id IS NOT NULL")),
+        Index("ix_saved_view_team", "team_id", postgresql_where=text("team_id IS NOT NULL")),
+    )
+
+    id: Mapped[Id]
+    name: Mapped[Str]
+    list: Mapped[Str]  # as `?list=` names it: see app/web/lists.py
+    place: Mapped[int]  # among those of the same owner, from the first
+    agent_id: Mapped[Big | None] = mapped_column(ForeignKey("agent.id"))
+    team_id: Mapped[Big | None] = mapped_column(ForeignKey("team.id", ondelete="CASCADE"))
     created_at: Mapped[Created]

@@ -12,10 +12,10 @@ from sqlalchemy.orm import aliased
 from app.models.agent import Agent, Role, TeamMember
 from app.models.item import OPEN_STATES, Item
 from app.models.queue import Queue
-from app.models.saved import Macro, SavedReply
+from app.models.saved import Macro, SavedReply, SavedView
 from app.models.together import Consult, ConsultExpert
 
-Kept = TypeVar("Kept", SavedReply, Macro)
+Kept = TypeVar("Kept", SavedReply, Macro, SavedView)
 
 
 def visible_queues(agent: Agent) -> Select[Any]:
@@ -49,7 +49,7 @@ def sees(agent_id: int, queues: Select[Any]) -> ColumnElement[bool]:
 
 
 def visible_kept(kind: type[Kept], agent: Agent) -> ColumnElement[bool]:
-    """Which saved replies (or macros) an agent may use: their own, those of their teams, and everybody's."""
+    """Which saved replies (or macros, or views) an agent may use: their own, those of their teams, and everybody's."""
     teams = select(TeamMember.team_id).where(TeamMember.agent_id == agent.id)
     shared: ColumnElement[bool] = kind.agent_id.is_(None)
     if not agent.is_at_least(Role.ADMIN):

@@ -5,9 +5,11 @@ others come and go. Waiting items are read queue by queue from an index in the o
 those in somebody's hands are few and read together; ended ones by the time they were opened, of the last HISTORY.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import add
 from typing import Any
 
 from sqlalchemy import (
@@ -39,6 +41,7 @@ from app.queries.desk import PAGE, Row, rows_of
 from app.queries.filters import ME, NOBODY, Filter, Sort
 
 COUNTED = 1000  # items of a list are counted up to this
+LOOKED_AT = 1000  # items of each place are looked at to count what is in a view
 HISTORY = timedelta(days=30)  # ended items are listed that were opened within
 HELD_STATES = frozenset({State.OFFERED, State.ACTIVE, State.PARKED})
 DESCENDING = frozenset({Sort.REACH, Sort.NEW})
@@ -108,6 +111,30 @@ async def count(session: AsyncSession, me: Agent, wanted: Filter, most: int = CO
     together = union_all(*[select(part) for part in parts]).subquery()
     found = await session.scalar(select(func.count()).select_from(together))
     return min(found or 0, most)
+
+
+async def counts(session: AsyncSession, me: Agent, lists: Sequence[Filter]) -> list[tuple[int, bool]]:
+    """How many items each list holds among the LOOKED_AT of each place, and whether there may be more: for all at once."""
+    columns = [column for number, wanted in enumerate(lists) for column in _counted(me, wanted, number)]
+    if not columns:
+        return []
+    found = (await session.execute(select(*columns))).one()
+    return [(found[at], found[at + 1] >= LOOKED_AT) for at in range(0, len(found), 2)]
+
+
+def _counted(me: Agent, wanted: Filter, number: int) -> tuple[ColumnElement[int], ColumnElement[int]]:
+    """What is in a list, and how many were looked at in the fullest of its places."""
+    places = [
+        select(Item.id).where(seen).limit(LOOKED_AT).cte(f"looked_{number}_{part}")
+        for part, seen in enumerate(_where(me, wanted, visible_queues(me)))
+    ]
+    conditions = _conditions(me, wanted)
+    inside = [
+        select(func.count()).select_from(Item).where(Item.id.in_(select(place.c.id)), *conditions).scalar_subquery()
+        for place in places
+    ]
+    looked = [select(func.count()).select_from(place).scalar_subquery() for place in places]
+    return reduce(add, inside), func.greatest(*looked)
 
 
 def _where(me: Agent, wanted: Filter, queues: Select[Any]) -> Iterator[ColumnElement[bool]]:

@@ -35,9 +35,9 @@ from app.web import words
 from app.web.admin.pages import to
 from app.web.edge import Db, Me
 from app.web.forms import Form, Refused, attempt, fresh, showing, typed
-from app.web.saved import whose_choices
 from app.web.templating import render
 from app.web.views import seen_item
+from app.web.whose import whose_choices
 
 router = APIRouter()
 

@@ -10,7 +10,6 @@ from app.connectors import forms
 from app.connectors.forms import FormField
 from app.flow.placeholders import KNOWN, blanks, fill, values_for
 from app.flow.saved import (
-    ALL,
     OWN,
     SavedSettings,
     change_saved,
@@ -18,11 +17,10 @@ from app.flow.saved import (
     count_use,
     remove_saved,
     save_reply,
-    teams_of,
     whose,
 )
 from app.i18n import _
-from app.models.agent import Agent, Role
+from app.models.agent import Agent
 from app.models.saved import SavedReply
 from app.queries.desk import offers
 from app.queries.saved import fitting, saved_lines
@@ -31,15 +29,9 @@ from app.web.edge import Db, Me
 from app.web.forms import Form, Refused, attempt, fresh, showing, typed
 from app.web.templating import render
 from app.web.views import seen_item
+from app.web.whose import whose_choices
 
 router = APIRouter()
-
-
-async def whose_choices(db: AsyncSession, me: Agent) -> tuple[tuple[str, str], ...]:
-    """For whom somebody may keep a thing."""
-    shared = ((ALL, _("Everybody")),) if me.is_at_least(Role.SUPERVISOR) else ()
-    teams = tuple((str(team.id), team.name) for team in await teams_of(db, me))
-    return ((OWN, _("Me alone")), *shared, *teams)
 
 
 async def _fields(db: AsyncSession, me: Agent) -> dict[str, FormField]:

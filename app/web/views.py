@@ -36,6 +36,7 @@ from app.web import rows, why, words
 from app.web.beside import beside
 from app.web.lists import Shown, list_context, named_place, place
 from app.web.person import pane
+from app.web.saved_views import views_context
 
 PARTS = {  # the parts that a live page may ask for, and the id that each replaces
     "me": "me-state",
@@ -108,6 +109,7 @@ async def desk_context(
     context["held"] = await pieces.held_replies(db, me.id) if wanted & {"dock"} else []
     if wanted & {"rail", "list", "tabs"}:
         context["rail"] = await desk.rail(db, me.id, queues)
+        context |= await views_context(db, me, shown, context["rail"], counted="rail" in wanted)
     if "list" in wanted:
         now, csrf = datetime.now(UTC), request.state.visitor.csrf
         around = rows.Around(now, csrf, me.id, item.id if item else None, shown.query)

@@ -1,0 +1,14 @@
+"""For whom saved replies, macros and views are kept, as their forms offer it."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.flow.saved import ALL, OWN, teams_of
+from app.i18n import _
+from app.models.agent import Agent, Role
+
+
+async def whose_choices(db: AsyncSession, me: Agent) -> tuple[tuple[str, str], ...]:
+    """For whom somebody may keep a thing."""
+    shared = ((ALL, _("Everybody")),) if me.is_at_least(Role.SUPERVISOR) else ()
+    teams = tuple((str(team.id), team.name) for team in await teams_of(db, me))
+    return ((OWN, _("Me alone")), *shared, *teams)
