@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0022_saved_view"
-down_revision = "0021_bulk"
+revision = "0023_saved_view"
+down_revision = "0022_translation"
 branch_labels = None
 depends_on = None
 
