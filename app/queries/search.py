@@ -7,6 +7,7 @@ WALK things and says from where it may go on. The reader's queues are marks too,
 not even looked at; but what decides is always the item itself, asked in the same query.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +37,9 @@ WALK = 30_000
 LOOK = 1_000  # the newest things, looked at before the index is asked
 MOST_AUTHORS = 50  # who are meant by one `from:`
 PEOPLE = 5  # whose names are like what is looked for
-ALIKE = 0.45  # pg_trgm's word similarity from which a name may be meant
+VERY_ALIKE = 0.6  # pg_trgm's word similarity of a name with a slip of the finger
+ALIKE = 0.45  # from which a name may be meant
+LOOKED_ALIKE = 5_000  # names that are alike are put in order at most
 CANDIDATES = 200
 NOBODY = "a:0"  # a mark that nothing has
 
@@ -256,17 +259,43 @@ def _begins(name: str, wanted: str) -> bool:
     return bool(wanted) and (name.startswith(wanted) or any(part.startswith(wanted) for part in name.split()))
 
 
+async def _called(session: AsyncSession, plain: str, most: int) -> list[int]:
+    """Authors in whose folded names every word of a folded text begins one."""
+    values: dict[str, Any] = {"most": most}
+    parts = []
+    for number, word in enumerate(plain.split()):
+        begun = re.sub(r"([\\%_])", r"\\\1", word)
+        for place, before in (("a", ""), ("b", "% "), ("c", "%@")):
+            values[f"{place}{number}"] = f"{before}{begun}%"
+        parts.append(f"(name LIKE %(a{number})s OR name LIKE %(b{number})s OR name LIKE %(c{number})s)")
+    if not parts:
+        return []
+    query = f"SELECT ref_id FROM search_entry WHERE kind = 'person' AND {' AND '.join(parts)} LIMIT %(most)s"  # noqa: S608 - our own words only
+    return await _ids(session, query, values)
+
+
 async def _alike(session: AsyncSession, plain: str, most: int) -> list[int]:
-    """Authors whose folded names are like a folded text, the most alike first."""
-    await session.execute(text("SELECT set_config('pg_trgm.word_similarity_threshold', :t, true)"), {"t": str(ALIKE)})
-    return await _ids(
-        session,
-        """
-        SELECT ref_id FROM search_entry WHERE kind = 'person' AND name %%> %(name)s
-        ORDER BY name <->> %(name)s, ref_id DESC LIMIT %(most)s
-        """,
-        {"name": plain, "most": most},
-    )
+    """Authors whose folded names are like a folded text, the most alike first; at first only the very much alike.
+
+    Of more than LOOKED_ALIKE, those are put in order that the index gives first.
+    """
+    for threshold in (VERY_ALIKE, ALIKE):
+        await session.execute(
+            text("SELECT set_config('pg_trgm.word_similarity_threshold', :t, true)"), {"t": str(threshold)}
+        )
+        found = await _ids(
+            session,
+            """
+            SELECT ref_id FROM (
+                SELECT ref_id, name FROM search_entry WHERE kind = 'person' AND name %%> %(name)s LIMIT %(looked)s
+            ) e
+            ORDER BY name <->> %(name)s, ref_id DESC LIMIT %(most)s
+            """,
+            {"name": plain, "most": most, "looked": LOOKED_ALIKE},
+        )
+        if found:
+            return found
+    return []
 
 
 async def _people(session: AsyncSession, me: Agent, asked: Asked) -> tuple[Person, ...]:
@@ -274,14 +303,8 @@ async def _people(session: AsyncSession, me: Agent, asked: Asked) -> tuple[Perso
     said = " ".join(term.value for term in asked.said)
     if not said or len(asked.said) != len(asked.terms):
         return ()
-    words = " & ".join(_words(term, " <-> ") for term in asked.said)
-    query = f"{tokens.quoted(f'{tokens.MARK}k:{Kind.PERSON}')} & {words}"
-    called = await _ids(
-        session,
-        "SELECT ref_id FROM search_entry WHERE words @@ %(query)s::tsquery LIMIT %(most)s",
-        {"query": query, "most": CANDIDATES},
-    )
-    found = list(dict.fromkeys([*called, *await _alike(session, tokens.folded(said), CANDIDATES)]))
+    plain = tokens.folded(said)
+    found = await _called(session, plain, CANDIDATES) or await _alike(session, plain, CANDIDATES)
     if not found:
         return ()
     connection = await driver(session)
