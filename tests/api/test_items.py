@@ -234,7 +234,7 @@ async def test_openapi_describes_every_route_and_needs_no_other_host(app: FastAP
         "/items", "/items/{item_id}", "/items/{item_id}/assignment", "/items/{item_id}/replies",
         "/items/{item_id}/why", "/items/{item_id}/notes", "/items/{item_id}/closure", "/items/{item_id}/acceptance", "/items/{item_id}/refusal",
         "/items/{item_id}/offer/extension", "/posts", "/posts/{post_id}", "/replies/{reply_id}",
-        "/feeds", "/queues", "/presence", "/reasons",
+        "/feeds", "/queues", "/presence", "/reasons", "/search",
     }  # fmt: skip
     assert "HTTPBearer" in described["components"]["securitySchemes"]
     assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
