@@ -168,6 +168,11 @@ class QueueShape(SettingsModel):
         2, title=N_("Missed offers"), description=N_("So many in a row set the agent to not ready."), ge=1, le=100
     )
     undo_seconds: int = Field(10, title=N_("Undo window"), description=N_("Seconds a reply is held."), ge=0, le=600)
+    sign_replies: bool = Field(
+        False,
+        title=N_("Sign replies"),
+        description=N_("With the agent's initials (^FE). Who has set a signature of their own signs with that."),
+    )
     reopen_within: int = Field(
         7 * DAY, title=N_("Reopen within"), description=N_("Seconds in which a new post reopens a closed item."), ge=0
     )

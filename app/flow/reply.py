@@ -71,8 +71,9 @@ async def reply(
     known = await session.scalar(select(Reply).where(Reply.key == key, Reply.state != ReplyState.DRAFT))
     if known is not None:
         await own_reply(session, agent, known.id)
-        said = storable(text).strip()
-        if said not in {known.text, await written(session, known.id)} and signed(agent, said) != known.text:
+        said, wrote = storable(text).strip(), await written(session, known.id)
+        queue = await queue_of(session, known.item_id)
+        if said not in {known.text, wrote} and signed(agent, queue, said) != known.text:
             raise Conflict(_(OTHER_WORDS))
         return known
     item = await held_item(session, agent, item_id)
@@ -83,14 +84,15 @@ async def reply(
         )
     way = await answerable(session, item)
     way = replace(way, account_id=way.answering(account_id))
+    queue = await queue_of(session, item_id)
     sources = [storable(text).strip()]
     if thread:
-        sources = pieces(agent, item.channel, sources[0], way, numbered=numbered)
+        sources = pieces(agent, queue, item.channel, sources[0], way, numbered=numbered)
     first = numbered_text(sources[0], 1, len(sources), numbered=numbered)
-    body = checked(item.channel, first if len(sources) > 1 else signed(agent, first), visibility, way)
+    body = checked(item.channel, first if len(sources) > 1 else signed(agent, queue, first), visibility, way)
     held = await _hold(session, agent, item, way, key=key, text=body, visibility=visibility, then_close=then_close)
     if len(sources) > 1:
-        await hold_parts(session, held, sources, numbered=numbered, tail=signed(agent, ""))
+        await hold_parts(session, held, sources, numbered=numbered, tail=signed(agent, queue, ""))
     await take_along(session, agent, held, pictures)
     await _forget_the_same(session, held)
     if then_close is not None:
@@ -99,13 +101,21 @@ async def reply(
     return held
 
 
-def signed(agent: Agent, text: str) -> str:
-    """A text with its writer's signature, as they have set it; an empty text gives what is put behind others."""
-    mark = preferences(agent).signature
+async def queue_of(session: AsyncSession, item_id: int) -> Queue:
+    """The queue of an item: its settings hold for what is written there."""
+    return await session.get_one(Queue, (await session.get_one(Item, item_id)).queue_id)
+
+
+def signed(agent: Agent, queue: Queue, text: str) -> str:
+    """A text with its writer's signature; an empty text gives what is put behind others.
+
+    It is what they have set themselves, or their initials (`^FE`) where the queue signs replies.
+    """
+    mark = preferences(agent).signature or (f"^{agent.initials}" if queue.sign_replies else "")
     return text if not mark or text.endswith(mark) else f"{text} {mark}"
 
 
-def pieces(agent: Agent, channel: str, text: str, way: Answerable, *, numbered: bool) -> list[str]:
+def pieces(agent: Agent, queue: Queue, channel: str, text: str, way: Answerable, *, numbered: bool) -> list[str]:
     """The posts that a text goes out as; one where it fits, or where the channel has no threads.
 
     Raises:
@@ -113,9 +123,9 @@ def pieces(agent: Agent, channel: str, text: str, way: Answerable, *, numbered: 
     """
     connector = registry.get(channel)
     can, lead = connector.capabilities, connector.lead(way.post.ref)
-    if not can.threads or fits(signed(agent, text), can, lead):
+    if not can.threads or fits(signed(agent, queue, text), can, lead):
         return [text]
-    return parts_of(text, lambda part: fits(part + signed(agent, ""), can, lead), numbered=numbered)
+    return parts_of(text, lambda part: fits(part + signed(agent, queue, ""), can, lead), numbered=numbered)
 
 
 def checked(channel: str, text: str, visibility: str, way: Answerable) -> str:
@@ -223,7 +233,8 @@ async def undo(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
         raise Conflict(_("It is too late to undo: the reply has left. Write another one if something is wrong."))
     whole = await take_back_rest(session, reply_id)
     writer = await session.get_one(Agent, found.agent_id)
-    said = back.text.removesuffix(signed(writer, "")) if whole is None else whole
+    tail = signed(writer, await queue_of(session, found.item_id), "")
+    said = back.text.removesuffix(tail) if whole is None else whole
     text = f"{said}\n\n{typed}" if typed.strip() else said  # nothing that was typed is lost
     back = await _step(session, reply_id, ReplyState.DRAFT, text=text) or back
     item = await visible_item(session, agent, found.item_id)

@@ -88,6 +88,7 @@ class Queue(Base):
     take_over_after: Mapped[int] = mapped_column(
         server_default="600"
     )  # a holder so long away can be relieved; 0: always
+    sign_replies: Mapped[bool] = mapped_column(server_default=text("false"))  # with the agent's initials
     raises: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")  # signals that raise the rank
     created_at: Mapped[Created]
 

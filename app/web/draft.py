@@ -14,7 +14,7 @@ from app.connectors.length import left
 from app.errors import Conflict, Misuse
 from app.flow.answerable import answerable
 from app.flow.draft import drop_draft, load_draft, save_draft
-from app.flow.reply import pieces, signed
+from app.flow.reply import pieces, queue_of, signed
 from app.i18n import _
 from app.models.agent import Agent
 from app.models.item import Item
@@ -64,7 +64,9 @@ async def keep(
     await described(db, me, item_id, attachment, alt)
     connector = registry.get(item.channel)
     post = await db.get_one(Post, item.post_id)
-    room = left(signed(me, written.strip()), connector.capabilities, connector.lead(post.ref))
+    room = left(
+        signed(me, await queue_of(db, item.id), written.strip()), connector.capabilities, connector.lead(post.ref)
+    )
     return JSONResponse({"version": saved.version, "left": room, "posts": await _posts(db, me, item, written, room)})
 
 
@@ -74,7 +76,8 @@ async def _posts(db: AsyncSession, me: Agent, item: Item, written: str, room: in
         return 1
     try:
         way = await answerable(db, item)
-        count = len(pieces(me, item.channel, written.strip(), way, numbered=True))
+        queue = await queue_of(db, item.id)
+        count = len(pieces(me, queue, item.channel, written.strip(), way, numbered=True))
     except Misuse:
         return 0
     return count if count > 1 else 0

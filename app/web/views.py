@@ -20,7 +20,7 @@ from app.errors import Conflict, NotFound
 from app.flow.answerable import Identity, answerable
 from app.flow.draft import NOTE, load_draft
 from app.flow.explain import explain
-from app.flow.reply import signed
+from app.flow.reply import queue_of, signed
 from app.flow.tier import tier_of
 from app.flow.visibility import readable_item
 from app.i18n import _
@@ -182,7 +182,7 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
         language=item.language,
         begun_by=await begun_by(db, draft.id) if draft else None,
         pictures=(await of_replies(db, [draft.id])).get(draft.id, ()) if draft else (),
-        tail=signed(me, ""),
+        tail=signed(me, await queue_of(db, item.id), ""),
         threads=capabilities.threads and capabilities.length_limit is not None,
         identities=identities,
         account_id=account_id,

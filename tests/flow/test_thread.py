@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import Conflict, Invalid
 from app.flow.preferences import prefer
 from app.flow.reply import reply, retry, send_now, undo
+from app.models.queue import Queue
 from app.models.reply import Reply, ReplyState
 from tests import parcels
 from tests.parcels import FakeParcels
@@ -121,3 +122,17 @@ async def test_the_agents_signature_stands_behind_and_counts_and_goes_with_an_un
     posts = await told(office)
     assert [one.text.endswith("^AY") for one in posts] == [False] * (len(posts) - 1) + [True]
     assert head.text in LONG
+
+
+async def test_a_queue_signs_with_initials_unless_the_agent_has_a_signature_of_their_own(office: Office) -> None:
+    async with office.sessions.begin() as session:
+        await session.execute(update(Queue).values(sign_replies=True))
+    item = await office.ask()
+    held = await office.hold(item, "On its way.")
+    assert held.text == f"On its way. ^{office.company.ayumi.initials}"
+    async with office.sessions.begin() as session:
+        assert (await undo(session, office.company.ayumi, held.id)).text == "On its way."
+        ayumi = await session.merge(office.company.ayumi)
+        await prefer(session, ayumi, signature="Ayumi, Northwind")
+        office.company.agents[0] = ayumi
+    assert (await office.hold(item, "On its way.")).text == "On its way. Ayumi, Northwind"
