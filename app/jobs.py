@@ -12,8 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 POLL = "poll_feed"
 SEND = "send_reply"
+CHANGE = "change_reply"
 REHEARSE = "rehearse"
-PRIORITY = {SEND: 10, POLL: 0, REHEARSE: -10}  # replies come before polls, and both before what is only asked
+PRIORITY = {
+    SEND: 10,
+    CHANGE: 10,
+    POLL: 0,
+    REHEARSE: -10,
+}  # replies come before polls, and both before what is only asked
 
 _DEFER = text(
     """

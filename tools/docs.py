@@ -103,6 +103,8 @@ def capabilities() -> str:
         "threads",
         "repeat is safe",
         "can look",
+        "edits a reply",
+        "deletes a reply",
         "who reads a reply",
         "length",
         "pictures",
@@ -117,7 +119,7 @@ def _pictures(rules: Pictures | None) -> str:
 
 
 def _abilities(can: Capabilities) -> tuple[bool, ...]:
-    return can.reply, can.direct, can.threads, can.idempotent, can.find_sent
+    return can.reply, can.direct, can.threads, can.idempotent, can.find_sent, can.edit, can.delete
 
 
 def _yes(can: bool) -> str:

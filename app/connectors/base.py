@@ -77,8 +77,8 @@ class Capabilities:
 
     reply: bool = False
     direct: bool = False
-    edit: bool = False
-    delete: bool = False
+    edit: bool = False  # what a sent reply says can be changed
+    delete: bool = False  # a sent reply can be deleted
     pictures: Pictures | None = None  # None: a reply carries none
     threads: bool = False
     push: bool = False
@@ -256,6 +256,20 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A reply of ours that stands on the channel and is to be changed there."""
+
+    external_id: str
+    ref: Json  # as `Sent` gave it
+    reply_key: str  # under which it was sent
+    to: Json  # `ref` of the post that it answers
+    visibility: Visibility
+    key: str  # unguessable, unique for this change, the same at every try (UUID)
+    asked_at: datetime  # when the change was asked for
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """All that a call may use: settings, opened credentials, the guarded HTTP client, the time, and a way to keep
     refreshed credentials (`keep` commits at once, in a transaction of its own).
@@ -326,4 +340,8 @@ class Connector:
 
     async def find_sent(self, link: Link, reply: OutgoingReply) -> Sent | None:
         """Look the reply up among our own posts; None when it certainly does not stand there."""
+        raise NotImplementedError
+
+    async def delete(self, link: Link, reply: Standing) -> None:
+        """Delete our reply. One that is gone already is no error; whatever is not certain raises, and is repeated."""
         raise NotImplementedError

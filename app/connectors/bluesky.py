@@ -25,6 +25,7 @@ from app.connectors.base import (
     Rejected,
     Sent,
     SettingsModel,
+    Standing,
     Visibility,
 )
 from app.connectors.bluesky_lists import PAGE, BlueskySettings, author_page, complete, post_views, read_page
@@ -57,6 +58,7 @@ class BlueskyConnector(Connector):
     )
     capabilities: ClassVar[Capabilities] = Capabilities(
         reply=True,
+        delete=True,
         threads=True,
         idempotent=True,
         find_sent=True,
@@ -153,6 +155,17 @@ class BlueskyConnector(Connector):
     async def find_sent(self, link: Link, reply: OutgoingReply) -> Sent | None:
         """Look under the reply's own key in our repository; certain both ways."""
         return await _standing(Xrpc(link), reply)
+
+    async def delete(self, link: Link, reply: Standing) -> None:
+        """Ensure that our record does not exist: that is what the method promises, however often it is called."""
+        api = Xrpc(link)
+        repo, _, record = reply.external_id.removeprefix("at://").partition("/")
+        if repo != await api.did():
+            raise Refused(
+                N_("This reply stands under another Bluesky account than the one now connected. Change it there.")
+            )
+        collection, _, key = record.partition("/")
+        await api.write("com.atproto.repo.deleteRecord", {"repo": repo, "collection": collection, "rkey": key})
 
 
 async def _upload(api: Xrpc, reply: OutgoingReply) -> None:

@@ -30,6 +30,7 @@ from app.connectors.base import (
     Rejected,
     Sent,
     SettingsModel,
+    Standing,
     Visibility,
 )
 from app.connectors.text import storable_json
@@ -135,6 +136,7 @@ class DemoConnector(Connector):
     capabilities: ClassVar[Capabilities] = Capabilities(
         reply=True,
         direct=True,
+        delete=True,
         threads=True,
         idempotent=True,
         find_sent=True,
@@ -211,6 +213,15 @@ class DemoConnector(Connector):
         post = _shaped(_One, said).post
         return _sent(post, budget) if post else None
 
+    async def delete(self, link: Link, reply: Standing) -> None:
+        """Delete our post; the network knows no difference between one that goes and one that is gone."""
+        await _call(link, "DELETE", _place(reply))
+
+
+def _place(reply: Standing) -> str:
+    """Where the network answers for our post, whose number ends its id."""
+    return f"/api/posts/{int(reply.external_id.rpartition('/')[2])}"
+
 
 async def _upload(link: Link, picture: Picture) -> Json:
     """Bring a picture; the same content is the same picture there."""
@@ -223,7 +234,7 @@ async def _call(
     link: Link, method: str, path: str, *, body: Json | None = None, key: str = "", content: bytes | None = None
 ) -> tuple[Json, Budget | None]:
     """One request and its JSON answer."""
-    changing = body is not None or content is not None
+    changing = method != "GET"
     what, url = "The demo network", link.settings.url + path
     headers = {"authorization": f"Bearer {link.credentials.token.get_secret_value()}"}
     if key:

@@ -28,6 +28,7 @@ from app.connectors.base import (
     PostChange,
     Sent,
     SettingsModel,
+    Standing,
     Visibility,
 )
 from app.connectors.mastodon_api import Gone, Server
@@ -130,6 +131,7 @@ class MastodonConnector(Connector):
     capabilities: ClassVar[Capabilities] = Capabilities(
         reply=True,
         direct=True,
+        delete=True,
         threads=True,
         idempotent=True,
         find_sent=True,
@@ -202,6 +204,14 @@ class MastodonConnector(Connector):
         """Look through our own statuses since shortly before the first try, for this text under this post."""
         return await self._find(Server(link), reply)
 
+    async def delete(self, link: Link, reply: Standing) -> None:
+        """Delete our status. What the server does not find is gone, unless it stands there for others to see."""
+        server, path = Server(link), _own_path(reply)
+        try:
+            await server.delete(path)
+        except Gone:
+            await _require_gone(server, path)
+
     async def _look_before_repeating(self, server: Server, reply: OutgoingReply) -> Sent | None:
         try:
             return await self._find(server, reply)
@@ -232,14 +242,37 @@ class MastodonConnector(Connector):
         return None
 
 
+def status_path(ref: Json) -> str:
+    """Where the server answers for the status with this `ref`."""
+    return f"/api/v1/statuses/{quote(str(ref.get('id')), safe='')}"
+
+
 async def _looked(server: Server, known: KnownPost, now: datetime) -> PostChange | None:
     try:
-        raw = await server.get_object(f"/api/v1/statuses/{quote(str(known.ref.get('id')), safe='')}")
+        raw = await server.get_object(status_path(known.ref))
         return read_change(raw, known)
     except Gone:
         return PostChange(known.external_id, now, deleted=True)
     except ValidationError:
         return None  # some makes answer with less than the API promises; the next look may see more
+
+
+def _own_path(reply: Standing) -> str:
+    if "id" not in reply.ref:
+        raise Refused(N_("Nobody told Careline which status this reply is. Change it on the server itself."))
+    return status_path(reply.ref)
+
+
+async def _require_gone(server: Server, path: str) -> None:
+    """A server says of somebody else's status, too, that there is none to delete. Raises Refused when it stands."""
+    try:
+        await server.get_object(path)
+    except Gone:
+        return
+    raise Refused(
+        N_("The reply stands on %(host)s, but under another account than the one now connected. Change it there.")
+        % {"host": server.host}
+    )
 
 
 async def _notices(server: Server) -> list[str]:

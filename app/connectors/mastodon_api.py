@@ -68,6 +68,10 @@ class Server:
         response = await self._call("POST", path, json=body, headers={"Idempotency-Key": key}, sending=True)
         return self._object(self._json(response))
 
+    async def delete(self, path: str) -> Json:
+        """Delete what stands at this path. Raises ConnectorError, Gone among them; a repeat is harmless."""
+        return self._object(self._json(await self._call("DELETE", path)))
+
     async def upload(self, path: str, files: Json, data: Json) -> Json:
         """Bring a file. Raises ConnectorError."""
         return self._object(self._json(await self._call("POST", path, files=files, data=data)))

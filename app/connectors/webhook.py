@@ -28,6 +28,7 @@ from app.connectors.base import (
     Rejected,
     Sent,
     SettingsModel,
+    Standing,
     Visibility,
 )
 from app.connectors.signing import key_of, new_secret, sign, verified_id
@@ -106,6 +107,7 @@ class WebhookConnector(Connector):
     capabilities: ClassVar[Capabilities] = Capabilities(
         reply=True,
         direct=True,
+        delete=True,
         threads=True,
         push=True,
         idempotent=True,
@@ -155,17 +157,30 @@ class WebhookConnector(Connector):
 
     async def send(self, link: Link, reply: OutgoingReply) -> Sent:
         """Post the frozen body under the reply's key as event id; the receiver drops repeats by it."""
-        url = link.credentials.reply_url
-        if not url:
-            raise Refused(N_("This webhook has no address for replies. Set one at its account, or answer elsewhere."))
-        body = _with_content((reply.prepared or self.prepare(link, reply))["body"], reply.pictures).encode()
-        secret = link.credentials.secret.get_secret_value()
-        headers = {"content-type": "application/json", **sign(secret, reply.key, link.now, body)}
-        with reaching(url, sending=True):
-            async with link.http.stream("POST", url, content=body, headers=headers, follow_redirects=False) as response:
-                _judge(response, url, link)
-                answer = await read_bounded(response, _LARGEST_ANSWER, url)
-        return _sent(link, reply, answer, response.headers.get("content-type", ""))
+        body = _with_content((reply.prepared or self.prepare(link, reply))["body"], reply.pictures)
+        return _sent(link, reply, await _tell(link, reply.key, body))
+
+    async def delete(self, link: Link, reply: Standing) -> None:
+        """Tell that the reply is to be deleted, under the change's key as event id."""
+        data = {"id": reply.reply_key, "in_reply_to": reply.to.get("id"), "thread": reply.to.get("thread")}
+        event = {"type": "reply.deleted", "timestamp": reply.asked_at.astimezone(UTC).isoformat(), "data": data}
+        await _tell(link, reply.key, _written(event))
+
+
+async def _tell(link: Link, event_id: str, body: str) -> bytes:
+    """Post an event to the address for replies, signed. Returns the answer; raises ConnectorError."""
+    url = link.credentials.reply_url
+    if not url:
+        raise Refused(N_("This webhook has no address for replies. Set one at its account, or answer elsewhere."))
+    content, secret = body.encode(), link.credentials.secret.get_secret_value()
+    headers = {"content-type": "application/json", **sign(secret, event_id, link.now, content)}
+    with reaching(url, sending=True):
+        async with link.http.stream("POST", url, content=content, headers=headers, follow_redirects=False) as response:
+            _judge(response, url, link)
+            answer = await read_bounded(response, _LARGEST_ANSWER, url)
+    if "html" in response.headers.get("content-type", "").lower():
+        raise Malformed(N_("The address for replies answered with a web page; it may not have taken the reply."))
+    return answer
 
 
 def _written(event: Json) -> str:
@@ -233,10 +248,8 @@ def _judge(response: httpx.Response, url: str, link: Link) -> None:
         raise error
 
 
-def _sent(link: Link, reply: OutgoingReply, answer: bytes, content_type: str) -> Sent:
+def _sent(link: Link, reply: OutgoingReply, answer: bytes) -> Sent:
     """Where the reply stands: the receiver may say so by {"id": ..., "url": ...}, an empty answer will do."""
-    if "html" in content_type.lower():
-        raise Malformed(N_("The address for replies answered with a web page; it may not have taken the reply."))
     try:
         said = storable_json(json.loads(answer)) if answer.strip() else {}
     except (ValueError, RecursionError):

@@ -8,6 +8,7 @@ API (JSON; `Authorization: Bearer <token>`, `X-RateLimit-*` on every answer, 429
     POST /api/media                      a PNG or JPEG, its bytes: {"id"}
     POST /api/posts                      {"text", "in_reply_to", "visibility", "media": [{"id", "alt"}]} with an
                                          Idempotency-Key: {"post"}
+    DELETE /api/posts/{id}               our post goes: {}; 404 for one that is not ours, or never was
     GET  /api/sent?key=                  our post with that Idempotency-Key: {"post" or null}
 """
 
@@ -68,6 +69,7 @@ class Network:
                 Route("/api/inbox", self.inbox),
                 Route("/api/changes", self.changes),
                 Route("/api/posts", self.take, methods=["POST"]),
+                Route("/api/posts/{number:int}", self.take_down, methods=["DELETE"]),
                 Route("/api/sent", self.sent),
             ],
             exception_handlers={HTTPException: _as_json},
@@ -131,6 +133,19 @@ class Network:
                 raise HTTPException(404, "The post that you answer is gone.") from error
             self.ledger.append(rows)
             return {"post": self.shown(request, post)}
+
+        return self._answer(request, write)
+
+    async def take_down(self, request: Request) -> Response:
+        """Delete a post of ours, as often as it is asked."""
+        number = request.path_params["number"]
+
+        def write() -> dict[str, Any]:
+            if number not in self.world.ours:
+                raise HTTPException(404, "You have no such post.")
+            if number in self.world.posts:
+                self.ledger.append(self.world.remove(number, self.clock()))
+            return {}
 
         return self._answer(request, write)
 

@@ -70,6 +70,7 @@ class World:
         self.order: list[int] = []  # ids of the posts that stand, ascending
         self.acting: dict[int, Story] = {}  # stories that go on by themselves
         self.by_key: dict[str, int] = {}
+        self.ours: set[int] = set()  # ids of all that we ever wrote, gone or not
         self.changes: list[NetChange] = []
         self.pictures: dict[str, bytes] = {}  # ours, by their content's name
         self.last_id = 0
@@ -353,6 +354,8 @@ class World:
 
     def _stand(self, post: NetPost) -> None:
         self.posts[post.id] = post
+        if post.ours:
+            self.ours.add(post.id)
         self.order.append(post.id)
         self.last_id = max(self.last_id, post.id)
         self.last_at = max(self.last_at or post.at, post.at)

@@ -64,10 +64,10 @@ async def errand(session: AsyncSession, reply_id: int) -> Errand | None:
         return None
     post = await session.get_one(Post, reply.post_id)
     feed = await session.get(Feed, post.feed_id) if post.feed_id else None
-    return Errand(reply, post, feed, await _pictures(session, reply_id), await before(session, reply_id))
+    return Errand(reply, post, feed, await pictures_of(session, reply_id), await before(session, reply_id))
 
 
-async def _pictures(session: AsyncSession, reply_id: int) -> tuple[Picture, ...]:
+async def pictures_of(session: AsyncSession, reply_id: int) -> tuple[Picture, ...]:
     """What the reply carries, as it was frozen."""
     columns = (Attachment.kind, Attachment.width, Attachment.height, Attachment.alt, Attachment.content)
     found = await session.execute(select(*columns).where(Attachment.reply_id == reply_id).order_by(Attachment.id))

@@ -74,3 +74,19 @@ async def own_reply(session: AsyncSession, agent: Agent, reply_id: int) -> Reply
     if reply.agent_id not in {None, agent.id} and not agent.is_at_least(Role.SUPERVISOR):
         raise Forbidden(_("This reply is a colleague's. Ask them, or a supervisor."))
     return reply
+
+
+async def changeable_reply(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
+    """A reply, locked, that the agent may edit and delete: they wrote it, hold its item, or supervise its queue.
+
+    Raises:
+        NotFound: not for their eyes.
+        Forbidden: a colleague's, about an item that is not in their hands.
+    """
+    reply = await session.get(Reply, reply_id, populate_existing=True, with_for_update=True)
+    if reply is None:
+        raise NotFound(_("There is no reply %(reply_id)s.") % {"reply_id": reply_id})
+    item = await visible_item(session, agent, reply.item_id)
+    if agent.id not in {reply.agent_id, item.agent_id} and not agent.is_at_least(Role.SUPERVISOR):
+        raise Forbidden(_("This reply is a colleague's. Ask them, or a supervisor."))
+    return reply

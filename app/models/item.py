@@ -53,6 +53,7 @@ class Verb(StrEnum):
     JOIN = "join"  # a new post came to it
     EDIT = "edit"  # a post of it was changed on the channel
     WITHDRAW = "withdraw"  # a post of it was deleted on the channel
+    RETRACT = "retract"  # a reply of ours was deleted on the channel
     ANSWER = "answer"  # our first reply stands on the channel
     OFFER = "offer"
     ACCEPT = "accept"

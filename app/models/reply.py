@@ -102,6 +102,44 @@ class ReplyPart(Base):
     source: Mapped[Str]  # as it was typed: all parts joined are what was written
 
 
+class ChangeKind(StrEnum):
+    """What is done to a reply that stands on its channel."""
+
+    DELETE = "delete"
+
+
+class ChangeState(StrEnum):
+    """How far it has come. A repeat is harmless, so one whose outcome nobody knows simply waits for the next try."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class ReplyChange(Base):
+    """A sent reply is deleted on its channel. The reply keeps what was sent."""
+
+    __tablename__ = "reply_change"
+    __table_args__ = (
+        one_of("kind", ChangeKind),
+        one_of("state", ChangeState),
+        Index("uq_reply_change_waiting", "reply_id", unique=True, postgresql_where=text("state = 'waiting'")),
+        Index("ix_reply_change_due", "due_at", postgresql_where=text("state = 'waiting'")),
+    )
+
+    id: Mapped[Id]
+    key: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"))  # the same at every try
+    reply_id: Mapped[Big] = mapped_column(ForeignKey("reply.id", ondelete="CASCADE"), index=True)
+    agent_id: Mapped[Big] = mapped_column(ForeignKey("agent.id"))  # who asked for it
+    kind: Mapped[Str]
+    state: Mapped[Str] = mapped_column(server_default=ChangeState.WAITING)
+    attempt: Mapped[int] = mapped_column(server_default="0")
+    asked_at: Mapped[Created]
+    due_at: Mapped[Time | None]  # the next try, or the end of the lease of the one under way
+    done_at: Mapped[Time | None]
+    trouble: Mapped[Str] = mapped_column(server_default="")  # cause and remedy in plain words
+
+
 class HandedDraft(Base):
     """A draft that somebody began who gave the item away; whoever goes on with it sees whose it was."""
 

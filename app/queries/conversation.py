@@ -64,7 +64,7 @@ async def thread(
     Posts come with their translations into `language` (a primary tag) where there are some.
     """
     written, authors, window = await said.posts(session, item, until)
-    replies, sent = await said.replies(session, item, reader.id)
+    replies, sent = await said.replies(session, item, reader)
     besides = [one for one in replies + await said.notes(session, item, reader.id) if window.holds(one.at)]
     shown = [one for one, external in written if external not in sent]
     told: list[said.Said | together.Asked] = [*await said.with_translations(session, shown, language), *besides]

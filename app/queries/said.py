@@ -10,12 +10,14 @@ from typing import Any
 from sqlalchemy import Select, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models.agent import Agent
+from app.connectors import registry
+from app.connectors.base import Capabilities
+from app.models.agent import Agent, Role
 from app.models.change import PostChange
 from app.models.event import Event
 from app.models.item import Item
 from app.models.post import Author, Post
-from app.models.reply import Note, Reply, ReplyPart, ReplyState
+from app.models.reply import ChangeKind, ChangeState, Note, Reply, ReplyChange, ReplyPart, ReplyState
 from app.models.sight import sees
 from app.models.translation import Translation
 from app.queries.attachments import Attached, of_replies
@@ -70,6 +72,9 @@ class Said:
     deleted_at: datetime | None = None  # on the channel
     wiped: bool = False  # what it had said is not kept
     pictures: tuple[Attached, ...] = ()  # of a reply of ours
+    deletable: bool = False  # a reply of ours that the reader may have deleted on the channel
+    change_state: str = ""  # of a deletion of a reply of ours that is waiting, or failed
+    change_trouble: str = ""
     part: tuple[int, int] | None = None  # which post of a thread of ours it is, and of how many
     translated: Translated | None = None  # into the reader's language
 
@@ -229,19 +234,22 @@ async def author(session: AsyncSession, author_id: int) -> Who:
     return _who(await session.get_one(Author, author_id))
 
 
-async def replies(session: AsyncSession, item: Item, reader_id: int) -> tuple[list[Said], set[str]]:
+async def replies(session: AsyncSession, item: Item, reader: Agent) -> tuple[list[Said], set[str]]:
     """Our replies, and the ids under which they stand on the channel."""
     ours = (
-        select(Reply, Agent.name)
+        select(Reply, Agent.name, Item.agent_id)
+        .join(Item, Item.id == Reply.item_id)
         .outerjoin(Agent, Agent.id == Reply.agent_id)
         .where(Reply.conversation_id == item.conversation_id, Reply.state != ReplyState.DRAFT)
         .order_by(Reply.id)
     )
     found = (await session.execute(ours)).all()
-    pictures = await of_replies(session, [reply.id for reply, _ in found])
-    parts = await _parts(session, [reply.id for reply, _ in found])
-    said = [
-        Said(
+    ids = [reply.id for reply, _, _ in found]
+    pictures = await of_replies(session, ids)
+    parts, changes = await _parts(session, ids), await _reply_changes(session, ids)
+    said = []
+    for reply, name, holder_id in found:
+        one = Said(
             kind="reply",
             id=reply.id,
             at=reply.sent_at or reply.enqueued_at or reply.created_at,
@@ -254,13 +262,42 @@ async def replies(session: AsyncSession, item: Item, reader_id: int) -> tuple[li
             state=reply.state,
             trouble=reply.trouble,
             due_at=reply.due_at,
-            mine=reply.agent_id == reader_id,
+            mine=reply.agent_id == reader.id,
             pictures=pictures.get(reply.id, ()),
             part=parts.get(reply.id),
         )
-        for reply, name in found
-    ]
-    return said, {reply.external_id for reply, _ in found if reply.external_id}
+        may = reader.id in {reply.agent_id, holder_id} or reader.is_at_least(Role.SUPERVISOR)
+        known = may and reply.state == ReplyState.SENT and reply.external_id is not None
+        said.append(_changed(one, changes.get(reply.id, ()), registry.get(reply.channel).capabilities, may=known))
+    return said, {reply.external_id for reply, _, _ in found if reply.external_id}
+
+
+def _changed(one: Said, changes: Sequence[ReplyChange], can: Capabilities, *, may: bool) -> Said:
+    """A reply with what was done to it on the channel, and what the reader may do."""
+    gone = next((told.done_at for told in changes if told.state == ChangeState.DONE), None)
+    newest = changes[-1] if changes and changes[-1].state != ChangeState.DONE else None
+    free = may and gone is None and (newest is None or newest.state == ChangeState.FAILED)
+    return replace(
+        one,
+        deleted_at=gone,
+        deletable=free and can.delete,
+        change_state=newest.state if newest else "",
+        change_trouble=newest.trouble if newest else "",
+    )
+
+
+async def _reply_changes(session: AsyncSession, reply_ids: list[int]) -> dict[int, list[ReplyChange]]:
+    """What was done to these replies after they were sent, oldest first."""
+    found: dict[int, list[ReplyChange]] = defaultdict(list)
+    if reply_ids:
+        asked = (
+            select(ReplyChange)
+            .where(ReplyChange.reply_id.in_(reply_ids), ReplyChange.kind == ChangeKind.DELETE)
+            .order_by(ReplyChange.id)
+        )
+        for change in await session.scalars(asked):
+            found[change.reply_id].append(change)
+    return found
 
 
 async def _parts(session: AsyncSession, reply_ids: list[int]) -> dict[int, tuple[int, int]]:

@@ -1,4 +1,7 @@
-"""A reply that is on its way: taking it back, sending it at once, trying again, or saying that it arrived."""
+"""A reply that is on its way: taking it back, sending it at once, trying again, or saying that it arrived.
+
+And one that stands on its channel: deleting it there.
+"""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -8,6 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from app.errors import Invalid
 from app.flow.reply import arrived, retry, send_now, undo
+from app.flow.withdraw import withdraw
 from app.i18n import _
 from app.models.reply import Reply
 from app.web.edge import Db, Me
@@ -20,6 +24,12 @@ LONGEST_URL = 2000
 
 def _to(reply: Reply, listed: str) -> Response:
     return RedirectResponse(f"/items/{reply.item_id}{shown_of(listed).query}", HTTPStatus.SEE_OTHER)
+
+
+@router.delete("")
+async def delete(db: Db, me: Me, reply_id: int, listed: Listed = "") -> Response:
+    """Have a sent reply deleted on its channel."""
+    return _to(await withdraw(db, me, reply_id), listed)
 
 
 @router.delete("/departure")

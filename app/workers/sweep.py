@@ -9,6 +9,7 @@ from app.flow.gone import gone_agents, return_items, take_offline
 from app.flow.outbox import DUE
 from app.flow.poll import due_feeds
 from app.flow.raise_due import raise_due
+from app.flow.reply_change import due_changes
 from app.flow.wake import wake_due
 from app.flow.watch import tell_news
 from app.flow.wrap_up import end_due
@@ -22,6 +23,7 @@ async def sweep(runtime: Runtime) -> None:
     """Enqueue the polls and sends that are due, and end every wait whose time is over. Many workers may do it at once."""
     async with runtime.sessions.begin() as session:
         await jobs.defer(session, jobs.SEND, "reply_id", await _due_replies(session))
+        await jobs.defer(session, jobs.CHANGE, "change_id", await due_changes(session, MOST_SENDS))
         await jobs.defer(session, jobs.POLL, "feed_id", await due_feeds(session))
     for end in (wake_due, close_parked, end_due, return_items, raise_due, tell_news):
         async with runtime.sessions.begin() as session:

@@ -63,3 +63,20 @@ async def test_a_reply_whose_answer_was_lost_is_asked_about_and_stands_there_onc
     assert await standing(careline) == 1
     assert len(careline.wire.sent) == set_out + (word != "It did arrive")
     assert len(set(careline.wire.sent)) == 1
+
+
+async def test_a_sent_reply_is_deleted_on_the_channel_and_stays_folded_in_the_thread(
+    careline: Running, signed_in: SignIn
+) -> None:
+    page = await signed_in("marta")
+    await answer(page)
+    await expect(page.locator(".msg .delivery[data-state=sent]")).to_be_visible()
+    assert await standing(careline) == 1
+    reply = page.locator(".msg[id^=reply-]")
+    await reply.locator("[id^=delete-] summary").click()
+    await reply.get_by_role("button", name="Delete on the channel").click()
+    await expect(reply.locator(".gone")).to_contain_text("Deleted on the channel")
+    assert await standing(careline) == 0
+    await expect(reply.get_by_text(TEXT)).to_be_hidden()
+    await reply.get_by_text("What it said").click()
+    await expect(reply.get_by_text(TEXT)).to_be_visible()

@@ -29,8 +29,10 @@ from app.connectors.base import (
     Picture,
     PostChange,
     PostKind,
+    Sent,
     Visibility,
 )
+from app.connectors.base import Standing as Placed
 from app.errors import ChannelDown, ConnectorError, Malformed, RateLimited, Refused, Unauthorized, Unreachable
 from tests.connectors.fakes.base import FOREVER, FakeChannel, Trouble
 
@@ -766,6 +768,66 @@ async def a_reply_that_is_too_long_is_refused_for_good(fake: FakeChannel) -> Non
 
 
 # What becomes of posts
+
+
+def placed(sent: Sent, reply: OutgoingReply, fake: FakeChannel) -> Placed:
+    """A reply that stands, as the outbox knows it."""
+    return Placed(
+        external_id=sent.external_id,
+        ref=through_json(sent.ref),
+        reply_key=reply.key,
+        to=reply.to,
+        visibility=reply.visibility,
+        key=str(uuid4()),
+        asked_at=fake.now,
+        pictures=reply.pictures,
+    )
+
+
+async def stands(fake: FakeChannel, **more: Any) -> Placed:
+    """A reply of ours that stands, beside another."""
+    post = await asked(fake)
+    await send(fake, answer(fake, post, "Another answer."))
+    fake.tick()
+    reply = answer(fake, post, **more)
+    return placed(await send(fake, reply), reply, fake)
+
+
+@check("pull", "reply", "delete")
+async def a_deleted_reply_stands_no_more_and_the_others_do(fake: FakeChannel) -> None:
+    reply = await stands(fake)
+    await fake.connector.delete(fake.link(), reply)
+    assert ["Another answer." in standing.text for standing in fake.ledger()] == [True]
+
+
+@check("pull", "reply", "delete")
+async def deleting_what_is_gone_already_is_no_error(fake: FakeChannel) -> None:
+    reply = await stands(fake)
+    for _ in range(2):
+        await fake.connector.delete(fake.link(), reply)
+    assert len(fake.ledger()) == 1
+
+
+@check("pull", "reply", "delete")
+async def a_deletion_whose_answer_was_lost_is_repeated_safely(fake: FakeChannel) -> None:
+    reply = await stands(fake)
+    fake.trouble(Trouble.ANSWER_LOST, sends_only=True)
+    with raises(ConnectorError) as caught:
+        await fake.connector.delete(fake.link(), reply)
+    assert not caught.value.permanent
+    await fake.connector.delete(fake.link(), reply)
+    assert len(fake.ledger()) == 1
+
+
+@check("pull", "reply", "delete")
+async def a_deletion_that_did_not_happen_is_never_taken_for_one(fake: FakeChannel) -> None:
+    reply = await stands(fake)
+    for trouble in (Trouble.DOWN, Trouble.HTML, Trouble.NULL, Trouble.NO_CONNECTION, Trouble.RESET):
+        fake.trouble(trouble, sends_only=True)
+        with raises(ConnectorError) as caught:
+            await fake.connector.delete(fake.link(), reply)
+        assert not caught.value.permanent, trouble
+    assert len(fake.ledger()) == 2
 
 
 async def _changes(fake: FakeChannel, posts: list[IncomingPost], cursor: Json) -> dict[str, PostChange]:

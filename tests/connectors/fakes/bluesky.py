@@ -182,7 +182,7 @@ class FakeBluesky(FakeChannel):
         return tuple((image["alt"], self.blobs[image["image"]["ref"]["$link"]]) for image in images)
 
     def is_send(self, request: httpx.Request) -> bool:
-        return request.url.path == "/xrpc/com.atproto.repo.putRecord"
+        return request.url.path in {"/xrpc/com.atproto.repo.putRecord", "/xrpc/com.atproto.repo.deleteRecord"}
 
     def revoke(self) -> None:
         """A person deletes the app password: its refresh tokens die, its access tokens live until they run out."""
@@ -222,6 +222,7 @@ class FakeBluesky(FakeChannel):
             "com.atproto.server.refreshSession": self._refresh_session,
             "com.atproto.repo.putRecord": self._put_record,
             "com.atproto.repo.getRecord": self._get_record,
+            "com.atproto.repo.deleteRecord": self._delete_record,
             "com.atproto.repo.uploadBlob": lambda _request, _body: {},
             "app.bsky.actor.getProfile": self._get_profile,
             "app.bsky.notification.listNotifications": self._list_notifications,
@@ -306,6 +307,18 @@ class FakeBluesky(FakeChannel):
         self.points -= 2
         self.records[uri] = Record(uri, cid, "northwind", value, self.now)
         return {"uri": uri, "cid": cid, "commit": {"cid": cid_of({"n": self.writes})}, "validationStatus": "valid"}
+
+    def _delete_record(self, request: Request, body: Json) -> Json:
+        """Ensures that there is no such record: nothing is committed when there was none."""
+        self._require_session(request)
+        if body["repo"] != did_of("northwind"):
+            raise XrpcFailure(401, "AuthenticationRequired", "Authentication Required")
+        gone = self.records.pop(f"at://{body['repo']}/{body['collection']}/{body['rkey']}", None)
+        if gone is None:
+            return {}
+        self.writes += 1
+        self.points -= 1
+        return {"commit": {"cid": cid_of({"n": self.writes})}}
 
     def _upload(self, request: Request, content: bytes) -> Json:
         self._require_session(request)

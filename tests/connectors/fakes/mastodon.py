@@ -98,6 +98,7 @@ class FakeMastodon(FakeChannel):
         media = "/api/v1/media" if self.other_make else "/api/v2/media"
         changes = {"/api/v1/statuses": self._post, media: self._bring}
         made += [Route(path, partial(self._answer, run), methods=["POST"]) for path, run in changes.items()]
+        made.append(Route("/api/v1/statuses/{id}", partial(self._answer, self._delete), methods=["DELETE"]))
         return Starlette(routes=made)
 
     def settings(self) -> SettingsModel:
@@ -162,7 +163,7 @@ class FakeMastodon(FakeChannel):
         ]
 
     def is_send(self, request: httpx.Request) -> bool:
-        return request.method == "POST" and request.url.path == "/api/v1/statuses"
+        return request.method == "DELETE" or (request.method == "POST" and request.url.path == "/api/v1/statuses")
 
     def limited(self) -> httpx.Response:
         reset = (self.now + self.rate_wait).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -295,6 +296,14 @@ class FakeMastodon(FakeChannel):
         self.toots[made.id] = made
         self.keys[key] = (self.now, made.id)
         return self._shown(made)
+
+    def _delete(self, request: Request) -> Json:
+        """Ours alone can be deleted; of any other the server says that there is none."""
+        toot = self._found(request.path_params["id"])
+        if toot.by != US:
+            raise KeyError(toot.id)
+        del self.toots[toot.id]
+        return self._shown(toot) | {"text": toot.text}
 
     async def _bring(self, request: Request) -> Json:
         async with request.form() as form:

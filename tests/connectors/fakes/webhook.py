@@ -33,6 +33,7 @@ class FakeSender(FakeChannel):
         super().__init__()
         self.made = 0
         self.events: dict[str, dict[str, Any]] = {}
+        self.gone: set[str] = set()
 
     @property
     def app(self) -> ASGIApp:
@@ -49,13 +50,18 @@ class FakeSender(FakeChannel):
         event_id = request.headers["webhook-id"]
         if request.headers["webhook-signature"] != signature(event_id, request.headers["webhook-timestamp"], body):
             return JSONResponse({"error": "bad signature"}, 401)
-        self.events.setdefault(event_id, json.loads(body)["data"])
+        event = json.loads(body)
+        if event["type"] == "reply.deleted":
+            self.gone.add(event["data"]["id"])
+            return Response(status_code=204)
+        self.events.setdefault(event_id, event["data"])
         return JSONResponse({"id": f"r-{event_id}", "url": f"https://shop.example/r/{event_id}"})
 
     def ledger(self) -> list[Standing]:
         return [
             Standing(f"shop:r-{key}", data["text"], f"shop:{data['in_reply_to']}", Visibility(data["visibility"]))
             for key, data in self.events.items()
+            if data["id"] not in self.gone
         ]
 
     def is_send(self, request: httpx.Request) -> bool:

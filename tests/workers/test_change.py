@@ -1,0 +1,198 @@
+"""A sent reply is deleted on its channel: once asked for it happens, however often the way there breaks."""
+
+import pytest
+from sqlalchemy import func, select, update
+
+from app import jobs
+from app.errors import Conflict, Forbidden
+from app.flow.reply_change import due_changes
+from app.flow.withdraw import withdraw
+from app.models.agent import Agent
+from app.models.event import Event
+from app.models.feed import Feed
+from app.models.item import Verb
+from app.models.reply import ChangeState, Reply, ReplyChange, ReplyState
+from app.queries import said
+from app.workers.change import change_reply
+from tests.connectors.fakes.base import Trouble
+from tests.postoffice import Office
+
+
+async def sent(office: Office) -> Reply:
+    """A reply that stands on the channel."""
+    [item] = (
+        await office.push("My tent arrived torn.") if office.fake.connector.name == "webhook" else [await office.ask()]
+    )
+    held = await office.hold(item)
+    reply = await office.go(held.id)
+    assert reply.state == ReplyState.SENT
+    return reply
+
+
+async def ask(office: Office, reply: Reply, agent: Agent | None = None) -> ReplyChange:
+    """Ayumi, or somebody else, has it deleted."""
+    async with office.sessions.begin() as session:
+        await withdraw(session, agent or office.company.ayumi, reply.id)
+    return await newest(office)
+
+
+async def newest(office: Office) -> ReplyChange:
+    async with office.sessions() as session:
+        return (await session.scalars(select(ReplyChange).order_by(ReplyChange.id.desc()).limit(1))).one()
+
+
+async def go(office: Office, change: ReplyChange) -> ReplyChange:
+    """Its next try is due, and a worker makes it."""
+    async with office.sessions.begin() as session:
+        await session.execute(update(ReplyChange).where(ReplyChange.due_at.is_not(None)).values(due_at=func.now()))
+    await change_reply(office.runtime, change.id)
+    return await newest(office)
+
+
+async def shown(office: Office, reply: Reply, agent: Agent) -> said.Said:
+    """The reply as the desk shows it."""
+    item = await office.item(reply.item_id)
+    async with office.sessions() as session:
+        told, _ = await said.replies(session, item, agent)
+    return told[0]
+
+
+async def events(office: Office) -> list[Event]:
+    async with office.sessions() as session:
+        return list(await session.scalars(select(Event).where(Event.verb == Verb.RETRACT)))
+
+
+async def test_a_deleted_reply_goes_from_the_channel_and_stays_in_the_thread_as_deleted(mastodon: Office) -> None:
+    reply = await sent(mastodon)
+    assert (await shown(mastodon, reply, mastodon.company.ayumi)).deletable
+    done = await go(mastodon, await ask(mastodon, reply))
+    assert (done.state, done.due_at, mastodon.fake.ledger()) == (ChangeState.DONE, None, [])
+    told = await shown(mastodon, reply, mastodon.company.ayumi)
+    assert (told.deleted_at, told.deletable, told.text) == (done.done_at, False, reply.text)
+    [event] = await events(mastodon)
+    assert (event.agent_id, event.why["reply_id"]) == (mastodon.company.ayumi.id, reply.id)
+
+
+async def test_the_wish_is_committed_with_its_job_before_anything_is_called(mastodon: Office) -> None:
+    reply = await sent(mastodon)
+    calls = len(mastodon.fake.requests)
+    change = await ask(mastodon, reply)
+    assert (change.state, len(mastodon.fake.requests)) == (ChangeState.WAITING, calls)
+    async with mastodon.sessions() as session:
+        assert await due_changes(session, 10) == [change.id]
+    told = await shown(mastodon, reply, mastodon.company.ayumi)
+    assert (told.change_state, told.deletable) == ("waiting", False)
+    assert jobs.PRIORITY[jobs.CHANGE] == jobs.PRIORITY[jobs.SEND]
+
+
+async def test_a_deletion_asked_for_twice_is_one(mastodon: Office) -> None:
+    reply = await sent(mastodon)
+    first = await ask(mastodon, reply)
+    assert (await ask(mastodon, reply)).id == first.id
+    await go(mastodon, first)
+    assert (await ask(mastodon, reply)).id == first.id
+
+
+async def test_a_deletion_whose_answer_was_lost_is_asked_for_again_and_done(mastodon: Office) -> None:
+    change = await ask(mastodon, await sent(mastodon))
+    mastodon.fake.trouble(Trouble.ANSWER_LOST, sends_only=True)
+    waits = await go(mastodon, change)
+    assert (waits.state, waits.attempt, mastodon.fake.ledger()) == (ChangeState.WAITING, 1, [])
+    assert 0 < await mastodon.seconds_until(waits.due_at) <= 5
+    assert (await go(mastodon, change)).state == ChangeState.DONE
+    assert len(await events(mastodon)) == 1
+
+
+async def test_a_worker_that_dies_in_the_call_leaves_a_lease_after_which_it_is_done_again(mastodon: Office) -> None:
+    change = await ask(mastodon, await sent(mastodon))
+    async with mastodon.sessions.begin() as session:
+        await session.execute(
+            update(ReplyChange).values(attempt=1, due_at=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, 60))
+        )
+    await change_reply(mastodon.runtime, change.id)
+    assert len(mastodon.fake.ledger()) == 1
+    assert (await go(mastodon, change)).attempt == 2
+    assert mastodon.fake.ledger() == []
+
+
+async def test_what_the_channel_refuses_is_shown_in_words_and_can_be_asked_for_again(mastodon: Office) -> None:
+    reply = await sent(mastodon)
+    mastodon.fake.trouble(Trouble.EXPIRED, sends_only=True)
+    failed = await go(mastodon, await ask(mastodon, reply))
+    assert (failed.state, "refuses our access token" in failed.trouble) == (ChangeState.FAILED, True)
+    told = await shown(mastodon, reply, mastodon.company.ayumi)
+    assert (told.change_state, told.change_trouble, told.deletable) == ("failed", failed.trouble, True)
+    again = await ask(mastodon, reply)
+    assert again.id != failed.id
+    assert (await go(mastodon, again)).state == ChangeState.DONE
+
+
+async def test_a_limit_of_deletions_lets_the_deletion_wait_and_no_reply(mastodon: Office) -> None:
+    change = await ask(mastodon, await sent(mastodon))
+    mastodon.fake.trouble(Trouble.RATE_LIMITED, sends_only=True)
+    waits = await go(mastodon, change)
+    assert waits.state == ChangeState.WAITING
+    assert 60 < await mastodon.seconds_until(waits.due_at) <= 137
+    other = await mastodon.hold(await mastodon.ask("Where is my parcel?"))
+    assert (await mastodon.go(other.id)).state == ReplyState.SENT
+
+
+async def test_a_status_of_another_account_is_not_taken_for_deleted(mastodon: Office) -> None:
+    reply = await sent(mastodon)
+    for toot in mastodon.fake.toots.values():
+        toot.by = "somebody"
+    failed = await go(mastodon, await ask(mastodon, reply))
+    assert (failed.state, "under another account" in failed.trouble) == (ChangeState.FAILED, True)
+
+
+async def test_only_who_wrote_it_holds_the_item_or_supervises_deletes_a_reply(mastodon: Office) -> None:
+    reply = await sent(mastodon)
+    assert not (await shown(mastodon, reply, mastodon.company.finn)).deletable
+    with pytest.raises(Forbidden, match="colleague's"):
+        await ask(mastodon, reply, mastodon.company.finn)
+
+
+async def test_a_reply_that_has_not_left_is_taken_back_and_not_deleted(mastodon: Office) -> None:
+    held = await mastodon.hold(await mastodon.ask())
+    with pytest.raises(Conflict, match="stands on the channel"):
+        await ask(mastodon, held)
+
+
+async def test_a_channel_that_cannot_delete_says_so(keyed: Office) -> None:
+    reply = await sent(keyed)
+    assert not (await shown(keyed, reply, keyed.company.ayumi)).deletable
+    with pytest.raises(Conflict, match="does not let us delete"):
+        await ask(keyed, reply)
+
+
+async def test_a_reply_whose_feed_was_removed_cannot_be_deleted(mastodon: Office) -> None:
+    reply = await sent(mastodon)
+    change = await ask(mastodon, reply)
+    async with mastodon.sessions.begin() as session:
+        await session.delete(await session.get_one(Feed, mastodon.company.feed.id))
+    failed = await go(mastodon, change)
+    assert (failed.state, "no way back" in failed.trouble) == (ChangeState.FAILED, True)
+    with pytest.raises(Conflict, match="no way back"):
+        await ask(mastodon, reply)
+
+
+async def test_a_webhook_is_told_of_the_deletion_under_one_event_id(webhook: Office) -> None:
+    change = await ask(webhook, await sent(webhook))
+    webhook.fake.trouble(Trouble.ANSWER_LOST, sends_only=True)
+    await go(webhook, change)
+    assert (await go(webhook, change)).state == ChangeState.DONE
+    told = [request for request in webhook.fake.requests if b"reply.deleted" in request.content]
+    assert {request.headers["webhook-id"] for request in told} == {str(change.key)}
+    assert len({request.content for request in told}) == 1
+    assert webhook.fake.ledger() == []
+
+
+async def test_the_echo_of_our_own_deletion_is_no_foreign_change(mastodon: Office) -> None:
+    reply = await sent(mastodon)
+    await go(mastodon, await ask(mastodon, reply))
+    before = await mastodon.item(reply.item_id)
+    await mastodon.poll()
+    after = await mastodon.item(reply.item_id)
+    async with mastodon.sessions() as session:
+        verbs = list(await session.scalars(select(Event.verb).where(Event.item_id == reply.item_id)))
+    assert (after.state, after.rank, Verb.WITHDRAW in verbs) == (before.state, before.rank, False)
