@@ -30,7 +30,7 @@ LANGUAGES = ("ar", "de", "es", "ja")
 ARABIC = (  # zero, one, two, few (3 to 10), many (11 to 99), other: in the order of CLDR, unlike Babel's own
     "nplurals=6; plural=(n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : n%100>=3 && n%100<=10 ? 3 : n%100>=11 ? 4 : 5);"
 )
-STRICT = False  # whether a message that is not translated fails the check
+STRICT = True  # whether a message that is not translated fails the check
 MEASURES = "app/queries/measures.py"
 METHODS = [("app/**.py", "python"), ("templates/**.html", "jinja2")]
 JINJA = {
