@@ -8,6 +8,7 @@ const AGAIN = 3_000;
 
 let timer;
 let unsaved = false;
+let saving = 0; // how many saves are on their way
 let going = null; // the form that is on its way: an answer to an earlier save says nothing new
 let told = null; // what another window saved, while the person has not chosen yet
 
@@ -34,6 +35,7 @@ function save(form) {
 
 async function keep(form) {
   if (form === going || told) return;
+  saving += 1;
   const body = new URLSearchParams(new FormData(form));
   for (const name of ["csrf", "list", "picture"]) body.delete(name);
   if (form.dataset.version) body.set("seen", form.dataset.version);
@@ -48,7 +50,7 @@ async function keep(form) {
     const said = await answer.json();
     if (answer.status === 409 && said.html && form.isConnected && form !== going) return ask(form, said);
     if (!answer.ok) throw new Error(said.error?.message);
-    form.dataset.version = said.version;
+    for (const one of [form, composer()]) if (one?.dataset.item === form.dataset.item) one.dataset.version = said.version;
     line.textContent = "";
     if (mode(form) !== "note" && !unsaved) show(form, said.left, said.posts);
   } catch (error) {
@@ -56,6 +58,8 @@ async function keep(form) {
     line.textContent = form.dataset.wordsUnsaved;
     if (error instanceof TypeError) soon(form, AGAIN);
     else if (error.message) toast(error.message);
+  } finally {
+    saving -= 1;
   }
 }
 
@@ -114,7 +118,7 @@ document.addEventListener("htmx:before:swap", ({ detail }) => {
   const form = composer();
   const undone = detail.ctx?.sourceElement?.matches?.("[data-undo]") ?? false;
   const inField = form && document.activeElement === field(form);
-  left = form && unsaved ? { form, text: field(form).value, kind: mode(form), inField, undone, at: field(form).selectionEnd } : null;
+  left = form && (unsaved || (saving && form !== going)) ? { form, text: field(form).value, kind: mode(form), inField, undone, at: field(form).selectionEnd } : null;
 });
 function carry(form) {
   if (left.undone && field(form).value) left.text = [field(form).value, left.text].filter(Boolean).join("\n\n");

@@ -276,6 +276,7 @@ def test_every_state_has_its_row_in_the_transition_table() -> None:
         Verb.EXTEND,
         Verb.EDIT,
         Verb.WITHDRAW,
+        Verb.RETRACT,
         Verb.TAG,
         Verb.UNTAG,
         Verb.PRIORITISE,

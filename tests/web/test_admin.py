@@ -118,7 +118,7 @@ async def test_a_skill_is_made_renamed_and_removed_without_script(sign_in: SignI
     ).status_code == 303
     stale = await admin.send(f"/admin/skills/{skill.id}", {"name": "Allemand", "seen": _seen(page)}, "PUT")
     assert stale.status_code == 409
-    assert "Somebody else changed the skill Deutsch" in stale.text
+    assert "Somebody else changed Deutsch" in stale.text
     assert (await admin.send(f"/admin/skills/{skill.id}", method="DELETE")).status_code == 303
     async with sessions() as session:
         assert (await session.scalars(select(Skill))).all() == []
@@ -139,7 +139,7 @@ async def test_a_form_with_errors_keeps_what_was_typed_and_says_each_beside_its_
     assert 'value="101"' in answer.text
     assert answer.text.count("aria-invalid") == 4
     assert "This is needed." in answer.text
-    assert "less than or equal to 100" in answer.text
+    assert "At most 100." in answer.text
     async with sessions() as session:
         assert await session.scalar(select(func.count()).select_from(Queue)) == 2
 

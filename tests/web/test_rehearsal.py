@@ -150,7 +150,7 @@ async def test_what_is_wrong_stands_beside_what_was_typed(sign_in: SignIn, house
         ("since", "yesterday", "Give a date and a time."),
         ("until", "2020-01-01T00:00", "must end after it begins"),
         ("items", "many", "This is not a whole number."),
-        ("items", "0", "greater than or equal to 1"),
+        ("items", "0", "At least 1."),
         ("roster", "nobody", "recorded"),
     ):
         answer = await admin.send("/admin/rehearsal", form(**{field: value}))
