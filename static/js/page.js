@@ -26,10 +26,15 @@ function settle() {
   else if (before.focused) document.getElementById(before.focused)?.focus({ preventScroll: true }); // what took its place
 }
 
+// What was open when a page was asked for closes when it comes; what somebody opened since stays.
+let open = [];
+document.addEventListener("htmx:before:request", (event) => {
+  if (event.detail.ctx?.sourceElement?._htmx?.boosted) open = [...document.querySelectorAll(":popover-open")];
+});
 document.addEventListener("htmx:before:swap", (event) => {
   remember(event.detail.ctx?.sourceElement);
   if (event.detail.ctx?.sourceElement?._htmx?.boosted && event.detail.ctx.response?.status < 400)
-    for (const layer of document.querySelectorAll(":popover-open")) layer.hidePopover();
+    for (const layer of open) if (layer.isConnected) layer.hidePopover();
 });
 // On a phone the places of the setup are one line that scrolls: the current one is in sight.
 const place = () => document.querySelector(".subnav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
