@@ -37,8 +37,6 @@ async function ask(address) {
 }
 
 async function look() {
-  const first = likely()[0];
-  if (asked && first && asked !== first && !kept.has(first)) leaving.abort(); // where the person is comes first
   if (asked || document.hidden || offline() || !document.getElementById("desk")) return;
   const address = likely().find((one) => !(Date.now() - kept.get(one)?.at < FRESH));
   if (!address) return;
