@@ -65,9 +65,12 @@ function take(option) {
   else option.click();
 }
 
+// "toggle" comes a moment after the palette is open, when somebody may have begun to type.
+document.addEventListener("beforetoggle", ({ target, newState }) => {
+  if (target.id === "palette" && newState === "open") input().value = "";
+}, { capture: true });
 document.addEventListener("toggle", ({ target, newState }) => {
   if (target.id !== "palette" || newState !== "open") return;
-  input().value = "";
   input().focus();
   if (order.length) filter();
   load();
