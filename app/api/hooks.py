@@ -1,5 +1,7 @@
 """POST /hooks/{feed_id}: what channels push to us. Signed by the sender; no cookie, no token, no page.
 
+GET is the handshake of channels that want a proof that the address is ours.
+
 200 taken (or a repeat) · 401 the signature does not fit · 404 no such feed · 413 too large · 422 nothing could be
 read · 429 too many at once · 503 the feed is off. Per-entry rejections stand in the answer.
 """
@@ -13,7 +15,7 @@ from typing import Any
 import httpx
 import structlog
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from app.connectors import registry
 from app.connectors.base import Batch
@@ -30,6 +32,7 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 8  # deliveries that one process works on; the rest is asked to come again
 OFF_FOR = 300  # seconds after which a sender may try again at a feed that is off
 MOST_TOLD = 100  # rejections in one answer
+UNKEPT = {"Cache-Control": "no-store"}
 
 
 @router.post("/hooks/{feed_id}")
@@ -50,12 +53,27 @@ async def receive(request: Request, feed_id: int) -> Response:
         return await _keep(request, feed, batch)
 
 
+@router.get("/hooks/{feed_id}")
+async def prove(request: Request, feed_id: int) -> Response:
+    """Answer a channel that asks whether the address is ours."""
+    _feed, line = await _load(request, feed_id)
+    try:
+        said = line.connector.challenge(line.link, dict(request.query_params))
+    except ConnectorError as error:
+        log.warning("handshake_refused", feed=feed_id, cause=error.message)
+        return _problem(HTTPStatus.FORBIDDEN, error.message)
+    if said.startswith("{"):
+        return Response(said, media_type="application/json", headers=UNKEPT)
+    return PlainTextResponse(said, headers=UNKEPT)
+
+
 async def _load(request: Request, feed_id: int) -> tuple[Feed, Wire]:
     """The feed and its opened credentials. Raises NotFound: no such feed, or nothing is pushed to it."""
     state = request.app.state
     async with state.sessions.begin() as session:
         feed = await session.get(Feed, feed_id)
-        if feed is None or not registry.get(feed.channel).capabilities.push:
+        can = registry.get(feed.channel).capabilities if feed else None
+        if feed is None or can is None or not (can.push or can.hooks):
             raise NotFound("No feed takes deliveries at this address. Its page in Careline shows the right one.")
         return feed, await wire(session, feed, Vault.load(state.settings), _client(request), state.sessions)
 

@@ -9,7 +9,8 @@ To add one: subclass `Connector` in a file named after the channel, add it to `r
 conformance suite in `tests/connectors/`. docs/connectors.md walks through it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +19,9 @@ from typing import Any, ClassVar, TypeAlias
 import httpx
 from pydantic import BaseModel, ConfigDict
 
-from app.i18n import _
+from app.connectors.guide import OAuth, Places, Step
+from app.errors import Refused
+from app.i18n import N_, _
 
 Json: TypeAlias = dict[str, Any]
 
@@ -81,7 +84,8 @@ class Capabilities:
     delete: bool = False  # a sent reply can be deleted
     pictures: Pictures | None = None  # None: a reply carries none
     threads: bool = False
-    push: bool = False
+    push: bool = False  # posts are pushed to us, nothing is fetched
+    hooks: bool = False  # deliveries are taken beside fetching
     idempotent: bool = False  # the channel itself drops a repeat of the same send
     find_sent: bool = False  # our own posts can be looked up to settle an `unknown`
     looks: int = 0  # posts that `look_again` may be asked about at once; 0: it cannot, or changes come by themselves
@@ -281,6 +285,17 @@ class Link:
     now: datetime  # the database's clock
     keep: Callable[[SettingsModel], Awaitable[None]]
     account: IncomingAuthor | None = None  # who we are, once known
+    hook: str = ""  # where deliveries for this feed are taken (`receive`); empty where there is no such address
+    take_turn: Callable[[], AbstractAsyncContextManager[Any]] | None = None
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Any]:
+        """While inside, nobody else refreshes this account's credentials. Yields those that are stored now."""
+        if self.take_turn is None:
+            yield self.credentials
+            return
+        async with self.take_turn() as stored:
+            yield stored
 
 
 class NoSettings(SettingsModel):
@@ -296,6 +311,49 @@ class Connector:
     capabilities: ClassVar[Capabilities] = Capabilities()
     Settings: ClassVar[type[SettingsModel]] = NoSettings  # of a feed
     Credentials: ClassVar[type[SettingsModel] | None] = None  # of an account; None: no account needed
+    oauth: ClassVar[OAuth | None] = None  # sign-in by OAuth; Credentials mix in `app.connectors.oauth.OAuthCredentials`
+
+    def guide(self, places: Places) -> tuple[Step, ...]:
+        """What the admin does on the channel before an account works, with our addresses to paste there."""
+        return ()
+
+    def sign_in(self, credentials: Any) -> OAuth | None:
+        """How these credentials sign in by OAuth, with all addresses filled; None where they do not."""
+        return self.oauth.at(credentials) if self.oauth else None
+
+    async def register(self, link: Link, redirect: str) -> SettingsModel:
+        """The credentials with an app of ours at their server, where apps are registered by program. Settings: None."""
+        return self._credentials(link)
+
+    async def signed_in(self, link: Link) -> SettingsModel:
+        """The credentials to keep after a sign-in: a place to change a short-lived token for a lasting one.
+
+        Settings: None.
+        """
+        return self._credentials(link)
+
+    async def who(self, link: Link) -> IncomingAuthor | None:
+        """Who these credentials are there, so that signing in again as somebody else is noticed. Settings: None."""
+        return None
+
+    def ends_at(self, credentials: Any) -> datetime | None:
+        """When a person has to connect the account again, as far as it is known."""
+        ends: datetime | None = getattr(credentials, "ends_at", None)
+        return ends
+
+    def app_of(self, credentials: Any) -> str:
+        """The app whose one webhook address serves all its accounts; empty where each feed has its own.
+
+        A delivery to that address is given to every feed of the app: `receive` takes what concerns the link.
+        """
+        return ""
+
+    def challenge(self, link: Link, query: Mapping[str, str]) -> str:
+        """The answer to a GET on the webhook's address: plain text, or a JSON object. Raises Unauthorized, Refused.
+
+        `query` comes from anybody: compare secrets with `hmac.compare_digest`.
+        """
+        raise Refused(N_("This channel asks for no proof of the address."))
 
     async def check(self, link: Link) -> Check:
         """Say who we are there and fetch one real post, changing nothing."""
@@ -345,3 +403,7 @@ class Connector:
     async def delete(self, link: Link, reply: Standing) -> None:
         """Delete our reply. One that is gone already is no error; whatever is not certain raises, and is repeated."""
         raise NotImplementedError
+
+    def _credentials(self, link: Link) -> SettingsModel:
+        held: SettingsModel = link.credentials
+        return held

@@ -7,6 +7,7 @@ from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.connectors import registry
 from app.connectors.base import Batch, Rejected
 from app.db import announce
 from app.flow.change import keep_changes
@@ -36,8 +37,7 @@ async def deliver(session: AsyncSession, feed: Feed, batch: Batch) -> Delivered:
     rejected = (*batch.rejected, *poison)
     await keep_changes(session, feed, batch.changes)
     await quarantine(session, feed.id, rejected)
-    changes: dict[str, Any] = {"health": Health.OK, "trouble": "", "failures": 0, "ok_at": func.now()}
-    changes["synced_at"] = func.coalesce(Feed.synced_at, func.now())
+    changes = _well(feed)
     if ingested.posts:
         changes["post_at"] = func.now()
     await session.execute(
@@ -45,6 +45,14 @@ async def deliver(session: AsyncSession, feed: Feed, batch: Batch) -> Delivered:
     )
     announce(session, "feeds", [feed.id])
     return Delivered(brought - len(poison), ingested.posts, rejected)
+
+
+def _well(feed: Feed) -> dict[str, Any]:
+    """A delivery shows that the feed works, unless it is fetched as well: how that goes, only its polls know."""
+    if not registry.get(feed.channel).capabilities.push:
+        return {"ok_at": func.now()}
+    synced = func.coalesce(Feed.synced_at, func.now())
+    return {"health": Health.OK, "trouble": "", "failures": 0, "ok_at": func.now(), "synced_at": synced}
 
 
 async def _first_time(session: AsyncSession, feed_id: int, delivery_id: str) -> bool:

@@ -10,7 +10,8 @@ processes talk to it. `Wire` sits between the connector's client and the applica
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -116,6 +117,10 @@ class FakeChannel(ABC):
         async def keep(credentials: SettingsModel) -> None:
             self.kept.append(credentials)
 
+        @asynccontextmanager
+        async def turn() -> AsyncIterator[Any]:
+            yield self.kept[-1] if self.kept else self.credentials()
+
         parts: dict[str, Any] = {
             "settings": self.settings(),
             "credentials": self.kept[-1] if self.kept else self.credentials(),
@@ -123,6 +128,7 @@ class FakeChannel(ABC):
             "now": self.now,
             "keep": keep,
             "account": self.account(),
+            "take_turn": turn,
         }
         return Link(**(parts | changes))
 
