@@ -110,12 +110,16 @@ class ChannelDown(ConnectorError):
 
 
 class RateLimited(ConnectorError):
-    """The channel asks us to wait `retry_after` before the next call with this credential."""
+    """The channel asks us to wait `retry_after` before the next call with this credential.
 
-    def __init__(self, message: str, retry_after: timedelta) -> None:
+    `allowance` names the one of several that is used up; the others may go on.
+    """
+
+    def __init__(self, message: str, retry_after: timedelta, allowance: str = "") -> None:
         """Keep the channel's own waiting time; it wins over our back-off."""
         super().__init__(message)
         self.retry_after = retry_after
+        self.allowance = allowance
 
 
 class Unauthorized(ConnectorError):

@@ -63,6 +63,13 @@ class Visibility(StrEnum):
         }[self]
 
 
+class Period(StrEnum):
+    """After which time a counted allowance is full again."""
+
+    MONTH = "month"  # on the first, in UTC
+    PACIFIC_DAY = "pacific_day"  # at midnight in California, where Google counts
+
+
 @dataclass(frozen=True, slots=True)
 class Pictures:
     """What pictures a reply may carry. They are checked before they are sent, in the browser and on the server."""
@@ -186,11 +193,42 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the channel says is left of our allowance with one credential."""
+    """What the channel says is left of our allowance with one credential, or of the named one of several."""
 
     remaining: int
     limit: int | None = None
     resets_at: datetime | None = None
+    name: str = ""  # of an `Allowance`; empty: whatever we call with this credential
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a call used of an allowance whose rest the channel does not tell: Careline counts it."""
+
+    name: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much may be used in a period."""
+
+    limit: int
+    period: Period
+    cost: int = 1  # what a poll uses at the least
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """One of several allowances of a credential: an endpoint's window, posts read in a month, a day's quota units.
+
+    What the channel tells (`Budget`) is believed; what it does not tell is counted (`Spent`) within the `quota`. Polls
+    spread over its period what they use, and leave a tenth to replies.
+    """
+
+    name: str
+    title: str  # for people
+    quota: Quota | None = None  # None: the channel tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +311,10 @@ class Standing:
     pictures: tuple[Picture, ...] = ()
 
 
+async def _unnoted(_budget: Budget | Spent) -> None:
+    """Where nobody counts: the test of a connection that is not stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """All that a call may use: settings, opened credentials, the guarded HTTP client, the time, and a way to keep
@@ -285,6 +327,8 @@ class Link:
     now: datetime  # the database's clock
     keep: Callable[[SettingsModel], Awaitable[None]]
     account: IncomingAuthor | None = None  # who we are, once known
+    note: Callable[[Budget | Spent], Awaitable[None]] = _unnoted  # keeps at once what is left, or was used
+    room: Mapping[str, int] = field(default_factory=dict)  # by allowance: what this call may use; absent: no bound
     hook: str = ""  # where deliveries for this feed are taken (`receive`); empty where there is no such address
     take_turn: Callable[[], AbstractAsyncContextManager[Any]] | None = None
 
@@ -366,6 +410,10 @@ class Connector:
     def receive(self, link: Link, headers: Mapping[str, str], body: bytes) -> Batch:
         """Verify and read one pushed delivery. Raises Unauthorized for a bad signature, Malformed for bad content."""
         raise NotImplementedError
+
+    def allowances(self, settings: Any, credentials: Any, *, replying: bool = False) -> tuple[Allowance, ...]:
+        """Which allowances a poll of such a feed, or a reply, draws from besides the credential's own."""
+        return ()
 
     async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
         """Say what became of these posts, at most `capabilities.looks` of them; nothing for those that stand unchanged.

@@ -7,9 +7,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import Budget as Told
+from app.flow.pace import RESERVE
 from app.models.account import Budget
-
-RESERVE = 0.1  # of the allowance is kept for replies; polls stop there
 
 
 async def wait_for(session: AsyncSession, key: str, *, replying: bool) -> timedelta | None:

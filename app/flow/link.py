@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 from sqlalchemy import func, select, update
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor, Link, SettingsModel
 from app.errors import Unauthorized
+from app.flow.allowance import Purse, noting, purse_of
 from app.i18n import N_
 from app.models.account import Account
 from app.models.feed import Feed
@@ -19,11 +20,12 @@ from app.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A connector with all that its calls need, and the key of the budget that they use."""
+    """A connector with all that its calls need, and the budgets that they use."""
 
     connector: Connector
     link: Link
-    budget: str
+    budget: str  # key of the credential's own
+    purse: Purse  # its named ones
 
 
 def sealed_for(account_id: int) -> str:
@@ -60,6 +62,7 @@ async def wire(
         opened = json.loads(vault.open(account.sealed, sealed_for(account.id)))
         credentials = connector.Credentials.model_validate(opened)
     now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    key = f"account:{account.id}" if account else f"feed:{feed.id}"
     link = Link(
         settings=connector.Settings.model_validate(feed.settings),
         credentials=credentials,
@@ -68,7 +71,8 @@ async def wire(
         keep=_keeper(account, vault, sessions),
         account=_who(account),
     )
-    return Wire(connector, link, f"account:{account.id}" if account else f"feed:{feed.id}")
+    purse = await purse_of(session, feed, connector, link, key)
+    return Wire(connector, replace(link, note=noting(sessions, purse)), key, purse)
 
 
 def _who(account: Account | None) -> IncomingAuthor | None:

@@ -113,6 +113,13 @@ async def postpone(session: AsyncSession, feed: Feed, wait: timedelta, reason: s
     return await _write(session, feed, changes)
 
 
+async def put_off(session: AsyncSession, feed: Feed, wait: timedelta, reason: str) -> None:
+    """Poll no sooner than after `wait`, after a poll that was kept; `reason` (may be empty) stands in its health."""
+    told: dict[str, Any] = {"health": Health.DEGRADED, "trouble": reason} if reason else {}
+    later = func.greatest(Feed.next_poll_at, func.now() + timedelta(seconds=jittered(wait.total_seconds())))
+    await _write(session, feed, {"next_poll_at": later, **told})
+
+
 async def _write(session: AsyncSession, feed: Feed, changes: dict[str, Any]) -> bool:
     written = await session.execute(
         update(Feed)

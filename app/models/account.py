@@ -1,10 +1,10 @@
-"""Our identities on channels, with sealed credentials and the budget of each credential."""
+"""Our identities on channels, with sealed credentials and the budgets of each credential."""
 
-from sqlalchemy import LargeBinary, text
+from sqlalchemy import ForeignKey, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
-from app.models.columns import Created, Id, Jsonb, Str, Time
+from app.models.columns import Big, Created, Id, Jsonb, Str, Time
 
 
 class Account(Base):
@@ -38,3 +38,34 @@ class Budget(Base):
     resets_at: Mapped[Time | None]
     wait_until: Mapped[Time | None]  # the channel's Retry-After; nothing is called before
     updated_at: Mapped[Created]
+
+
+class NamedBudget(Base):
+    """One allowance of several that a credential has (`Connector.allowances`).
+
+    `remaining` is what the channel told; where it tells nothing, `spent` is what Careline counted until `resets_at`.
+    """
+
+    __tablename__ = "named_budget"
+
+    key: Mapped[Str] = mapped_column(primary_key=True)  # as in `budget`
+    name: Mapped[Str] = mapped_column(primary_key=True)
+    title: Mapped[Str]  # for people, in the catalogue's English
+    allowance: Mapped[int | None]
+    remaining: Mapped[int | None]
+    spent: Mapped[int] = mapped_column(server_default="0")
+    resets_at: Mapped[Time | None]
+    wait_until: Mapped[Time | None]  # the channel's Retry-After for this one
+    updated_at: Mapped[Created]
+
+
+class BudgetShare(Base):
+    """What one feed spent of a counted allowance until `resets_at`: each has its share of it."""
+
+    __tablename__ = "budget_share"
+
+    key: Mapped[Str] = mapped_column(primary_key=True)
+    name: Mapped[Str] = mapped_column(primary_key=True)
+    feed_id: Mapped[Big] = mapped_column(ForeignKey("feed.id", ondelete="CASCADE"), primary_key=True)
+    spent: Mapped[int] = mapped_column(server_default="0")
+    resets_at: Mapped[Time]

@@ -10,6 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.feed import NEVER, Health, Quarantine
+from app.queries.budgets import BUDGETS
 
 PAGE = 50  # quarantined posts on a page
 OVERDUE = 120  # seconds a poll may be late before we think that nobody polls
@@ -31,7 +32,7 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FeedLine:
-    """One feed. `remaining` of `allowance` is the budget of its credential, as the channel told it."""
+    """One feed. `remaining` of `allowance` is the tightest budget of its credential."""
 
     id: int
     name: str
@@ -51,18 +52,27 @@ class FeedLine:
     resets_at: datetime | None
     quarantined: int
 
+    @property
+    def purse(self) -> str:
+        """The key of its budgets."""
+        return f"feed:{self.id}" if self.account_id is None else f"account:{self.account_id}"
+
 
 _FEEDS = text(
-    """
+    f"""
     SELECT f.*, a.name AS account, coalesce(a.needs_reconnect, false) AS reconnect,
            b.remaining, b.allowance, b.resets_at, now() AS now,
            (SELECT count(*) FROM quarantine x WHERE x.feed_id = f.id AND x.resolved_at IS NULL) AS quarantined
     FROM feed f
     LEFT JOIN account a ON a.id = f.account_id
-    LEFT JOIN budget b ON b.key = coalesce('account:' || f.account_id, 'feed:' || f.id)
+    LEFT JOIN LATERAL (
+        SELECT remaining, allowance, ends AS resets_at FROM ({BUDGETS}) x
+        WHERE x.key = coalesce('account:' || f.account_id, 'feed:' || f.id) AND remaining IS NOT NULL
+        ORDER BY remaining::float / nullif(allowance, 0) LIMIT 1
+    ) b ON true
     WHERE CAST(:feed AS bigint) IS NULL OR f.id = :feed
     ORDER BY lower(f.name), f.id
-    """
+    """  # noqa: S608 - the budgets' query is a constant
 )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors.base import Standing
 from app.errors import CarelineError, ConnectorError, MaybeSent, Refused
 from app.flow import reply_change
-from app.flow.budget import wait_for
+from app.flow.allowance import wait_to_reply
 from app.flow.link import Wire, wire
 from app.i18n import N_
 from app.models.feed import Feed
@@ -56,7 +56,7 @@ async def _begin(runtime: Runtime, session: AsyncSession, errand: reply_change.E
         broken = Refused(BROKEN % {"error": type(error).__name__})
         await reply_change.fail(session, change.id, change.attempt, broken)
         return None
-    wait = await wait_for(session, line.budget, replying=True)
+    wait = await wait_to_reply(session, line.budget, line.purse)
     if wait is not None:
         await reply_change.postpone(session, change.id, wait)
         return None

@@ -1,14 +1,19 @@
 """Polling one feed: lease, fetch, store, look again. No HTTP inside a transaction."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import Batch
 from app.errors import CarelineError, ConnectorError, RateLimited
-from app.flow.budget import keep_told, keep_wait, wait_for
+from app.flow.allowance import Rest, keep_rate_limit, poll_rest
+from app.flow.budget import keep_told, wait_for
 from app.flow.change import keep_changes
 from app.flow.link import Wire, wire
 from app.flow.look import to_look_at
-from app.flow.poll import keep_batch, keep_failure, postpone, take_feed
+from app.flow.poll import keep_batch, keep_failure, postpone, put_off, take_feed
 from app.i18n import N_
 from app.models.feed import Feed
 from app.telemetry import posts_ingested
@@ -44,8 +49,12 @@ async def _wired(runtime: Runtime, feed: Feed) -> Wire | None:
     async with runtime.sessions.begin() as session:
         line = await wire(session, feed, runtime.vault, runtime.http, runtime.sessions)
         wait = await wait_for(session, line.budget, replying=False)
-        if wait is None:
-            return line
+        rest = await poll_rest(session, line.purse)
+        if wait is None and not rest.wait:
+            return replace(line, link=replace(line.link, room=rest.room))
+        if wait is None or rest.wait > wait:
+            await postpone(session, feed, rest.wait, rest.reason)
+            return None
         reason = N_("The channel's allowance is used up but for replies; polling goes on in %(seconds)s s.") % {
             "seconds": int(wait.total_seconds())
         }
@@ -61,10 +70,19 @@ async def _keep(runtime: Runtime, feed: Feed, line: Wire, batch: Batch) -> None:
             await session.rollback()
             log.warning("poll_lost_its_lease", feed=feed.id)
             return
+        await _spread(session, feed, batch, await poll_rest(session, line.purse))
         await session.commit()
     posts_ingested.labels(channel=feed.channel).inc(polled.ingested.posts)
     if polled.ingested.posts or polled.quarantined:
         log.info("polled", feed=feed.id, posts=polled.ingested.posts, quarantined=polled.quarantined)
+
+
+async def _spread(session: AsyncSession, feed: Feed, batch: Batch, rest: Rest) -> None:
+    """Slow the polls before an allowance is used up. Within the feed's own interval that needs no words."""
+    apart = rest.wait if batch.more else max(rest.wait, rest.apart)
+    if apart:
+        told = apart > timedelta(seconds=feed.max_interval) and not batch.notice
+        await put_off(session, feed, apart, rest.reason if told else "")
 
 
 async def _look_again(runtime: Runtime, feed: Feed, line: Wire) -> None:
@@ -82,7 +100,7 @@ async def _look_again(runtime: Runtime, feed: Feed, line: Wire) -> None:
         log.warning("look_failed", feed=feed.id, cause=error.message)
         if isinstance(error, RateLimited):
             async with runtime.sessions.begin() as session:
-                await keep_wait(session, line.budget, error.retry_after)
+                await keep_rate_limit(session, line.budget, error)
         return
     async with runtime.sessions.begin() as session:
         await keep_changes(session, feed, changes)
@@ -93,4 +111,4 @@ async def _fail(runtime: Runtime, feed: Feed, error: CarelineError) -> None:
         await keep_failure(session, feed, error)
         if isinstance(error, RateLimited):
             key = f"account:{feed.account_id}" if feed.account_id is not None else f"feed:{feed.id}"
-            await keep_wait(session, key, error.retry_after)
+            await keep_rate_limit(session, key, error)

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors.base import OutgoingReply, Sent
 from app.errors import CarelineError, ConnectorError, MaybeSent, RateLimited, Refused
 from app.flow import outbox
-from app.flow.budget import keep_told, keep_wait, wait_for
+from app.flow.allowance import keep_rate_limit, wait_to_reply
+from app.flow.budget import keep_told
 from app.flow.link import Wire, wire
 from app.i18n import N_
 from app.models.feed import Feed
@@ -85,7 +86,7 @@ async def _begin(runtime: Runtime, session: AsyncSession, errand: outbox.Errand)
         log.exception("prepare_broke", reply=reply.id)
         await outbox.give_up(session, reply, ConnectorError(BROKEN % {"error": type(error).__name__}))
         return None
-    wait = await wait_for(session, line.budget, replying=True)
+    wait = await wait_to_reply(session, line.budget, line.purse)
     if wait is not None:
         await outbox.postpone(session, reply, wait)
         return None
@@ -153,7 +154,7 @@ async def _succeeded(runtime: Runtime, attempt: Attempt, sent: Sent | Answer) ->
 async def _failed(runtime: Runtime, attempt: Attempt, error: ConnectorError) -> None:
     async with runtime.sessions.begin() as session:
         if isinstance(error, RateLimited):
-            await keep_wait(session, attempt.line.budget, error.retry_after)
+            await keep_rate_limit(session, attempt.line.budget, error)
         if attempt.looking:
             await outbox.look_later(session, attempt.reply.id, attempt.number, error)
         else:

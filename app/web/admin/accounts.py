@@ -22,6 +22,7 @@ from app.flow.configure_account import (
 from app.i18n import _
 from app.models.account import Account
 from app.queries import admin
+from app.queries.budgets import budgets
 from app.vault import Vault
 from app.web.admin.pages import page, to
 from app.web.edge import Db
@@ -63,6 +64,7 @@ async def _form_page(
         fields=forms.fields(_model(connector)),
         account=account,
         once=once or {},
+        budgets=await budgets(db, f"account:{account.id}") if account else [],
     )
 
 

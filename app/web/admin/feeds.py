@@ -26,6 +26,7 @@ from app.flow.configured import fingerprint
 from app.i18n import _
 from app.models.feed import Feed
 from app.queries import admin
+from app.queries.budgets import budgets
 from app.queries.feeds import feeds, quarantined
 from app.web.admin.health import told
 from app.web.admin.pages import page, to
@@ -73,6 +74,7 @@ async def _form_page(
         feed=feed,
         line=line,
         told=told(line) if line else None,
+        budgets=await budgets(db, line.purse) if line else [],
         check=check,
         quarantined=await quarantined(db, feed.id) if feed else [],
         hook=f"{request.app.state.settings.base_url}/hooks/{feed.id}" if feed and connector.capabilities.push else "",
@@ -132,7 +134,8 @@ async def health_of(request: Request, db: Db, feed_id: int) -> Response:
     """How a feed is: the live part of its page, which leaves its form alone."""
     feed = await _feed(db, feed_id)
     line = (await feeds(db, feed.id))[0]
-    return render(request, "admin/feed_health.html", line=line, told=told(line))
+    left = await budgets(db, line.purse)
+    return render(request, "admin/feed_health.html", line=line, told=told(line), budgets=left)
 
 
 @router.put("/{feed_id}")
