@@ -95,11 +95,26 @@ class Capabilities:
     hooks: bool = False  # deliveries are taken beside fetching
     idempotent: bool = False  # the channel itself drops a repeat of the same send
     find_sent: bool = False  # our own posts can be looked up to settle an `unknown`
+    hide: bool = False  # a post can be hidden there, and shown again (`Connector.hideable` says which)
     looks: int = 0  # posts that `look_again` may be asked about at once; 0: it cannot, or changes come by themselves
     visibilities: tuple[Visibility, ...] = ()  # those a reply may have
     length_limit: int | None = None  # None: no limit we know of
     length_counts: Length = Length.CHARACTERS
     byte_limit: int | None = None  # a second limit in UTF-8 bytes, where there is one
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Until when a channel takes an answer to a post, and what it takes afterwards."""
+
+    until: datetime  # an answer in the agent's own words is taken before this moment
+    after: str = ""  # what the channel takes later, or why it takes nothing more: a sentence (N_) for the agent
+    opened: datetime | None = None  # when it opened, for the countdown
+    once: bool = False  # the channel takes one such answer to the post and no second one
+
+    def open_at(self, now: datetime) -> bool:
+        """Whether an answer in the agent's own words is taken now."""
+        return now < self.until
 
 
 class SettingsModel(BaseModel):
@@ -183,6 +198,15 @@ class KnownPost:
 
 
 @dataclass(frozen=True, slots=True)
+class Hiding:
+    """Somebody hid a post on the channel itself, or showed it again."""
+
+    external_id: str
+    hidden: bool
+    at: datetime  # aware; the channel's time, else when we learned of it
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """One entry that could not be read. It is quarantined and never stops the others."""
 
@@ -247,6 +271,7 @@ class Batch:
     notice: str = ""  # a degradation in plain words for the feed's health line; the feed still works
     delivery_id: str | None = None  # push only: repeats of the same delivery are dropped by it
     changes: tuple[PostChange, ...] = ()  # of posts brought now, earlier, or not yet
+    hidings: tuple[Hiding, ...] = ()  # on the channel itself, of posts that we hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,6 +457,28 @@ class Connector:
         Only where the post has the same `ref` for both.
         """
         return False
+
+    def able(self, to: Json, visibility: Visibility | None = None) -> Capabilities:
+        """What can be done in answer to the post with this `ref`, where not all kinds of posts allow the same.
+
+        `visibility` is the audience that was chosen; None: whichever the channel would take.
+        """
+        return self.capabilities
+
+    def window(self, settings: Any, to: Json, visibility: Visibility, now: datetime) -> Window | None:
+        """Until when a reply of this audience to the post with this `ref` is taken; None: for as long as it stands.
+
+        `settings` are the feed's. `prepare` refuses what comes too late, in the words of `Window.after`.
+        """
+        return None
+
+    def hideable(self, ref: Json) -> bool:
+        """Whether the post with this `ref` can be hidden by us, where some can and some cannot."""
+        return self.capabilities.hide
+
+    async def hide(self, link: Link, post: KnownPost, *, hidden: bool) -> None:
+        """Hide a post on the channel, or show it again. Whatever is not certain raises, and is repeated."""
+        raise NotImplementedError
 
     def prepare(self, link: Link, reply: OutgoingReply) -> Json:
         """Freeze what will be sent, before it is enqueued: record bytes, key, Message-ID. No network.

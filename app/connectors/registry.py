@@ -18,6 +18,7 @@ GROUP = "careline.connectors"
 BUILT_IN: dict[str, str] = {
     "bluesky": "app.connectors.bluesky:BlueskyConnector",
     "demo": "app.connectors.demo:DemoConnector",
+    "facebook": "app.connectors.facebook:FacebookConnector",
     "mastodon": "app.connectors.mastodon:MastodonConnector",
     "rss": "app.connectors.rss:RssConnector",
     "webhook": "app.connectors.webhook:WebhookConnector",

@@ -1,18 +1,20 @@
 """How an item can be answered: to whom, and by which of our accounts."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import registry
-from app.connectors.base import IncomingAuthor, Visibility
+from app.connectors.base import Connector, IncomingAuthor, Visibility, Window
 from app.errors import Conflict, Invalid
 from app.i18n import _
 from app.models.account import Account
 from app.models.feed import Feed
 from app.models.item import Item
 from app.models.post import Post
+from app.models.reply import Reply, ReplyState
 
 WIDTH = (Visibility.DIRECT, Visibility.FOLLOWERS, Visibility.UNLISTED, Visibility.PUBLIC)  # from narrow to wide
 SEEN_BY_ALL = frozenset({Visibility.UNLISTED, Visibility.PUBLIC})
@@ -36,6 +38,7 @@ class Answerable:
     identities: tuple[
         Identity, ...
     ]  # who can answer, the addressed one first; none where the channel knows no accounts
+    windows: Mapping[Visibility, Window] = field(default_factory=dict)  # of those audiences whose time is limited
 
     def answering(self, account_id: int | None) -> int | None:
         """The account that answers: the wished one, or the addressed one. Raises Invalid when the wished one cannot."""
@@ -48,7 +51,7 @@ async def answerable(session: AsyncSession, item: Item) -> Answerable:
     """Say how an item can be answered.
 
     Raises:
-        Conflict: its channel takes no replies, or its feed is gone.
+        Conflict: its channel takes no replies, or none any more, or its feed is gone.
     """
     post = await session.get_one(Post, item.post_id)
     feed = await session.get(Feed, post.feed_id) if post.feed_id else None
@@ -57,9 +60,39 @@ async def answerable(session: AsyncSession, item: Item) -> Answerable:
         raise Conflict(_("The feed that brought this post was removed, so there is no way back to its author."))
     if not capabilities.reply:
         raise Conflict(_("This channel takes no replies. Open the post and answer there, then close the item."))
-    narrow = [v for v in capabilities.visibilities or (Visibility.PUBLIC,) if _fits(v, post.visibility)]
+    fitting = [v for v in capabilities.visibilities or (Visibility.PUBLIC,) if _fits(v, post.visibility)]
+    fitting = fitting or [Visibility(post.visibility)]
+    windows, shut = await _windows(session, feed, post, fitting)
+    if len(shut) == len(fitting):
+        raise Conflict(_(windows[fitting[0]].after))
     identities = await _identities(session, feed, Visibility(post.visibility))
-    return Answerable(post, feed.account_id, tuple(narrow) or (Visibility(post.visibility),), identities)
+    return Answerable(post, feed.account_id, tuple(v for v in fitting if v not in shut), identities, windows)
+
+
+async def _windows(
+    session: AsyncSession, feed: Feed, post: Post, visibilities: Sequence[Visibility]
+) -> tuple[dict[Visibility, Window], set[Visibility]]:
+    """The windows of those audiences whose time is limited, and which audiences are shut: it is over, or was used."""
+    connector = registry.get(feed.channel)
+    if type(connector).window is Connector.window:
+        return {}, set()
+    now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    settings = connector.Settings.model_validate(feed.settings)
+    found = {v: connector.window(settings, post.ref, v, now) for v in visibilities}
+    windows = {v: window for v, window in found.items() if window is not None}
+    given = (
+        {Visibility(v) for v in await session.scalars(_given(post))}
+        if any(window.once for window in windows.values())
+        else set()
+    )
+    return windows, {v for v, one in windows.items() if not one.open_at(now) or (one.once and v in given)}
+
+
+def _given(post: Post) -> Select[str]:
+    """The audiences of the answers that a post has, or may have; one that failed takes nothing away."""
+    return select(Reply.visibility).where(
+        Reply.post_id == post.id, Reply.state.not_in((ReplyState.DRAFT, ReplyState.FAILED))
+    )
 
 
 def _fits(visibility: Visibility, post: str) -> bool:

@@ -4,6 +4,7 @@ The page and its live parts are drawn from the same context by the same template
 only what these need.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import i18n
 from app.connectors import registry
-from app.connectors.base import Pictures, Visibility
+from app.connectors.base import Pictures, Visibility, Window
 from app.errors import Conflict, NotFound
 from app.flow.answerable import Identity, answerable
 from app.flow.draft import NOTE, load_draft
@@ -78,6 +79,7 @@ class Composer:
     identities: tuple[Identity, ...]  # of ours that can answer
     account_id: int | None  # the one that will
     unsent: bool  # it is a reply that was begun, and cannot be sent now
+    windows: Mapping[str, Window]  # by audience, where the channel takes answers for a time only
 
 
 def asked_parts(request: Request) -> tuple[str, ...]:
@@ -154,6 +156,7 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
     visibilities: tuple[str, ...] = ()
     identities: tuple[Identity, ...] = ()
     account_id: int | None = None
+    windows: Mapping[Visibility, Window] = {}
     lead, reason = "", _reason(me, item)
     usual = Visibility.PUBLIC
     if not reason:
@@ -161,7 +164,7 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
             way = await answerable(db, item)
             visibilities = tuple(v for v in Visibility if v in way.visibilities)  # from wide to narrow
             usual = Visibility(way.post.visibility)
-            identities, account_id = way.identities, way.account_id
+            identities, account_id, windows = way.identities, way.account_id, way.windows
             if draft and draft.account_id in {one.id for one in identities}:
                 account_id = draft.account_id
             lead = registry.get(item.channel).lead(way.post.ref)
@@ -187,6 +190,7 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
         identities=identities,
         account_id=account_id,
         rules=capabilities.pictures if visibilities else None,
+        windows={v: window for v, window in windows.items() if v in visibilities},
         unsent=bool(draft and draft.text.strip() and draft.visibility != NOTE and not visibilities),
     )
 

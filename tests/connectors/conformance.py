@@ -4,7 +4,8 @@ Each check is a function named as a sentence; it gets a fresh `FakeChannel` and 
 what it needs: capabilities of the connector (`reply`, `idempotent` ...), or one of `pull` (it has `fetch`), `receive`,
 `account` (it has credentials), `strict` (a cut answer can be recognised), `own` (the variant shows our own posts),
 `broken` (an unreadable entry can arrive among others), `changes` (what becomes of posts is told), `rewrite` (the
-channel lets authors edit), `window` (the channel shows more than two pages).
+channel lets authors edit), `window` (the channel shows more than two pages), `dated` (a delivery's signature covers
+its time), `parents` (a reply stands under a post, not only in a conversation).
 `checks_for(fake)` gives those that apply; nothing else is skipped.
 """
 
@@ -95,11 +96,13 @@ def abilities(fake: FakeChannel) -> frozenset[str]:
         "rewrite": type(fake).rewrite is not FakeChannel.rewrite,
         "own": fake.shows_own,
         "broken": fake.broken_arrivals,
+        "dated": True,
+        "parents": True,
         "window": fake.window is None or fake.window > 2 * fake.page_size,
     }
     if not fake.shows_direct:
         declared.discard("direct")
-    return frozenset(declared | {name for name, has in more.items() if has})
+    return frozenset(declared | {name for name, has in more.items() if has}) - fake.cannot
 
 
 # What the checks share
@@ -534,7 +537,7 @@ async def a_reply_stands_once_under_the_right_parent(fake: FakeChannel) -> None:
     sent = await send(fake, answer(fake, post))
     (standing,) = fake.ledger()
     assert standing.external_id == sent.external_id
-    assert standing.parent == post.external_id
+    assert standing.parent == post.external_id or "parents" in fake.cannot
     assert "We are looking into it." in standing.text
     through_json(sent.ref)
 
@@ -678,7 +681,7 @@ async def a_send_whose_answer_was_cut_is_found_by_looking(fake: FakeChannel) -> 
     assert sent is not None
 
 
-@check("pull", "reply", "find_sent")
+@check("pull", "reply", "find_sent", "parents")
 async def looking_is_not_fooled_by_the_same_text_under_another_post(fake: FakeChannel) -> None:
     other = await asked(fake)
     reply = await _uncertain(fake, Trouble.RESET)
@@ -948,7 +951,7 @@ async def a_delivery_without_a_signature_is_refused(fake: FakeChannel) -> None:
         fake.connector.receive(fake.link(), garbled, sent.body)
 
 
-@check("receive")
+@check("receive", "dated")
 async def a_delivery_recorded_long_ago_is_refused(fake: FakeChannel) -> None:
     sent = fake.delivery("again")
     fake.tick(timedelta(hours=6))

@@ -78,6 +78,7 @@ class FakeChannel(ABC):
     shows_direct: bool = True  # whether it can show direct messages (where the channel has them)
     lenient: bool = False  # a format that is still readable when it is cut (XML feeds)
     rate_wait: timedelta = timedelta(seconds=137)  # what the channel asks for when it limits us
+    cannot: frozenset[str] = frozenset()  # what this variant lacks of its connector's abilities (see `conformance`)
     broken_arrivals: bool = True  # whether an unreadable entry can be among readable ones
 
     def __init__(self) -> None:
