@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+import uvloop
 
 from app import embedded_place
 from app.db import create_engine, sessionmaker
@@ -67,7 +68,8 @@ def until_stopped(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) ->
             loop.add_signal_handler(number, stop.set)
         await main(stop)
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:

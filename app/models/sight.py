@@ -4,9 +4,10 @@ Who is asked as an expert may also read that one item, while it is open: `sees` 
 nothing but reading, notes and the answer.
 """
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, exists, or_, select
 from sqlalchemy.orm import aliased
 
 from app.models.agent import Agent, Role, TeamMember
@@ -27,20 +28,31 @@ def visible_queues(agent: Agent) -> Select[Any]:
     return queues.where(Queue.team_id.in_(teams))
 
 
-def consulted_items(agent_id: int) -> Select[Any]:
-    """The ids of the open items about which the agent is asked, or has answered a question."""
+def queues_of(agent_ids: Iterable[int]) -> Select[int, int]:
+    """The same for many agents at once: pairs of an agent's id and a queue's."""
+    theirs = exists().where(TeamMember.agent_id == Agent.id, TeamMember.team_id == Queue.team_id)
+    return select(Agent.id, Queue.id).join(Queue, (Agent.role == Role.ADMIN) | theirs).where(Agent.id.in_(agent_ids))
+
+
+def consulted_of(agent_ids: Iterable[int]) -> Select[int, int]:
+    """The open items about which agents are asked, or have answered a question: pairs of an agent's id and an item's."""
     asked = aliased(Item)
     return (
-        select(Consult.item_id)
-        .join(ConsultExpert, ConsultExpert.consult_id == Consult.id)
+        select(ConsultExpert.agent_id, Consult.item_id)
+        .join(Consult, Consult.id == ConsultExpert.consult_id)
         .join(asked, asked.id == Consult.item_id)
         .where(
-            ConsultExpert.agent_id == agent_id,
+            ConsultExpert.agent_id.in_(agent_ids),
             Consult.withdrawn_at.is_(None),
-            or_(Consult.answered_at.is_(None), Consult.answerer_id == agent_id),
+            or_(Consult.answered_at.is_(None), Consult.answerer_id == ConsultExpert.agent_id),
             asked.state.in_(OPEN_STATES),
         )
     )
+
+
+def consulted_items(agent_id: int) -> Select[int]:
+    """The ids of the open items about which the agent is asked, or has answered a question."""
+    return consulted_of([agent_id]).with_only_columns(Consult.item_id)
 
 
 def sees(agent_id: int, queues: Select[Any]) -> ColumnElement[bool]:

@@ -12,7 +12,8 @@ import json
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -28,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app.hints import Hint, hints
 from app.models.agent import Agent, Role, SignIn
 from app.models.item import Item
-from app.models.sight import consulted_items, visible_queues
+from app.models.sight import consulted_of, queues_of
 from app.web.edge import signed_in
 
 router = APIRouter()
@@ -151,7 +152,9 @@ class Hub:
     async def _tell_all(self, changes: dict[str, set[int] | None], everything: bool, done: set[Stream]) -> None:
         async with self.sessions() as session:
             places = await _places(session, (changes.get("items") or set()) | (changes.get("viewers") or set()))
-            sights = {stream: await self._sight(session, stream) for stream in tuple(self.streams)}  # they come and go
+            streams = tuple(self.streams)  # they come and go
+            await self._look_up(session, streams)
+        sights = {stream: self._sights.get(stream.sign_in_id) for stream in streams}
         self.number += 1
         for stream, sight in sights.items():
             if sight is None:
@@ -166,13 +169,13 @@ class Hub:
         """Seconds between two looks of a desk at its lists and counts, so that all of them together leave room."""
         return max(PACE, round(len(self.streams) * LOOK, 1))
 
-    async def _sight(self, session: AsyncSession, stream: Stream) -> Sight | None:
-        known = self._sights.get(stream.sign_in_id)
-        if known is not None and time.monotonic() - known.read_at < SEEN_FOR:
-            return known
-        seen = await _read_sight(session, stream)
-        self._sights[stream.sign_in_id] = seen
-        return seen
+    async def _look_up(self, session: AsyncSession, streams: Sequence[Stream]) -> None:
+        """Read who may see what for all of whom it was read too long ago, or never, together."""
+        old = time.monotonic() - SEEN_FOR
+        wanted = {one.sign_in_id for one in streams}
+        known = {number for number, sight in self._sights.items() if sight is not None and sight.read_at > old}
+        if wanted - known:
+            self._sights.update(await _read_sights(session, wanted - known))
 
     @contextlib.contextmanager
     def listening(self, stream: Stream) -> Iterator[Stream]:
@@ -204,17 +207,28 @@ async def _places(session: AsyncSession, items: set[int]) -> dict[int, tuple[int
     return {row[0]: (row[1], row[2]) for row in found}
 
 
-async def _read_sight(session: AsyncSession, stream: Stream) -> Sight | None:
-    agent = await session.scalar(
-        select(Agent)
-        .join(SignIn, SignIn.agent_id == Agent.id)
-        .where(SignIn.id == stream.sign_in_id, SignIn.expires_at > func.now(), Agent.active)
+async def _read_sights(session: AsyncSession, sign_ins: set[int]) -> dict[int, Sight | None]:
+    """By sign-in what its agent may be told about; None where it has ended."""
+    statement = (
+        select(SignIn.id, Agent.id, Agent.role)
+        .join(Agent, Agent.id == SignIn.agent_id)
+        .where(SignIn.id.in_(sign_ins), SignIn.expires_at > func.now(), Agent.active)
     )
-    if agent is None:
-        return None
-    queues = frozenset(await session.scalars(visible_queues(agent)))
-    asked = frozenset(await session.scalars(consulted_items(agent.id)))
-    return Sight(agent.id, Role(agent.role), queues, time.monotonic(), asked)
+    found = {row[0]: (row[1], Role(row[2])) for row in await session.execute(statement)}
+    agents = {agent_id for agent_id, _role in found.values()}
+    queues = gathered(await session.execute(queues_of(agents)))
+    asked = gathered(await session.execute(consulted_of(agents)))
+    now = time.monotonic()
+    live = {one: Sight(who, role, queues[who], now, asked[who]) for one, (who, role) in found.items()}
+    return dict.fromkeys(sign_ins) | live
+
+
+def gathered(pairs: Iterable[Row[int, int]]) -> defaultdict[int, frozenset[int]]:
+    """By the first of each pair all of the second; nothing for who is not there."""
+    sets: defaultdict[int, set[int]] = defaultdict(set)
+    for key, value in pairs:
+        sets[key].add(value)
+    return defaultdict(frozenset, {key: frozenset(values) for key, values in sets.items()})
 
 
 def permitted(
