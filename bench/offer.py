@@ -33,9 +33,13 @@ GOAL_MS = 250.0
 PATIENCE = 30.0  # seconds, after which an agent is away again
 AWAY = "UPDATE presence SET state = 'not_ready', reason = 'break'"
 LOOK = """
-() => new Promise((done) => {
+(patience) => new Promise((done, fail) => {
   const begin = performance.now();
-  const look = () => document.querySelector("[data-offer]") ? done(performance.now() - begin) : requestAnimationFrame(look);
+  const look = () => {
+    if (document.querySelector("[data-offer]")) return done(performance.now() - begin);
+    if (performance.now() - begin > patience * 1000) return fail(new Error("No offer came."));
+    requestAnimationFrame(look);
+  };
   document.getElementById("go-ready").click();
   look();
 })
@@ -48,7 +52,7 @@ class Size:
 
     items: int = 10_000
     agents: int = 200
-    rest: float = 60.0  # seconds between two items of an agent, on average
+    rest: float = 120.0  # seconds between two items of an agent, on average
     seconds: float = 60.0
     warm: float = 10.0  # seconds before, in which everybody comes and the router begins to lead
     presses: int = 20  # in Chromium
@@ -176,7 +180,7 @@ async def _presses(page: Page, ground: Ground, size: Size) -> list[float]:
     ) as http:
         desk = Desk(http, ground.signed_in[0][0], csrf)
         for _ in range(size.presses):
-            found.append(await page.evaluate(LOOK))
+            found.append(await page.evaluate(LOOK, PATIENCE))
             item = await page.locator("[data-offer]").first.get_attribute("data-offer")
             await finish(desk, int(item or 0))
             await page.goto(f"{ground.settings.base_url}/desk")

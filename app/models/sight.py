@@ -5,6 +5,7 @@ nothing but reading, notes and the answer.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, exists, or_, select
@@ -16,16 +17,19 @@ from app.models.queue import Queue
 from app.models.saved import Macro, SavedReply, SavedView
 from app.models.together import Consult, ConsultExpert
 
+_ALL_QUEUES = select(Queue.id)
 Kept = TypeVar("Kept", SavedReply, Macro, SavedView)
 
 
 def visible_queues(agent: Agent) -> Select[Any]:
-    """The ids of the queues whose items the agent may see, as a subquery."""
-    queues = select(Queue.id)
-    if agent.is_at_least(Role.ADMIN):
-        return queues
-    teams = select(TeamMember.team_id).where(TeamMember.agent_id == agent.id)
-    return queues.where(Queue.team_id.in_(teams))
+    """The ids of the queues whose items the agent may see, as a subquery; the same object for the same agent."""
+    return _ALL_QUEUES if agent.is_at_least(Role.ADMIN) else _team_queues(agent.id)
+
+
+@lru_cache(maxsize=2_000)
+def _team_queues(agent_id: int) -> Select[int]:
+    teams = select(TeamMember.team_id).where(TeamMember.agent_id == agent_id)
+    return _ALL_QUEUES.where(Queue.team_id.in_(teams))
 
 
 def queues_of(agent_ids: Iterable[int]) -> Select[int, int]:

@@ -7,6 +7,7 @@ what the reader holds. Rows are values: equal rows draw equal HTML, which is wha
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, any_, func, select, text
@@ -109,8 +110,27 @@ class OpenOffer:
 
 async def rail(session: AsyncSession, agent_id: int, queues: Select[Any]) -> Rail:
     """Counts and oldest waits."""
-    held = select(Item.state, func.count()).where(Item.agent_id == agent_id).group_by(Item.state)
-    counts = {row[0]: row[1] for row in await session.execute(held)}
+    counts = {row[0]: row[1] for row in await session.execute(_counts(agent_id))}
+    lines = await session.execute(_lines(queues))
+    shown = tuple(Line(*line) for line in lines)
+    return Rail(
+        active=counts.get(State.ACTIVE, 0),
+        parked=counts.get(State.PARKED, 0),
+        offers=counts.get(State.OFFERED, 0),
+        lines=shown,
+        open=min(COUNTED, sum(line.waiting for line in shown) + (await session.scalar(_held(agent_id, queues)) or 0)),
+        oldest=min((line.oldest for line in shown if line.oldest), default=None),
+    )
+
+
+# Statements are kept by whom they are for: building them anew for each look costs more than running them.
+@lru_cache(maxsize=2_000)
+def _counts(agent_id: int) -> Select[str, int]:
+    return select(Item.state, func.count()).where(Item.agent_id == agent_id).group_by(Item.state)
+
+
+@lru_cache(maxsize=2_000)
+def _lines(queues: Select[Any]) -> Select[*tuple[Any, ...]]:
     waiting = (
         select(Item.ready_at, Item.due_at)
         .where(Item.queue_id == Queue.id, Item.state == State.QUEUED)
@@ -118,7 +138,7 @@ async def rail(session: AsyncSession, agent_id: int, queues: Select[Any]) -> Rai
         .limit(COUNTED)
         .lateral()
     )
-    lines = await session.execute(
+    return (
         select(
             Queue.id,
             Queue.name,
@@ -134,35 +154,35 @@ async def rail(session: AsyncSession, agent_id: int, queues: Select[Any]) -> Rai
         .group_by(Queue.id)
         .order_by(func.lower(Queue.name))
     )
-    shown = tuple(Line(*line) for line in lines)
-    return Rail(
-        active=counts.get(State.ACTIVE, 0),
-        parked=counts.get(State.PARKED, 0),
-        offers=counts.get(State.OFFERED, 0),
-        lines=shown,
-        open=min(COUNTED, sum(line.waiting for line in shown) + await _held(session, agent_id, queues)),
-        oldest=min((line.oldest for line in shown if line.oldest), default=None),
-    )
 
 
-async def _held(session: AsyncSession, agent_id: int, queues: Select[Any]) -> int:
+@lru_cache(maxsize=2_000)
+def _held(agent_id: int, queues: Select[Any]) -> Select[int]:
     """How many items are in somebody's hands, up to COUNTED."""
     seen = Item.queue_id.in_(queues) | (Item.agent_id == agent_id)
     held = select(Item.id).where(Item.agent_id.is_not(None), seen).limit(COUNTED).subquery()
-    return (await session.scalar(select(func.count()).select_from(held))) or 0
+    return select(func.count()).select_from(held)
 
 
 async def mine(session: AsyncSession, agent_id: int, state: State) -> tuple[Row, ...]:
     """What an agent holds in a state, the most urgent first."""
+    return await _read(session, _mine(agent_id, state))
+
+
+@lru_cache(maxsize=4_000)
+def _mine(agent_id: int, state: State) -> Select[*tuple[Any, ...]]:
     order = Item.parked_until if state == State.PARKED else Item.due_at
-    return await _rows(session, Item.agent_id == agent_id, Item.state == state, order=(order, Item.id), most=MOST)
+    return _ROWS.where(Item.agent_id == agent_id, Item.state == state).order_by(order, Item.id).limit(MOST)
 
 
 async def next_up(session: AsyncSession, queues: Select[Any]) -> tuple[Row, ...]:
-    """The first few of all queues together.
+    """The first few of all queues together."""
+    return await _read(session, _next(queues))
 
-    Their ids come as an array that is found first: as a join the planner would read all items to find these few.
-    """
+
+@lru_cache(maxsize=2_000)
+def _next(queues: Select[Any]) -> Select[*tuple[Any, ...]]:
+    """Their ids come as an array that is found first: as a join the planner would read all items to find these few."""
     head = (
         select(Item.id, Item.rank)
         .where(Item.queue_id == Queue.id, Item.state == State.QUEUED)
@@ -172,14 +192,12 @@ async def next_up(session: AsyncSession, queues: Select[Any]) -> tuple[Row, ...]
     )
     heads = select(head.c.id).select_from(Queue).join(head, text("true")).where(Queue.id.in_(queues), Queue.active)
     first = heads.order_by(head.c.rank, head.c.id).limit(NEXT).correlate(None)
-    ids = func.array(first.scalar_subquery())
-    return await _rows(session, Item.id == any_(ids), order=(Item.rank, Item.id), most=NEXT)
+    return _ROWS.where(Item.id == any_(func.array(first.scalar_subquery()))).order_by(Item.rank, Item.id).limit(NEXT)
 
 
 async def offers(session: AsyncSession, agent_id: int) -> tuple[OpenOffer, ...]:
     """What is offered to an agent now, the first to expire first."""
-    found = select(Offer).where(Offer.agent_id == agent_id, Offer.outcome.is_(None)).order_by(Offer.expires_at)
-    held = {offer.item_id: offer for offer in await session.scalars(found)}
+    held = {offer.item_id: offer for offer in await session.scalars(_open_offers(agent_id))}
     if not held:
         return ()
     rows = await _rows(session, Item.id.in_(held), order=(Item.due_at, Item.id), most=MOST)
@@ -196,6 +214,11 @@ async def offers(session: AsyncSession, agent_id: int) -> tuple[OpenOffer, ...]:
         for row, offer in asked
     ]
     return tuple(sorted(open_ones, key=lambda offer: offer.expires_at))
+
+
+@lru_cache(maxsize=2_000)
+def _open_offers(agent_id: int) -> Select[Offer]:
+    return select(Offer).where(Offer.agent_id == agent_id, Offer.outcome.is_(None)).order_by(Offer.expires_at)
 
 
 async def knew(session: AsyncSession, agent_id: int, offer: Offer) -> datetime | None:
@@ -278,7 +301,11 @@ _ROWS = (
 async def _rows(
     session: AsyncSession, *where: ColumnElement[bool], order: tuple[Any, ...], most: int
 ) -> tuple[Row, ...]:
-    found = (await session.execute(_ROWS.where(*where).order_by(*order).limit(most))).all()
+    return await _read(session, _ROWS.where(*where).order_by(*order).limit(most))
+
+
+async def _read(session: AsyncSession, statement: Select[*tuple[Any, ...]]) -> tuple[Row, ...]:
+    found = (await session.execute(statement)).all()
     names = await skill_names(session, {int(skill) for row in found for skill in row.requirements})
     return tuple(_row(tuple(row), _needs(row.requirements, names)) for row in found)
 

@@ -1,6 +1,8 @@
 """What an agent has in hand that still needs an answer, and whether offers come to them by themselves."""
 
-from sqlalchemy import func, or_, select
+from functools import lru_cache
+
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.agent import Presence, PresenceState
@@ -13,7 +15,13 @@ MOST = 200
 
 async def to_answer(session: AsyncSession, agent_id: int) -> tuple[int, ...]:
     """The ids of what they hold and have not answered since its newest post, the most urgent first."""
-    found = (
+    return tuple(await session.scalars(_unanswered(agent_id)))
+
+
+@lru_cache(maxsize=2_000)
+def _unanswered(agent_id: int) -> Select[int]:
+    """Kept, since building it costs more than running it."""
+    return (
         select(Item.id)
         .join(Post, Post.id == Item.post_id)
         .where(
@@ -21,8 +29,9 @@ async def to_answer(session: AsyncSession, agent_id: int) -> tuple[int, ...]:
             Item.state == State.ACTIVE,
             or_(Item.answered_at.is_(None), Item.answered_at < Post.received_at),
         )
+        .order_by(Item.due_at, Item.id)
+        .limit(MOST)
     )
-    return tuple(await session.scalars(found.order_by(Item.due_at, Item.id).limit(MOST)))
 
 
 def following(ids: tuple[int, ...], here: int | None) -> int | None:

@@ -15,7 +15,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse, Response
-from sqlalchemy import ARRAY, ColumnElement, Text, func, select, update
+from sqlalchemy import ARRAY, ColumnElement, Text, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import i18n
@@ -32,6 +32,12 @@ from app.web.security import SAFE, token_matches
 
 _REASONS: ColumnElement[list[str]] = func.array(
     select(ReasonCode.name).order_by(ReasonCode.id).scalar_subquery(), type_=ARRAY(Text)
+)
+_VISITOR = (
+    select(SignIn, Agent, Presence, func.now(), _REASONS)
+    .join(Agent, Agent.id == SignIn.agent_id)
+    .outerjoin(Presence, Presence.agent_id == Agent.id)
+    .where(SignIn.digest == bindparam("cookie"), SignIn.expires_at > func.now(), Agent.active)
 )
 TOUCH = timedelta(minutes=1)  # a sign-in's time of last use is written at most so often
 
@@ -122,17 +128,7 @@ async def signed_in(request: Request, db: Db) -> Agent:
     """
     settings: Settings = request.app.state.settings
     cookie = request.cookies.get(cookie_name(settings), "")
-    found = (
-        cookie
-        and (
-            await db.execute(
-                select(SignIn, Agent, Presence, func.now(), _REASONS)
-                .join(Agent, Agent.id == SignIn.agent_id)
-                .outerjoin(Presence, Presence.agent_id == Agent.id)
-                .where(SignIn.digest == digest(cookie), SignIn.expires_at > func.now(), Agent.active)
-            )
-        ).one_or_none()
-    )
+    found = cookie and (await db.execute(_VISITOR, {"cookie": digest(cookie)})).one_or_none()
     if not found:
         raise SignedOut(_("Please sign in first."))
     row, agent, presence, now, reasons = found

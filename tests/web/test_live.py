@@ -3,11 +3,13 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from structlog.testing import capture_logs
 
 from app.hints import Hint
-from app.models.agent import SignIn
+from app.models.agent import Agent, SignIn
+from app.models.sight import queues_of, visible_queues
 from app.web.live import Hub, Stream
 from tests.web.conftest import House
 
@@ -64,3 +66,14 @@ async def test_what_is_about_an_agent_is_told_to_them_at_once_and_not_again_with
         assert told() == [about]
         await hub.tell()
         assert told() == [about]
+
+
+async def test_what_all_desks_may_hear_of_is_read_as_for_each_alone(
+    sessions: async_sessionmaker[AsyncSession], house: House
+) -> None:
+    async with sessions() as session:
+        agents = list(await session.scalars(select(Agent)))
+        together = set(await session.execute(queues_of([agent.id for agent in agents])))
+        alone = {(agent.id, queue) for agent in agents for queue in await session.scalars(visible_queues(agent))}
+    assert {tuple(pair) for pair in together} == alone
+    assert len({agent for agent, _queue in alone}) > 1
