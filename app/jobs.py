@@ -13,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 POLL = "poll_feed"
 SEND = "send_reply"
 CHANGE = "change_reply"
+HIDE = "hide_post"
 REHEARSE = "rehearse"
 PRIORITY = {
     SEND: 10,
     CHANGE: 10,
+    HIDE: 10,
     POLL: 0,
     REHEARSE: -10,
 }  # replies come before polls, and both before what is only asked

@@ -136,6 +136,15 @@ class PostGiven(Given):
     received_at: datetime
 
 
+class HidingGiven(Given):
+    """Whether a post is hidden on its channel."""
+
+    post_id: int
+    hidden: bool = Field(description="As it stands there.")
+    wanted: bool | None = Field(description="What was asked for and is not done yet.")
+    trouble: str = Field(description="Why the last try failed.")
+
+
 class ReplyGiven(Given):
     """Our answer and how far it is."""
 

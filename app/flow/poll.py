@@ -16,6 +16,7 @@ from app.connectors.base import Batch, IncomingPost, Rejected
 from app.db import announce
 from app.errors import CarelineError, ConfigurationError, RateLimited, Unauthorized
 from app.flow.change import keep_changes
+from app.flow.hide import keep_hidings
 from app.flow.ingest import Ingested, ingest
 from app.flow.wording import in_words
 from app.listening.clean import storable, storable_json
@@ -66,6 +67,7 @@ async def keep_batch(session: AsyncSession, feed: Feed, batch: Batch) -> Polled:
     ingested, poison = await ingest_apart(session, feed, batch.posts, quiet)
     rejected = (*batch.rejected, *poison)
     await keep_changes(session, feed, batch.changes)
+    await keep_hidings(session, feed, batch.hidings)
     await quarantine(session, feed.id, rejected)
     wait = next_wait(feed, ingested)
     changes: dict[str, Any] = {

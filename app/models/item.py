@@ -54,6 +54,8 @@ class Verb(StrEnum):
     EDIT = "edit"  # a post of it was changed on the channel
     WITHDRAW = "withdraw"  # a post of it was deleted on the channel
     RETRACT = "retract"  # a reply of ours was deleted on the channel
+    HIDE = "hide"  # a post of it was hidden on the channel, by us or there
+    SHOW = "show"  # a hidden post of it is seen there again
     ANSWER = "answer"  # our first reply stands on the channel
     OFFER = "offer"
     ACCEPT = "accept"

@@ -16,6 +16,7 @@ from app.models.queue import Queue
 from app.models.rule import Rule
 from app.queries import said, together
 from app.queries.desk import knew, skill_names
+from app.queries.hidings import with_hidings
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ async def thread(
     replies, sent = await said.replies(session, item, reader)
     besides = [one for one in replies + await said.notes(session, item, reader.id) if window.holds(one.at)]
     shown = [one for one, external in written if external not in sent]
+    shown = await with_hidings(session, reader, item, shown)
     told: list[said.Said | together.Asked] = [*await said.with_translations(session, shown, language), *besides]
     told += [one for one in await together.questions(session, item.conversation_id) if window.holds(one.at)]
     events = await said.events(session, item, window)

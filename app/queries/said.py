@@ -76,6 +76,10 @@ class Said:
     change_state: str = ""  # of a deletion of a reply of ours that is waiting, or failed
     change_trouble: str = ""
     part: tuple[int, int] | None = None  # which post of a thread of ours it is, and of how many
+    hidden: bool = False  # on the channel, by us or there
+    hideable: bool = False  # the reader may have it hidden, or shown again
+    hide_state: str = ""  # of what was asked: waiting, failed
+    hide_trouble: str = ""
     translated: Translated | None = None  # into the reader's language
 
     @property

@@ -18,6 +18,7 @@ from app.flow.enter_search import AT_ONCE, enter_search
 from app.flow.tidy import tidy
 from app.settings import Settings
 from app.workers.change import change_reply
+from app.workers.hide import hide_post
 from app.workers.poll import poll_feed
 from app.workers.rehearse import rehearse_job
 from app.workers.runtime import Runtime, runtime
@@ -49,6 +50,10 @@ def job_app(run: Runtime) -> App:
     @app.task(name=jobs.CHANGE)
     async def change(change_id: int) -> None:
         await change_reply(run, change_id)
+
+    @app.task(name=jobs.HIDE)
+    async def hide(post_id: int) -> None:
+        await hide_post(run, post_id)
 
     @app.task(name=jobs.REHEARSE)
     async def rehearse(rehearsal_id: int) -> None:

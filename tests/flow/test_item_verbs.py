@@ -277,6 +277,8 @@ def test_every_state_has_its_row_in_the_transition_table() -> None:
         Verb.EDIT,
         Verb.WITHDRAW,
         Verb.RETRACT,
+        Verb.HIDE,
+        Verb.SHOW,
         Verb.TAG,
         Verb.UNTAG,
         Verb.PRIORITISE,
