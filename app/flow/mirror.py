@@ -28,17 +28,21 @@ _ITEMS = """
     FROM item i JOIN queue q ON q.id = i.queue_id
     WHERE i.state = 'queued' AND q.active
 """
-# Who refused an item of late, and which queues it overflowed from.
+# Who refused an item of late or gave it back, and which queues it overflowed from.
 _PASTS = """
     SELECT i.id, r.refused, l.queues
     FROM item i
     JOIN queue q ON q.id = i.queue_id
     LEFT JOIN LATERAL (
         SELECT jsonb_object_agg(o.agent_id, o.until) AS refused FROM (
-            SELECT o.agent_id, max(o.ended_at) + make_interval(secs => q.reoffer_after) AS until FROM offer o
-            WHERE o.item_id = i.id AND o.outcome IN ('declined', 'expired')
-              AND o.ended_at > now() - make_interval(secs => q.reoffer_after)
-            GROUP BY o.agent_id) o
+            SELECT p.agent_id, max(p.at) + make_interval(secs => q.reoffer_after) AS until FROM (
+                SELECT o.agent_id, o.ended_at AS at FROM offer o
+                WHERE o.item_id = i.id AND o.outcome IN ('declined', 'expired')
+                UNION ALL
+                SELECT a.agent_id, a.until FROM assignment a
+                WHERE a.item_id = i.id AND a.ended_by IN ('release', 'transfer')) p
+            WHERE p.at > now() - make_interval(secs => q.reoffer_after)
+            GROUP BY p.agent_id) o
     ) r ON true
     LEFT JOIN LATERAL (
         SELECT array_agg((e.why ->> 'from')::bigint) AS queues FROM event e

@@ -37,7 +37,7 @@ _HEADS = text(
           AND o.ended_at > now() - make_interval(secs => q.reoffer_after)
         UNION ALL
         SELECT a.item_id FROM assignment a JOIN item i ON i.id = a.item_id JOIN queue q ON q.id = i.queue_id
-        WHERE a.agent_id = :agent AND a.ended_by = 'release'
+        WHERE a.agent_id = :agent AND a.ended_by IN ('release', 'transfer')
           AND a.until > now() - make_interval(secs => q.reoffer_after)
     )
     SELECT h.id, h.requirements, h.steps, h.ready_at, now() AS now

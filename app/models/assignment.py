@@ -53,6 +53,7 @@ class Assignment(Base):
     __table_args__ = (
         Index("uq_assignment_live", "item_id", unique=True, postgresql_where=text("until IS NULL")),
         Index("ix_assignment_agent", "agent_id", "since"),
+        Index("ix_assignment_passed", "item_id", "until", postgresql_where=text("ended_by IN ('release', 'transfer')")),
     )
 
     id: Mapped[Id]

@@ -4,12 +4,14 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db import plain, sessionmaker
+from app.flow.claim import claim
 from app.flow.ingest import ingest
 from app.flow.mirror import clock, load_all
+from app.flow.release import release
 from app.flow.route import carry_out, decide, lead, make_offers, offer_at_once, step_down
 from app.models.agent import Presence
 from app.models.assignment import Assignment, Offer, Outcome
@@ -123,3 +125,14 @@ async def test_an_agent_may_be_given_several_by_a_queue_that_accepts_by_itself(s
     assert await states(session) == [State.ACTIVE] * 4
     loads = list(await session.scalars(select(Presence.load).execution_options(populate_existing=True)))
     assert loads == [2] * len(company.agents)
+
+
+async def test_who_gave_an_item_up_is_not_asked_about_it_again_for_a_while(session: AsyncSession) -> None:
+    company = await company_with_items(session, 1)
+    await session.execute(update(Presence).where(Presence.agent_id != company.ayumi.id).values(state="not_ready"))
+    item = (await session.scalars(select(Item))).one()
+    await claim(session, company.ayumi, item.id)
+    await release(session, company.ayumi, item.id)
+    assert await matches(session) == []
+    await session.execute(update(Assignment).values(until=func.now() - text("interval '1 hour'")))
+    assert [one.agent_id for one in await matches(session)] == [company.ayumi.id]
