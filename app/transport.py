@@ -48,9 +48,11 @@ def guarded_client(
     `timeout` is in seconds for the whole exchange with its redirects and its body, `max_bytes` is for the body
     after decompression; `also` are hosts that the operator named in another setting. Raises Blocked, Unreachable, ChannelDown, MaybeSent, Malformed and Refused.
     """
-    backend = GuardedBackend(settings.allowed_hosts | also, resolve or resolve_host)
+    allowed, resolve = settings.allowed_hosts | also, resolve or resolve_host
+    backend = GuardedBackend(allowed, resolve)
     transport = GuardedTransport(backend, httpx.create_ssl_context(), timeout=timeout, max_bytes=max_bytes)
     return GuardedClient(
+        dial=GuardedDial(allowed, resolve, patience=timeout),
         transport=transport,
         timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
         headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"},
@@ -108,23 +110,28 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
     async def _checked(self, host: str, port: int) -> list[str]:
-        try:
-            found = await self._resolve(host, port)
-        except (OSError, UnicodeError) as error:
-            raise Unreachable(
-                N_("The host %(host)s is not known. Check its spelling, or the name server.") % {"host": host}
-            ) from error
-        if host.lower().rstrip(".") in self._allowed:
-            return found
-        public = [address for address in found if is_public(address)]
-        if not public:
-            raise Blocked(
-                N_(
-                    "%(host)s is not on the public internet. If it should be reached, the operator adds its name to CARELINE_ALLOW_HOSTS."
-                )
-                % {"host": host}
+        return await checked_addresses(host, port, self._allowed, self._resolve)
+
+
+async def checked_addresses(host: str, port: int, allowed: frozenset[str], resolve: Resolver) -> list[str]:
+    """The addresses of a host that may be connected to. Raises Unreachable (no such host) and Blocked (not public)."""
+    try:
+        found = await resolve(host, port)
+    except (OSError, UnicodeError) as error:
+        raise Unreachable(
+            N_("The host %(host)s is not known. Check its spelling, or the name server.") % {"host": host}
+        ) from error
+    if host.lower().rstrip(".") in allowed:
+        return found
+    public = [address for address in found if is_public(address)]
+    if not public:
+        raise Blocked(
+            N_(
+                "%(host)s is not on the public internet. If it should be reached, the operator adds its name to CARELINE_ALLOW_HOSTS."
             )
-        return public
+            % {"host": host}
+        )
+    return public
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
@@ -181,8 +188,47 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         return float(first[1])
 
 
+class GuardedDial:
+    """Opens plain connections to checked addresses only, for what does not speak HTTP (mail)."""
+
+    def __init__(self, allowed: frozenset[str], resolve: Resolver, *, patience: float) -> None:
+        """`patience` is in seconds, for the connection and for each answer over it."""
+        self._allowed = allowed
+        self._resolve = resolve
+        self.patience = patience
+
+    async def __call__(self, host: str, port: int) -> socket.socket:
+        """A connected socket, not blocking. Raises Blocked and Unreachable."""
+        trouble: Exception | None = None
+        for address in (await checked_addresses(host, port, self._allowed, self._resolve))[:MAX_ADDRESSES]:
+            try:
+                return await self._connected(address, port)
+            except OSError as error:
+                trouble = error
+        raise Unreachable(
+            N_("No connection to %(host)s (%(trouble)s). It is tried again later.")
+            % {"host": host, "trouble": _words(trouble)}
+        )
+
+    async def _connected(self, address: str, port: int) -> socket.socket:
+        line = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            line.setblocking(False)
+            async with asyncio.timeout(min(self.patience, CONNECT_SECONDS)):
+                await asyncio.get_running_loop().sock_connect(line, (address, port))
+        except BaseException:
+            line.close()
+            raise
+        return line
+
+
 class GuardedClient(httpx.AsyncClient):
-    """httpx's client, with what it raises by itself told as the error tree."""
+    """httpx's client, with what it raises by itself told as the error tree; `dial` is for what is no HTTP."""
+
+    def __init__(self, *args: Any, dial: GuardedDial, **kwargs: Any) -> None:
+        """As in httpx."""
+        super().__init__(*args, **kwargs)
+        self.dial = dial
 
     def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
         """As in httpx. Raises Blocked for an address that is none."""

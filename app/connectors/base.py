@@ -11,7 +11,7 @@ conformance suite in `tests/connectors/`. docs/connectors.md walks through it.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias
@@ -19,6 +19,7 @@ from typing import Any, ClassVar, TypeAlias
 import httpx
 from pydantic import BaseModel, ConfigDict
 
+from app.connectors.dial import Dial, Nowhere
 from app.connectors.guide import OAuth, Places, Step
 from app.errors import Refused
 from app.i18n import N_, _
@@ -42,6 +43,7 @@ class PostKind(StrEnum):
     DIRECT = "direct"  # only for us to read
     POST = "post"  # found by search, hashtag or account
     COMMENT = "comment"  # under an article or a post of a page
+    NOTICE = "notice"  # a machine's word (a bounce, an automatic answer): it opens no item and is never answered
 
 
 class Visibility(StrEnum):
@@ -148,6 +150,12 @@ class Media:
     description: str = ""
     preview_url: str | None = None
     title: str = ""
+    content: bytes | None = field(default=None, repr=False)  # what came with the post itself; kept in our own store
+
+    def told(self) -> Json:
+        """What its post holds of it, as JSON; `kept` is how many bytes stand in our own store."""
+        said = {name: value for name, value in asdict(replace(self, content=None)).items() if name != "content"}
+        return said if self.content is None else said | {"kept": len(self.content)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +174,10 @@ class IncomingPost:
     url: str | None = None
     language: str | None = None  # BCP 47 as the channel gives it
     in_reply_to: str | None = None  # external_id of the parent post
+    above: tuple[str, ...] = ()  # further ones up the thread, nearest first, for when we do not know the parent
+    vouched: bool = (
+        True  # False: only the sender says where it belongs (mail), so it joins no talk they are not part of
+    )
     own: bool = False  # written by the feed's own account: attached as a reply, never queued
     repost: bool = False  # somebody else's post passed on
     media: tuple[Media, ...] = ()
@@ -309,6 +321,7 @@ class OutgoingReply:
     attempted_at: datetime | None = None  # when the first try left, if there was one
     pictures: tuple[Picture, ...] = ()
     after: Json = field(default_factory=dict)  # `ref` of our own post that this one goes on from, in a thread of ours
+    automatic: bool = False  # Careline says it by itself; nobody wrote it
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +369,7 @@ class Link:
     room: Mapping[str, int] = field(default_factory=dict)  # by allowance: what this call may use; absent: no bound
     hook: str = ""  # where deliveries for this feed are taken (`receive`); empty where there is no such address
     take_turn: Callable[[], AbstractAsyncContextManager[Any]] | None = None
+    dial: Dial = field(default_factory=Nowhere)  # the guarded way to what is no HTTP
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Any]:

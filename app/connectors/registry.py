@@ -19,6 +19,7 @@ BUILT_IN: dict[str, str] = {
     "bluesky": "app.connectors.bluesky:BlueskyConnector",
     "demo": "app.connectors.demo:DemoConnector",
     "facebook": "app.connectors.facebook:FacebookConnector",
+    "email": "app.connectors.mail:MailConnector",
     "mastodon": "app.connectors.mastodon:MastodonConnector",
     "rss": "app.connectors.rss:RssConnector",
     "webhook": "app.connectors.webhook:WebhookConnector",

@@ -4,7 +4,7 @@ A change may come twice, out of order, and before its post; the caller's transac
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -124,7 +124,7 @@ def _row(change: PostChange) -> dict[str, Any]:
         "title": change.title,
         "text": change.text[:LONGEST_TEXT],
         "html": change.html,
-        "media": None if change.media is None else [asdict(media) for media in change.media],
+        "media": None if change.media is None else [media.told() for media in change.media],
         "changed_at": change.changed_at.isoformat(),
     }
 

@@ -5,13 +5,13 @@ two feeds that bring posts of one conversation at once take turns and cannot ope
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.connectors.base import IncomingAuthor, IncomingPost
+from app.connectors.base import IncomingAuthor, IncomingPost, PostKind
 from app.flow.change import deleted_among
 from app.flow.itemise import Arrival, itemise
 from app.listening.clean import LONGEST_TEXT, storable_json
@@ -85,6 +85,26 @@ _POSTS = text(
 )
 
 
+# Who takes part in a conversation: who wrote in it, and whom they wrote to.
+_TAKES_PART = text(
+    """
+    SELECT g.external_id, g.room FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS g(
+        external_id text, room bigint, writer text)
+    WHERE EXISTS (
+        SELECT 1 FROM post p JOIN author a ON a.id = p.author_id
+        WHERE p.conversation_id = g.room AND (a.external_id = g.writer OR p.ref -> 'people' ? g.writer))
+    """
+)
+
+_FILES = text(
+    """
+    INSERT INTO post_file (post_id, position, name, content)
+    SELECT unnest(CAST(:posts AS bigint[])), unnest(CAST(:positions AS smallint[])),
+           unnest(CAST(:names AS text[])), unnest(CAST(:contents AS bytea[]))
+    """
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Ingested:
     """What a batch came to."""
@@ -111,14 +131,18 @@ async def ingest(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost
     """
     arrivals = await _store(session, feed, posts)
     gone = await deleted_among(session, feed.channel, [a.post.external_id for a in arrivals]) if arrivals else set()
-    asking = [a for a in arrivals if not (a.post.own or a.post.repost or a.post.external_id in gone)]
+    asking = [a for a in arrivals if a.post.external_id not in gone and _asks(a.post)]
     opened, joined, reopened = await itemise(session, feed, asking, quiet)
     return Ingested(len(arrivals), opened, joined, reopened)
 
 
+def _asks(post: IncomingPost) -> bool:
+    return not (post.own or post.repost or post.kind is PostKind.NOTICE)
+
+
 async def _store(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost]) -> list[Arrival]:
     unique = {post.external_id: post for post in posts}
-    parents = {post.in_reply_to for post in unique.values() if post.in_reply_to}
+    parents = {parent for post in unique.values() for parent in (post.in_reply_to, *post.above) if parent}
     writers = {post.author.external_id for post in unique.values()}
     asked = {"channel": feed.channel, "ids": [*unique, *parents], "writers": [*writers]}
     known = (await session.execute(_KNOWN, asked)).all()
@@ -131,16 +155,81 @@ async def _store(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost
     ]
     if not new:
         return []
+    new = await _placed(session, new, homes, {row.external_id for row in known if not row.post})
     authors = await _authors(session, feed, new)
     rooms = await _conversations(session, feed, new, homes, authors)
     rows = [_row(i, post, rooms[post.external_id], authors[post.author.external_id][0]) for i, post in enumerate(new)]
     stored = await session.execute(_POSTS, {"channel": feed.channel, "feed": feed.id, "rows": storable_json(rows)})
     ids = {row.external_id: row.id for row in stored}
+    await _keep_files(session, new, ids)
     return [
         Arrival(post, ids[post.external_id], rooms[post.external_id], *authors[post.author.external_id])
         for post in new
         if post.external_id in ids
     ]
+
+
+async def _placed(
+    session: AsyncSession, posts: Sequence[IncomingPost], homes: Mapping[str, int], replies: set[str]
+) -> list[IncomingPost]:
+    """Each post under the nearest one above it that we know; a claim that nobody vouches for is checked.
+
+    Who only says that they answer somebody's post joins that conversation if they take part in it, and a machine's
+    notice if it tells of a reply of ours: what a reply is called is known to those who got it.
+    """
+    if all(post.vouched and not post.above for post in posts):
+        return list(posts)
+    batch = {post.external_id: post for post in posts}
+    claims = [
+        {"external_id": post.external_id, "room": homes[parent], "writer": post.author.external_id}
+        for post in posts
+        for parent in _chain(post)
+        if not post.vouched and parent in homes
+    ]
+    admitted: set[tuple[str, int]] = set()
+    if claims:
+        rows = await session.execute(_TAKES_PART, {"rows": storable_json(claims)})
+        admitted = {(row.external_id, row.room) for row in rows}
+
+    def may_stand_under(post: IncomingPost, parent: str) -> bool:
+        if post.vouched:
+            return parent in homes or parent in batch
+        if parent in homes:
+            notice = post.kind is PostKind.NOTICE and parent in replies
+            return notice or (post.external_id, homes[parent]) in admitted
+        above = batch.get(parent)
+        return above is not None and post.author.external_id in {
+            above.author.external_id,
+            *above.ref.get("people", ()),
+        }
+
+    def placed(post: IncomingPost) -> IncomingPost:
+        found = next((parent for parent in _chain(post) if may_stand_under(post, parent)), None)
+        return replace(post, in_reply_to=found or (post.in_reply_to if post.vouched else None))
+
+    return [placed(post) for post in posts]
+
+
+def _chain(post: IncomingPost) -> list[str]:
+    """What a post says that it stands under, nearest first."""
+    return [one for one in (post.in_reply_to, *post.above) if one and one != post.external_id]
+
+
+async def _keep_files(session: AsyncSession, posts: Sequence[IncomingPost], ids: Mapping[str, int]) -> None:
+    """What came with the posts themselves."""
+    files = [
+        (ids[post.external_id], position, media.title, media.content)
+        for post in posts
+        if post.external_id in ids
+        for position, media in enumerate(post.media)
+        if media.content is not None
+    ]
+    if files:
+        posts_, positions, names, contents = zip(*files, strict=True)
+        await session.execute(
+            _FILES,
+            {"posts": [*posts_], "positions": [*positions], "names": [*names], "contents": [*contents]},
+        )
 
 
 async def _authors(session: AsyncSession, feed: Feed, posts: Iterable[IncomingPost]) -> dict[str, tuple[int, int]]:
@@ -217,7 +306,7 @@ def _row(position: int, post: IncomingPost, conversation_id: int, author_id: int
         "in_reply_to": post.in_reply_to,
         "own": post.own,
         "repost": post.repost,
-        "media": [asdict(media) for media in post.media],
+        "media": [media.told() for media in post.media],
         "ref": post.ref,
         "payload": post.payload,
         "posted_at": post.posted_at.isoformat(),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx
 from sqlalchemy import func, select, update
@@ -15,6 +16,7 @@ from app.flow.allowance import Purse, noting, purse_of
 from app.i18n import N_
 from app.models.account import Account
 from app.models.feed import Feed
+from app.transport import GuardedClient
 from app.vault import Vault
 
 
@@ -70,9 +72,15 @@ async def wire(
         now=now,
         keep=_keeper(account, vault, sessions),
         account=_who(account),
+        **dialing(http),
     )
     purse = await purse_of(session, feed, connector, link, key)
     return Wire(connector, replace(link, note=noting(sessions, purse)), key, purse)
+
+
+def dialing(http: httpx.AsyncClient) -> dict[str, Any]:
+    """What a `Link` gets for connections that are no HTTP: the same guard as the client's, where it has one."""
+    return {"dial": http.dial} if isinstance(http, GuardedClient) else {}
 
 
 def _who(account: Account | None) -> IncomingAuthor | None:

@@ -88,6 +88,7 @@ def outgoing(errand: Errand) -> OutgoingReply:
         attempted_at=reply.attempted_at,
         pictures=errand.pictures,
         after=dict(errand.after),
+        automatic=reply.agent_id is None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Computed, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import Computed, ForeignKey, Index, LargeBinary, SmallInteger, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
@@ -91,3 +91,14 @@ class Post(Base):
     search: Mapped[Any] = mapped_column(
         TSVECTOR, Computed("to_tsvector('simple', left(title || ' ' || text, 20000))", persisted=True), deferred=True
     )
+
+
+class PostFile(Base):
+    """What came with a post itself (a mail's attachment), whole and untouched; handed out under `/media` only."""
+
+    __tablename__ = "post_file"
+
+    post_id: Mapped[Big] = mapped_column(ForeignKey("post.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True)  # among the post's media, from 0
+    name: Mapped[Str]  # as its sender called it
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.change import PostChange
 from app.models.item import Item
-from app.models.post import Author, Post
+from app.models.post import Author, Post, PostFile
 from app.models.reply import Reply, ReplyState
 from app.models.sight import sees
 from app.queries.said import Said
@@ -53,6 +53,13 @@ async def media_of(session: AsyncSession, post_id: int, queues: Select[Any], rea
     )
     found = select(func.coalesce(newest, Post.media)).where(Post.id == post_id, seen.exists())
     return await session.scalar(found) or []
+
+
+async def file_of(session: AsyncSession, post_id: int, position: int) -> tuple[str, bytes] | None:
+    """The name and the bytes of what came with a post. Ask `media_of` first whether the reader may see it."""
+    asked = select(PostFile.name, PostFile.content).where(PostFile.post_id == post_id, PostFile.position == position)
+    row = (await session.execute(asked)).one_or_none()
+    return (row[0], row[1]) if row else None
 
 
 async def avatar_of(session: AsyncSession, author_id: int, queues: Select[Any], reader_id: int) -> str | None:

@@ -8,17 +8,19 @@ import hashlib
 import hmac
 from http import HTTPStatus
 from secrets import compare_digest
+from urllib.parse import quote
 
 import httpx
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.connectors.sniff import sniffed
 from app.errors import ConnectorError, NotFound
 from app.i18n import _
 from app.models.agent import Agent
 from app.models.sight import visible_queues
-from app.queries.pieces import avatar_of, media_of
+from app.queries.pieces import avatar_of, file_of, media_of
 from app.transport import guarded_client
 from app.web.edge import signed_in
 from app.web.templating import JINJA
@@ -27,21 +29,6 @@ router = APIRouter()
 MOST = 8_000_000  # bytes of one picture
 SECONDS = 10.0
 SANDBOX = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; sandbox"
-MAGIC = {  # https://mimesniff.spec.whatwg.org/#matching-an-image-type-pattern; SVG is left out, it can carry scripts
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF87a": "image/gif",
-    b"GIF89a": "image/gif",
-}
-
-
-def sniffed(start: bytes) -> str | None:
-    """The kind of image that these bytes begin, whatever their sender calls them."""
-    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
-        return "image/webp"
-    if start[4:12] in {b"ftypavif", b"ftypavis"}:
-        return "image/avif"
-    return next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), None)
 
 
 def signature(token: str, path: str) -> str:
@@ -76,8 +63,11 @@ async def media(request: Request, given: str, post_id: int, index: int) -> Respo
     async with request.app.state.sessions.begin() as session:
         agent = await _visitor(request, session, f"{post_id}/{index}", given)
         found = await media_of(session, post_id, visible_queues(agent), agent.id)
-    if not 0 <= index < len(found):
-        raise _gone()
+        if not 0 <= index < len(found):
+            raise _gone()
+        kept = await file_of(session, post_id, index) if "kept" in found[index] else None
+    if kept is not None:
+        return _kept(*kept)
     return await _fetched(request, found[index].get("preview_url") or found[index].get("url") or "")
 
 
@@ -90,6 +80,18 @@ async def avatar(request: Request, given: str, author_id: int) -> Response:
     if url is None:
         raise _gone()
     return await _fetched(request, url)
+
+
+def _kept(name: str, content: bytes) -> Response:
+    """What came with the post: an image is shown, anything else is only handed out to be saved."""
+    kind = sniffed(content[:16])
+    disposition = "inline" if kind else f"attachment; filename*=UTF-8''{quote(name or 'file', safe='')}"
+    headers = {
+        "Content-Security-Policy": SANDBOX,
+        "Content-Disposition": disposition,
+        "Cache-Control": "private, max-age=86400, immutable",
+    }
+    return Response(content, media_type=kind or "application/octet-stream", headers=headers)
 
 
 async def _fetched(request: Request, url: str) -> Response:

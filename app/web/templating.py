@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app import i18n
+from app.listening import quoted
 from app.queries.person import masked
 from app.web import keys, sanitize, words
 from app.web.assets import BUILD, static_url
@@ -51,6 +52,14 @@ def cleaned(html: str) -> Markup:
     return Markup(sanitize.clean(html))  # noqa: S704 - that is what the sanitiser is for
 
 
+MAILS = frozenset({"email"})  # channels whose posts quote what they answer
+
+
+def unquoted(text: str, channel: str) -> tuple[str, str]:
+    """What a post says itself, and what it quotes or is signed with, to be folded."""
+    return quoted.split(text) if channel in MAILS else (text, "")
+
+
 def environment() -> Environment:
     """The one environment: autoescaping everywhere, an unknown name is an error."""
     jinja = Environment(
@@ -75,7 +84,7 @@ def environment() -> Environment:
     jinja.filters.update(direction_of=i18n.direction_of)
     jinja.globals.update(kbd=keys.kbd, with_key=keys.with_key)
     jinja.filters.update(masked=masked)
-    jinja.filters.update(parts=sanitize.parts, clean=cleaned)
+    jinja.filters.update(parts=sanitize.parts, clean=cleaned, unquoted=unquoted)
     jinja.filters["reason_code"] = words.reason_code
     return jinja
 

@@ -53,7 +53,7 @@ PARTS = {  # the parts that a live page may ask for, and the id that each replac
 }
 
 
-FORMATTED = frozenset({"rss", "discourse", "email"})  # channels whose posts are shown with their own formatting
+FORMATTED = frozenset({"rss", "discourse"})  # channels whose posts are shown with their own formatting
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
+from app.connectors.sniff import sniffed
 from app.db import announce
 from app.flow.ingest import ingest
 from app.flow.offer import Proposal, make_offer
@@ -18,7 +19,7 @@ from app.models.assignment import MOST_EXTENSIONS
 from app.models.feed import Feed
 from app.models.item import Item, State
 from app.web.live import Sight, Stream, permitted
-from app.web.media import signature, sniffed
+from app.web.media import signature
 from tests.company import post
 from tests.web.conftest import Browser, House
 

@@ -8,7 +8,7 @@ from app.connectors.base import Check, Connector, Link, SettingsModel
 from app.errors import CarelineError, SealError, Unauthorized
 from app.flow.configure_account import keep_identity, open_credentials
 from app.flow.configure_feed import FeedSettings
-from app.flow.link import wire
+from app.flow.link import dialing, wire
 from app.i18n import _, retold
 from app.models.account import Account
 from app.models.feed import Feed
@@ -57,6 +57,7 @@ async def probe_typed(
             http=http,
             now=now,
             keep=_kept_nowhere,
+            **dialing(http),
         )
         try:
             return await connector.check(link)
