@@ -31,6 +31,7 @@ router = APIRouter()
 log = structlog.get_logger(__name__)
 AT_ONCE = 8  # deliveries that one process works on; the rest is asked to come again
 OFF_FOR = 300  # seconds after which a sender may try again at a feed that is off
+COMPLETE_AGAIN = 30  # seconds after which a delivery is to come again when the channel does not tell the rest
 MOST_TOLD = 100  # rejections in one answer
 UNKEPT = {"Cache-Control": "no-store"}
 
@@ -50,6 +51,11 @@ async def receive(request: Request, feed_id: int) -> Response:
         except ConnectorError as error:
             log.warning("delivery_refused", feed=feed_id, cause=error.message)
             return _refusal(error)
+        try:
+            batch = await line.connector.complete(line.link, batch)
+        except ConnectorError as error:
+            log.warning("delivery_incomplete", feed=feed_id, cause=error.message)
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, error.message, COMPLETE_AGAIN)
         return await _keep(request, feed, batch)
 
 

@@ -454,6 +454,10 @@ class Connector:
         """Which allowances a poll of such a feed, or a reply, draws from besides the credential's own."""
         return ()
 
+    async def complete(self, link: Link, batch: Batch) -> Batch:
+        """Fetch what a delivery only names (who wrote it, what a mention says), before it is stored."""
+        return batch
+
     async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
         """Say what became of these posts, at most `capabilities.looks` of them; nothing for those that stand unchanged.
 

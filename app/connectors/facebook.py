@@ -48,8 +48,9 @@ from app.connectors.meta_messages import (
     refuse_late,
     refuse_long,
     send_message,
+    with_names,
 )
-from app.connectors.meta_reply import comment_under, delete_comment, find_comment, require_done
+from app.connectors.meta_reply import FACEBOOK, comment_under, delete_comment, find_comment, require_done
 from app.errors import Refused
 from app.i18n import N_, _
 
@@ -215,6 +216,10 @@ class FacebookConnector(Connector):
                 seen.add(read_event(event, us, link.now))
         return seen.batch(delivery_id=name)
 
+    async def complete(self, link: Link, batch: Batch) -> Batch:
+        """Who wrote the messages: deliveries name only a number."""
+        return await with_names(await page(link), _PLACE, batch)
+
     async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
         """Ask for each comment and post; messages tell of themselves, and recommendations cannot be asked for."""
         found, changed = await page(link), []
@@ -270,7 +275,7 @@ class FacebookConnector(Connector):
         found = await page(link)
         if reply.prepared["as"] == MESSAGE:
             return await find_message(found, _PLACE, reply)
-        return await find_comment(found.graph, found.id, f"{reply.prepared['under']}/comments", reply)
+        return await find_comment(found.graph, [found.id], f"{reply.prepared['under']}/comments", reply, FACEBOOK)
 
     async def delete(self, link: Link, reply: Standing) -> None:
         """Delete our comment."""

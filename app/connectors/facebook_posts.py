@@ -4,7 +4,6 @@ Rules: developers.facebook.com/docs/graph-api/reference/comment, /reference/page
 /docs/graph-api/webhooks/reference/page (feed, mention, ratings).
 """
 
-import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -24,6 +23,7 @@ from app.connectors.base import (
 )
 from app.connectors.meta_graph import moment
 from app.connectors.meta_hooks import unread
+from app.connectors.meta_text import digest, excerpt
 from app.connectors.wire import is_web
 from app.i18n import N_
 
@@ -35,7 +35,6 @@ POST_FIELDS = (
     "attachments{media_type,url,title,description,media}"
 )
 RATING_FIELDS = "created_time,recommendation_type,review_text,reviewer{id,name},open_graph_story{id}"
-_EXCERPT = 120  # characters of the post that a comment hangs on
 _SAID = frozenset({"comment", "post", "status", "photo", "video", "share"})  # items of the feed that say something
 
 
@@ -57,11 +56,6 @@ class _Entry(BaseModel):
     permalink_url: str | None = None
     can_hide: bool = True
     can_reply_privately: bool = True
-
-
-def digest(text: str) -> str:
-    """What tells this version of a text from others."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def author_of(person: _From | None, name: str) -> IncomingAuthor:
@@ -116,8 +110,7 @@ def _comment(
 def _card(on: Json) -> tuple[Media, ...]:
     """The post that a comment hangs on, to be looked at."""
     url = _web(on.get("permalink_url"))
-    words = " ".join(str(on.get("message") or on.get("story") or "").split())
-    title = words if len(words) <= _EXCERPT else words[: _EXCERPT - 1] + "…"
+    title = excerpt(str(on.get("message") or on.get("story") or ""))
     return (Media("link", url, title=title),) if url else ()
 
 

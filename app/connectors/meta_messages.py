@@ -6,12 +6,14 @@ Rules: developers.facebook.com/docs/messenger-platform/send-messages, /webhooks 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.connectors.base import (
+    Batch,
     IncomingAuthor,
     IncomingPost,
     Json,
@@ -29,7 +31,7 @@ from app.connectors.meta_graph import moment, page_of
 from app.connectors.meta_hooks import Told, unread
 from app.connectors.meta_walk import OVERLAP, Newest
 from app.connectors.wire import is_web
-from app.errors import Malformed, MaybeSent, Refused
+from app.errors import Malformed, MaybeSent, Refused, Unauthorized
 from app.i18n import N_
 
 CLOCKS_APART = timedelta(minutes=2)
@@ -143,6 +145,32 @@ def _media_told(attachments: Any) -> Iterator[Media]:
         if isinstance(url, str) and is_web(url):
             title = (payload.get("title") if isinstance(payload, dict) else "") or one.get("title") or ""
             yield Media(_KINDS.get(str(one.get("type")), "link"), url, title=str(title))
+
+
+async def with_names(found: Page, place: str, batch: Batch) -> Batch:
+    """The messages of a delivery with the names of their writers, which it does not tell. Whom Meta does not name stays so."""
+    fields = "name,username,profile_pic" if place == "instagram" else "name,profile_pic"
+    names: dict[str, IncomingAuthor] = {}
+    for post in batch.posts:
+        person = post.author
+        if post.kind is PostKind.DIRECT and person.handle == person.external_id and person.external_id not in names:
+            try:
+                names[person.external_id] = _profile(await found.graph.get(person.external_id, fields=fields), person)
+            except (Refused, Unauthorized):
+                continue
+    told = tuple(replace(post, author=names.get(post.author.external_id, post.author)) for post in batch.posts)
+    return replace(batch, posts=told)
+
+
+def _profile(raw: Json, person: IncomingAuthor) -> IncomingAuthor:
+    picture, username, name = raw.get("profile_pic"), raw.get("username"), raw.get("name")
+    return replace(
+        person,
+        handle=str(username or name or person.handle),
+        name=str(name or username or ""),
+        url=f"https://www.instagram.com/{username}/" if username else None,
+        avatar_url=picture if is_web(str(picture)) else None,
+    )
 
 
 # Lists

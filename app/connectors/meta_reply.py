@@ -3,6 +3,8 @@
 Rules: developers.facebook.com/docs/graph-api/reference/object/comments, /docs/instagram-platform/comment-moderation.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,20 +27,35 @@ async def comment_under(graph: Graph, path: str, reply: OutgoingReply, now: date
     return Sent(name, None, now, {"kind": "comment", "id": name}, graph.budget)
 
 
-async def find_comment(graph: Graph, us: str, path: str, reply: OutgoingReply) -> Sent | None:
-    """Our comment with this text under the parent, of a time since shortly before the first try.
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the fields of a comment are called, and how it is asked for."""
+
+    text: str
+    time: str
+    more: str
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+FACEBOOK = Words("message", "created_time", "permalink_url", {"order": "reverse_chronological"})
+INSTAGRAM = Words("text", "timestamp", "username")
+
+
+async def find_comment(graph: Graph, us: Sequence[str], path: str, reply: OutgoingReply, words: Words) -> Sent | None:
+    """Our comment (by id or name) with this text under the parent, of a time since shortly before the first try.
 
     Raises MaybeSent when there is more than a call may read: that is no proof that it is not there.
     """
     since = (reply.attempted_at or reply.created_at) - CLOCKS_APART
-    after = ""
+    fields = f"id,{words.text},{words.time},from,{words.more}"
+    text, after = reply.prepared["body"]["message"], ""
     for _ in range(_PAGES):
-        page = await graph.edge(path, after, fields="id,message,created_time,from,permalink_url", order="reverse_chronological", limit=100)  # fmt: skip
+        page = await graph.edge(path, after, fields=fields, limit=100, **words.params)
         for raw in page.entries:
-            at = moment(raw.get("created_time")) if isinstance(raw, dict) else None
-            if at is not None and at < since:
+            at = moment(raw.get(words.time)) if isinstance(raw, dict) else None
+            if at is not None and at < since and words is FACEBOOK:
                 return None
-            if _is(raw, us, "message", reply.prepared["body"]["message"]):
+            if at is not None and at >= since and _is(raw, us) and same(str(raw.get(words.text) or ""), text):
                 url = raw.get("permalink_url")
                 name = str(raw["id"])
                 return Sent(name, url if is_web(str(url)) else None, at, {"kind": "comment", "id": name}, graph.budget)
@@ -48,11 +65,13 @@ async def find_comment(graph: Graph, us: str, path: str, reply: OutgoingReply) -
     raise MaybeSent(N_("There was too much written since the first try to look through it all."))
 
 
-def _is(raw: Any, us: str, field: str, text: str) -> bool:
+def _is(raw: Any, us: Sequence[str]) -> bool:
+    """Whether we wrote it: Instagram may say only under which name."""
     if not isinstance(raw, dict) or not isinstance(raw.get("id"), str):
         return False
     person = raw.get("from")
-    return isinstance(person, dict) and str(person.get("id")) == us and same(str(raw.get(field) or ""), text)
+    names = {str(person.get("id")), str(person.get("username"))} if isinstance(person, dict) else set()
+    return bool({*names, str(raw.get("username"))} & {*us})
 
 
 async def delete_comment(graph: Graph, reply: Standing) -> None:

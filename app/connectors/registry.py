@@ -20,6 +20,7 @@ BUILT_IN: dict[str, str] = {
     "demo": "app.connectors.demo:DemoConnector",
     "facebook": "app.connectors.facebook:FacebookConnector",
     "email": "app.connectors.mail:MailConnector",
+    "instagram": "app.connectors.instagram:InstagramConnector",
     "mastodon": "app.connectors.mastodon:MastodonConnector",
     "rss": "app.connectors.rss:RssConnector",
     "webhook": "app.connectors.webhook:WebhookConnector",

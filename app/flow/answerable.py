@@ -58,7 +58,7 @@ async def answerable(session: AsyncSession, item: Item) -> Answerable:
     capabilities = registry.get(item.channel).capabilities
     if feed is None:
         raise Conflict(_("The feed that brought this post was removed, so there is no way back to its author."))
-    if not capabilities.reply:
+    if not registry.get(item.channel).able(post.ref).reply:
         raise Conflict(_("This channel takes no replies. Open the post and answer there, then close the item."))
     fitting = [v for v in capabilities.visibilities or (Visibility.PUBLIC,) if _fits(v, post.visibility)]
     fitting = fitting or [Visibility(post.visibility)]

@@ -47,7 +47,9 @@ _AUTHORS = text(
     SELECT :channel, external_id, customer_id, handle, name, url, avatar_url, followers FROM people
     ORDER BY external_id
     ON CONFLICT (channel, external_id) DO UPDATE
-    SET handle = excluded.handle, name = excluded.name, url = coalesce(excluded.url, a.url),
+    SET handle = CASE excluded.handle WHEN a.external_id THEN a.handle ELSE excluded.handle END,
+        name = CASE excluded.handle WHEN a.external_id THEN coalesce(nullif(excluded.name, ''), a.name) ELSE excluded.name END,
+        url = coalesce(excluded.url, a.url),
         avatar_url = coalesce(excluded.avatar_url, a.avatar_url), followers = coalesce(excluded.followers, a.followers)
     RETURNING id, external_id, customer_id
     """

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from app.connectors import registry
-from app.connectors.base import Connector, Visibility
+from app.connectors.base import Connector, SettingsModel, Visibility
 from app.connectors.facebook import FacebookSettings
 from app.connectors.meta_account import PageCredentials
 from tests.connectors.fakes.base import FakeChannel, Standing
@@ -53,7 +53,7 @@ class FakePage(FakeGraph):
         self.post = self.put(f"{PAGE}_1", "post", PAGE, "Our winter sale has begun", place="feed")
         self.tick()
 
-    def settings(self) -> FacebookSettings:
+    def settings(self) -> SettingsModel:
         return FacebookSettings.model_validate(NOTHING | self.bring)
 
     def credentials(self) -> PageCredentials:
