@@ -18,12 +18,14 @@ BIN = Path(sys.executable).parent
 
 # What procrastinate's own schema does is not ours to change, and Alembic's table has a column of its own type. A reply
 # without an agent is Careline's own: version N-1 leaves such a row out of the thread it shows, and breaks on nothing. A notice
-# without its reference is written and read by version N-1 as before.
+# without its reference is written and read by version N-1 as before. Version N-1 leaves alone a change of a reply whose kind
+# it does not know; the wider rule takes all that it writes, and the table has a row for each reply that was ever deleted.
 FOREIGN = {
     "0001_main_road": ["prefer-text-field"],
     "0002_jobs": ["prefer-identity", "prefer-text-field"],
     "0005_presence_and_time": ["ban-drop-not-null"],
     "0020_notice_free": ["ban-drop-constraint"],
+    "0031_reply_edit": ["ban-drop-constraint", "constraint-missing-not-valid"],
 }
 
 

@@ -171,7 +171,16 @@ async def extended(db: Db, me: Writer, item_id: int) -> OfferGiven:
 @router.post("/{item_id}/replies", status_code=HTTPStatus.CREATED)
 async def answered(db: Db, me: Writer, item_id: int, asked: ReplyAsked) -> ReplyGiven:
     """Answer. It is held for the queue's undo time, then sent; look at GET /replies/{id} for how far it is."""
-    made = await reply(db, me, item_id, asked.text, asked.visibility, key=asked.key, then_close=asked.then_close)
+    made = await reply(
+        db,
+        me,
+        item_id,
+        asked.text,
+        asked.visibility,
+        key=asked.key,
+        then_close=asked.then_close,
+        account_id=asked.account_id,
+    )
     return ReplyGiven.model_validate(made)
 
 

@@ -1,4 +1,4 @@
-"""/posts, /replies, /queues and /feeds: to be read."""
+"""/posts, /queues and /feeds: to be read."""
 
 from typing import Annotated
 
@@ -6,10 +6,9 @@ from fastapi import APIRouter, Query
 
 from app.api.door import AdminReader, Db, Reader
 from app.api.items import post_given
-from app.api.schemas import FeedGiven, Named, Page, PostGiven, PostsAsked, QueueGiven, ReplyGiven
+from app.api.schemas import FeedGiven, Named, Page, PostGiven, PostsAsked, QueueGiven
 from app.errors import NotFound
 from app.flow.visibility import visible_item
-from app.models.reply import Reply, ReplyState
 from app.models.sight import visible_queues
 from app.queries import programs
 from app.queries.feeds import feeds as all_feeds
@@ -35,19 +34,6 @@ async def post(db: Db, me: Reader, post_id: int) -> PostGiven:
     if not rows:
         raise NotFound(f"There is no post {post_id}, or it is not in a queue of your teams.")
     return post_given(*rows[0])
-
-
-@router.get("/replies/{reply_id}", tags=["replies"])
-async def reply(db: Db, me: Reader, reply_id: int) -> ReplyGiven:
-    """One reply and how far it is: held, queued, sending, sent, failed or unknown."""
-    found = await db.get(Reply, reply_id)
-    if found is None or found.state == ReplyState.DRAFT:
-        raise NotFound(f"There is no reply {reply_id}, or it is not in a queue of your teams.")
-    try:
-        await visible_item(db, me, found.item_id)
-    except NotFound:
-        raise NotFound(f"There is no reply {reply_id}, or it is not in a queue of your teams.") from None
-    return ReplyGiven.model_validate(found)
 
 
 @router.get("/queues", tags=["queues"])

@@ -53,8 +53,15 @@ class ReplyAsked(Asked):
 
     text: str = Field(max_length=100_000)
     visibility: Visibility = Visibility.PUBLIC
+    account_id: int | None = Field(None, description="Which account of ours answers; null: the one that was addressed.")
     key: UUID | None = Field(None, description="The same key twice is the same reply: repeat a request safely with it.")
     then_close: Disposition | None = Field(None, description="Close the item with it.")
+
+
+class VersionAsked(Asked):
+    """What a sent reply says from now on."""
+
+    text: str = Field(max_length=100_000)
 
 
 class NoteAsked(Asked):
@@ -152,7 +159,8 @@ class ReplyGiven(Given):
     key: UUID
     item_id: int
     post_id: int
-    agent_id: int
+    agent_id: int | None = Field(description="Who wrote it; null: Careline itself, as its queue is set.")
+    account_id: int | None = Field(description="Which account of ours it goes out under.")
     state: str
     text: str
     visibility: str
@@ -162,6 +170,32 @@ class ReplyGiven(Given):
     external_id: str | None
     url: str | None
     trouble: str
+
+
+class VersionGiven(Given):
+    """What a reply said before it was edited on its channel."""
+
+    text: str
+    until: datetime
+
+
+class ReplyChangeGiven(Given):
+    """An edit or deletion of a sent reply: `waiting` until the channel has answered, or `failed`, with its words."""
+
+    kind: str
+    state: str
+    agent_id: int
+    asked_at: datetime
+    text: str | None = Field(description="What an edited reply shall say.")
+    trouble: str
+
+
+class ReplyWhole(ReplyGiven):
+    """A reply, and what was done to it after it was sent."""
+
+    versions: list[VersionGiven] = Field(description="What it said before, oldest first.")
+    deleted_at: datetime | None
+    change: ReplyChangeGiven | None = Field(description="What is being done to it, or went wrong last.")
 
 
 class NoteGiven(Given):

@@ -515,6 +515,13 @@ class Connector:
         """Look the reply up among our own posts; None when it certainly does not stand there."""
         raise NotImplementedError
 
+    async def edit(self, link: Link, reply: Standing, text: str) -> None:
+        """Make our reply say this, its pictures and audience kept. One that says it already is no error.
+
+        Raises Refused when it stands there no more; whatever is not certain raises otherwise, and is repeated.
+        """
+        raise NotImplementedError
+
     async def delete(self, link: Link, reply: Standing) -> None:
         """Delete our reply. One that is gone already is no error; whatever is not certain raises, and is repeated."""
         raise NotImplementedError

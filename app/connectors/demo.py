@@ -136,6 +136,7 @@ class DemoConnector(Connector):
     capabilities: ClassVar[Capabilities] = Capabilities(
         reply=True,
         direct=True,
+        edit=True,
         delete=True,
         threads=True,
         idempotent=True,
@@ -212,6 +213,10 @@ class DemoConnector(Connector):
         said, budget = await _call(link, "GET", "/api/sent?" + urlencode({"key": reply.key}))
         post = _shaped(_One, said).post
         return _sent(post, budget) if post else None
+
+    async def edit(self, link: Link, reply: Standing, text: str) -> None:
+        """Have our post say something else; the network keeps its pictures."""
+        await _call(link, "PUT", _place(reply), body={"text": text})
 
     async def delete(self, link: Link, reply: Standing) -> None:
         """Delete our post; the network knows no difference between one that goes and one that is gone."""

@@ -34,13 +34,16 @@ from app.connectors.mastodon_api import Gone, Server
 from app.connectors.mastodon_app import SIGN_IN, MastodonCredentials, made_app
 from app.connectors.mastodon_media import uploaded
 from app.connectors.mastodon_posts import read_account, read_change, read_post
-from app.connectors.mastodon_reply import body_of, find_among_own, lead_of, sent_as
+from app.connectors.mastodon_reply import body_of, edited_body, find_among_own, lead_of, sent_as
 from app.connectors.mastodon_threads import Threads
 from app.connectors.mastodon_walk import NOWHERE, Walk, read_source, status_of
 from app.connectors.oauth import OAuth, Places, Step
 from app.errors import ConnectorError, Malformed, Refused
 from app.i18n import N_, _
 
+OTHER_ACCOUNT = N_(
+    "The reply stands on %(host)s, but under another account than the one now connected. Change it there."
+)
 _USUAL_LIMIT = 500
 _PICTURES = Pictures(most=4, bytes=8_000_000, pixels=16_000_000, alt=1500)  # what servers since 3.0 take at least
 
@@ -101,6 +104,7 @@ class MastodonConnector(Connector):
     capabilities: ClassVar[Capabilities] = Capabilities(
         reply=True,
         direct=True,
+        edit=True,
         delete=True,
         threads=True,
         idempotent=True,
@@ -200,6 +204,21 @@ class MastodonConnector(Connector):
         """Look through our own statuses since shortly before the first try, for this text under this post."""
         return await self._find(Server(link), reply)
 
+    async def edit(self, link: Link, reply: Standing, text: str) -> None:
+        """Edit our status: its pictures, warning and language are named again, as the server drops them else."""
+        server, path = Server(link), _own_path(reply)
+        try:
+            now = await server.get_object(path)
+            body = edited_body(reply, text, now, self.capabilities)
+        except Gone:
+            raise Refused(N_("The reply does not stand on %(host)s any more.") % {"host": server.host}) from None
+        except ValidationError:
+            raise Malformed(N_("%(host)s does not say what the reply is now.") % {"host": server.host}) from None
+        try:
+            await server.put(path, body)
+        except Gone:
+            raise Refused(OTHER_ACCOUNT % {"host": server.host}) from None
+
     async def delete(self, link: Link, reply: Standing) -> None:
         """Delete our status. What the server does not find is gone, unless it stands there for others to see."""
         server, path = Server(link), _own_path(reply)
@@ -265,10 +284,7 @@ async def _require_gone(server: Server, path: str) -> None:
         await server.get_object(path)
     except Gone:
         return
-    raise Refused(
-        N_("The reply stands on %(host)s, but under another account than the one now connected. Change it there.")
-        % {"host": server.host}
-    )
+    raise Refused(OTHER_ACCOUNT % {"host": server.host})
 
 
 async def _notices(server: Server) -> list[str]:

@@ -70,6 +70,10 @@ class Server:
         response = await self._call("POST", path, json=body, headers={"Idempotency-Key": key}, sending=True)
         return self._object(self._json(response))
 
+    async def put(self, path: str, body: Json) -> Json:
+        """Change what stands at this path. Raises ConnectorError, Gone among them; a repeat is harmless."""
+        return self._object(self._json(await self._call("PUT", path, json=body)))
+
     async def delete(self, path: str) -> Json:
         """Delete what stands at this path. Raises ConnectorError, Gone among them; a repeat is harmless."""
         return self._object(self._json(await self._call("DELETE", path)))

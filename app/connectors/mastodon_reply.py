@@ -1,6 +1,6 @@
-"""Replies: the body that is frozen, and finding it again among our own statuses.
+"""Replies: the body that is frozen, the one of an edit, and finding it again among our own statuses.
 
-Rules: docs.joinmastodon.org/methods/statuses/#create, /methods/accounts/#statuses.
+Rules: docs.joinmastodon.org/methods/statuses/#create, #edit, /methods/accounts/#statuses.
 """
 
 import unicodedata
@@ -9,7 +9,7 @@ from datetime import timedelta
 import regex
 from pydantic import ValidationError
 
-from app.connectors.base import Budget, Capabilities, Json, Length, OutgoingReply, Sent, Visibility
+from app.connectors.base import Budget, Capabilities, Json, Length, OutgoingReply, Sent, Standing, Visibility
 from app.connectors.length import count, left
 from app.connectors.mastodon_api import Server
 from app.connectors.mastodon_posts import Status
@@ -43,19 +43,39 @@ def body_of(reply: OutgoingReply, capabilities: Capabilities) -> Json:
     """
     to = reply.to
     visibility = max(reply.visibility, Visibility(to["visibility"]), key=_NARROWER.index)
-    if visibility is Visibility.DIRECT:
-        _refuse_strangers(reply.text, [to["acct"], *to.get("mentions", [])])
-    text = reply.text if _names(reply.text, to["acct"]) else lead_of(to) + reply.text
     warning = to.get("spoiler_text", "")
-    room = left(text, capabilities)
+    text = _text_of(reply.text, to, visibility, warning, capabilities)
+    body = {"status": text, "in_reply_to_id": reply.after.get("id", to["id"]), "visibility": _WORD[visibility]}
+    extra = {"spoiler_text": warning, "language": to.get("language", "")}
+    return body | {name: value for name, value in extra.items() if value}
+
+
+def edited_body(reply: Standing, text: str, now: Json, capabilities: Capabilities) -> Json:
+    """The status as it shall be. What an edit does not name is taken away, so all that stands is named again.
+
+    `now` is the status as it stands. Raises Refused as `body_of` does.
+    """
+    visibility = max(reply.visibility, Visibility(reply.to["visibility"]), key=_NARROWER.index)
+    status = Status.model_validate(now)
+    said = _text_of(text, reply.to, visibility, status.spoiler_text, capabilities)
+    media = [one["id"] for one in status.media_attachments if isinstance(one, dict) and "id" in one]
+    kept = {"spoiler_text": status.spoiler_text, "language": status.language}
+    body = {"status": said, "sensitive": now.get("sensitive") is True, "media_ids": media}
+    return body | {name: value for name, value in kept.items() if value}
+
+
+def _text_of(text: str, to: Json, visibility: Visibility, warning: str, capabilities: Capabilities) -> str:
+    """What a status says, with the mention of who is answered."""
+    if visibility is Visibility.DIRECT:
+        _refuse_strangers(text, [to["acct"], *to.get("mentions", [])])
+    whole = text if _names(text, to["acct"]) else lead_of(to) + text
+    room = left(whole, capabilities)
     if room is not None and room < (counted := count(warning, Length.GRAPHEMES)):
         raise Refused(
             N_("The reply is %(excess)s characters too long for Mastodon, its mention and warning included.")
             % {"excess": counted - room}
         )
-    body = {"status": text, "in_reply_to_id": reply.after.get("id", to["id"]), "visibility": _WORD[visibility]}
-    extra = {"spoiler_text": warning, "language": to.get("language", "")}
-    return body | {name: value for name, value in extra.items() if value}
+    return whole
 
 
 def _names(text: str, acct: str) -> bool:

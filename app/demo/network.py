@@ -8,6 +8,7 @@ API (JSON; `Authorization: Bearer <token>`, `X-RateLimit-*` on every answer, 429
     POST /api/media                      a PNG or JPEG, its bytes: {"id"}
     POST /api/posts                      {"text", "in_reply_to", "visibility", "media": [{"id", "alt"}]} with an
                                          Idempotency-Key: {"post"}
+    PUT /api/posts/{id}                  {"text"}: our post says this from now on: {"post"}; 404 where DELETE gives it, or once it is gone
     DELETE /api/posts/{id}               our post goes: {}; 404 for one that is not ours, or never was
     GET  /api/sent?key=                  our post with that Idempotency-Key: {"post" or null}
 """
@@ -69,6 +70,7 @@ class Network:
                 Route("/api/inbox", self.inbox),
                 Route("/api/changes", self.changes),
                 Route("/api/posts", self.take, methods=["POST"]),
+                Route("/api/posts/{number:int}", self.rewrite, methods=["PUT"]),
                 Route("/api/posts/{number:int}", self.take_down, methods=["DELETE"]),
                 Route("/api/sent", self.sent),
             ],
@@ -133,6 +135,20 @@ class Network:
                 raise HTTPException(404, "The post that you answer is gone.") from error
             self.ledger.append(rows)
             return {"post": self.shown(request, post)}
+
+        return self._answer(request, write)
+
+    async def rewrite(self, request: Request) -> Response:
+        """Change what a post of ours says; the same again changes nothing."""
+        number, asked = request.path_params["number"], await _body(request)
+
+        def write() -> dict[str, Any]:
+            text = _sayable(asked)
+            if number not in self.world.ours or number not in self.world.posts:
+                raise HTTPException(404, "You have no such post.")
+            if self.world.posts[number].text != text:
+                self.ledger.append(self.world.edit(number, text, self.clock()))
+            return {"post": self.shown(request, self.world.posts[number])}
 
         return self._answer(request, write)
 
@@ -283,15 +299,21 @@ async def _body(request: Request) -> dict[str, Any]:
 
 def _acceptable(asked: dict[str, Any]) -> tuple[str, int]:
     """The text and the number of the post that is answered, or 422."""
-    text, parent = asked.get("text"), asked.get("in_reply_to")
+    text, parent = _sayable(asked), asked.get("in_reply_to")
+    if not isinstance(parent, int):
+        raise HTTPException(422, "in_reply_to is the number of a post.")
+    return text, parent
+
+
+def _sayable(asked: dict[str, Any]) -> str:
+    """The text of a post, or 422."""
+    text = asked.get("text")
     if not isinstance(text, str) or not text.strip():
         raise HTTPException(422, "A post needs a text.")
     length = len(regex.findall(r"\X", text))
     if length > LIMIT:
         raise HTTPException(422, f"The text has {length} characters; {LIMIT} are allowed.")
-    if not isinstance(parent, int):
-        raise HTTPException(422, "in_reply_to is the number of a post.")
-    return text, parent
+    return text
 
 
 def _person(request: Request, who: Person) -> dict[str, Any]:

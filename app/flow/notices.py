@@ -1,6 +1,6 @@
 """Notices: telling agents what they should know of an item. Whether they may see it is asked when they read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,6 +11,7 @@ from app.models.together import Notice, NoticeKind
 
 EXCERPT = 140  # characters of what somebody wrote that stand in a notice
 HEARD = "notices"  # the kind of hint: ids of agents
+NOTHING: Mapping[str, str] = {}
 
 
 async def tell(
@@ -21,13 +22,17 @@ async def tell(
     *,
     by: int | None,
     said: str = "",
+    why: Mapping[str, str] = NOTHING,
 ) -> None:
-    """Tell agents that something happened; who caused it (`by`) is not told. `said` is what somebody wrote, or why."""
+    """Tell agents that something happened; who caused it (`by`) is not told.
+
+    `said` is what somebody wrote, or the cause; `why` what else its words depend on.
+    """
     told = sorted(set(agent_ids) - {by})
     if not told:
         return
-    why = {"said": excerpt(said)} if said else {}
-    rows = [{"agent_id": one, "kind": kind, "item_id": item_id, "actor_id": by, "why": why} for one in told]
+    more = {**why, "said": excerpt(said)} if said else {**why}
+    rows = [{"agent_id": one, "kind": kind, "item_id": item_id, "actor_id": by, "why": more} for one in told]
     await session.execute(insert(Notice), rows)
     announce(session, HEARD, told)
 

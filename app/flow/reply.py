@@ -134,18 +134,32 @@ def checked(channel: str, text: str, visibility: str, way: Answerable) -> str:
     Raises:
         Invalid: empty, with a blank still to fill in, too long for the channel, or an audience that it may not have.
     """
-    body = storable(text).strip()
-    if not matchable(body).strip():
-        raise Invalid(_("Write something before you send it."), field="text")
-    refuse_blanks(body)
+    body = _sound(text)
     if visibility not in way.visibilities:
         raise Invalid(
             _("A reply here cannot have this audience. It can be: %(visibilities)s.")
             % {"visibilities": ", ".join(Visibility(one).words for one in way.visibilities)},
             field="visibility",
         )
+    return _fitting(channel, body, way.post)
+
+
+def checked_text(channel: str, text: str, post: Post) -> str:
+    """What a reply to this post says, as it will stand. Raises Invalid: empty, with a blank left, or too long."""
+    return _fitting(channel, _sound(text), post)
+
+
+def _sound(text: str) -> str:
+    body = storable(text).strip()
+    if not matchable(body).strip():
+        raise Invalid(_("Write something before you send it."), field="text")
+    refuse_blanks(body)
+    return body
+
+
+def _fitting(channel: str, body: str, post: Post) -> str:
     connector = registry.get(channel)
-    room = left(body, connector.capabilities, connector.lead(way.post.ref))
+    room = left(body, connector.capabilities, connector.lead(post.ref))
     if room is not None and room < 0:
         raise Invalid(
             ngettext(

@@ -6,6 +6,7 @@ To repeat such a change is harmless, so nothing has to be found out: whenever th
 (a broken connection, a dead worker) the same is asked for again. Every write after an attempt names it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from app.connectors.base import Picture, Visibility
 from app.connectors.base import Standing as Placed
 from app.db import announce
 from app.errors import Conflict, ConnectorError
+from app.flow.notices import tell
 from app.flow.outbox import LEASE, MOST_TRIES, pause, pictures_of
 from app.i18n import _
 from app.models.agent import Agent
@@ -25,9 +27,10 @@ from app.models.feed import Feed
 from app.models.item import Item, Verb, agent_actor, record
 from app.models.post import Post
 from app.models.reply import ChangeKind, ChangeState, Reply, ReplyChange, ReplyState
+from app.models.together import NoticeKind
 
 # A newer version beside this one may ask for what this one cannot do.
-_KNOWN = (ReplyChange.state == ChangeState.WAITING) & (ReplyChange.kind == ChangeKind.DELETE)
+_KNOWN = (ReplyChange.state == ChangeState.WAITING) & ReplyChange.kind.in_(ChangeKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,17 @@ class Errand:
         )
 
 
-async def changes_of(session: AsyncSession, reply_id: int) -> list[ReplyChange]:
-    """What was asked for, oldest first."""
-    asked = select(ReplyChange).where(ReplyChange.reply_id == reply_id).order_by(ReplyChange.id)
+async def live_changes(session: AsyncSession, reply_id: int) -> list[ReplyChange]:
+    """What was asked for and is done, or waits, oldest first."""
+    live = (ReplyChange.reply_id == reply_id) & ReplyChange.state.in_((ChangeState.WAITING, ChangeState.DONE))
+    asked = select(ReplyChange).where(live).order_by(ReplyChange.id)
     return list(await session.scalars(asked.execution_options(populate_existing=True)))
+
+
+def require_settled(changes: Sequence[ReplyChange]) -> None:
+    """Raises Conflict: the channel has not answered yet what was asked for before."""
+    if any(one.state == ChangeState.WAITING for one in changes):
+        raise Conflict(_("A change of this reply is on its way. Wait until the channel has answered."))
 
 
 async def require_standing(session: AsyncSession, reply: Reply) -> None:
@@ -72,9 +82,14 @@ async def require_standing(session: AsyncSession, reply: Reply) -> None:
         raise Conflict(_("The feed that brought this post was removed, so there is no way back to the reply."))
 
 
-async def ask(session: AsyncSession, agent: Agent, reply: Reply, kind: ChangeKind) -> ReplyChange:
-    """Write down what is to be done to a reply, which the caller has locked, and have a worker do it."""
-    change = ReplyChange(reply_id=reply.id, agent_id=agent.id, kind=kind, due_at=func.now())
+async def ask(
+    session: AsyncSession, agent: Agent, reply: Reply, kind: ChangeKind, text: str | None = None
+) -> ReplyChange:
+    """Write down what is to be done to a reply, which the caller has locked, and have a worker do it.
+
+    `text` is what an edited one shall say.
+    """
+    change = ReplyChange(reply_id=reply.id, agent_id=agent.id, kind=kind, text=text, due_at=func.now())
     session.add(change)
     await session.flush()
     await session.refresh(change)
@@ -126,19 +141,30 @@ async def done(session: AsyncSession, change_id: int, attempt: int) -> bool:
     )
     if change is None:
         return False
-    reply = await session.get_one(Reply, change.reply_id)
+    reply = await session.get_one(Reply, change.reply_id, with_for_update=True, populate_existing=True)
+    if change.kind == ChangeKind.EDIT and change.text is not None:
+        change.was, reply.text = reply.text, change.text
     item = await session.get_one(Item, reply.item_id, with_for_update=True, populate_existing=True)
     why = {"reply_id": reply.id, "change_id": change.id}
-    await record(session, item, Verb.RETRACT, agent_actor(change.agent_id), (), why=why)
+    verb = Verb.AMEND if change.kind == ChangeKind.EDIT else Verb.RETRACT
+    await record(session, item, verb, agent_actor(change.agent_id), (), why=why)
     return True
 
 
 async def fail(session: AsyncSession, change_id: int, attempt: int, error: ConnectorError) -> bool:
-    """It went wrong: try again later, or give up with the cause. False when a later attempt has taken over."""
+    """It went wrong: try again later, or give up with the cause. False when a later attempt has taken over.
+
+    Who asked for it hears that it will not happen, wherever they are.
+    """
     later: dict[str, Any] = {"due_at": func.now() + pause(attempt, error)}
     if error.permanent or attempt >= MOST_TRIES:
         later = {"state": ChangeState.FAILED, "due_at": None}
-    return await _settle(session, change_id, attempt, trouble=error.message, **later) is not None
+    settled = await _settle(session, change_id, attempt, trouble=error.message, **later)
+    if settled is not None and settled.state == ChangeState.FAILED:
+        item_id = (await session.get_one(Reply, settled.reply_id)).item_id
+        told = {"what": settled.kind}
+        await tell(session, [settled.agent_id], NoticeKind.FAILED, item_id, by=None, said=error.message, why=told)
+    return settled is not None
 
 
 async def _settle(session: AsyncSession, change_id: int, attempt: int, **values: Any) -> ReplyChange | None:

@@ -76,14 +76,14 @@ async def own_reply(session: AsyncSession, agent: Agent, reply_id: int) -> Reply
     return reply
 
 
-async def changeable_reply(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
-    """A reply, locked, that the agent may edit and delete: they wrote it, hold its item, or supervise its queue.
+async def changeable_reply(session: AsyncSession, agent: Agent, reply_id: int, *, lock: bool = True) -> Reply:
+    """A reply, locked unless it is only looked at, that the agent may edit and delete: they wrote it, hold its item, or supervise its queue.
 
     Raises:
         NotFound: not for their eyes.
         Forbidden: a colleague's, about an item that is not in their hands.
     """
-    reply = await session.get(Reply, reply_id, populate_existing=True, with_for_update=True)
+    reply = await session.get(Reply, reply_id, populate_existing=True, with_for_update=True if lock else None)
     if reply is None:
         raise NotFound(_("There is no reply %(reply_id)s.") % {"reply_id": reply_id})
     item = await visible_item(session, agent, reply.item_id)

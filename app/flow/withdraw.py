@@ -4,11 +4,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import registry
 from app.errors import Conflict
-from app.flow.reply_change import ask, changes_of, require_standing
+from app.flow.reply_change import ask, live_changes, require_settled, require_standing
 from app.flow.visibility import changeable_reply
 from app.i18n import _
 from app.models.agent import Agent
-from app.models.reply import ChangeKind, ChangeState, Reply
+from app.models.reply import ChangeKind, Reply
 
 
 async def withdraw(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
@@ -16,14 +16,15 @@ async def withdraw(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
 
     Raises:
         NotFound, Forbidden: see `changeable_reply`.
-        Conflict: it does not stand there, or the channel cannot delete.
+        Conflict: it does not stand there, the channel cannot delete, or an edit is on its way.
     """
     reply = await changeable_reply(session, agent, reply_id)
     await require_standing(session, reply)
     if not registry.get(reply.channel).capabilities.delete:
         raise Conflict(_("This channel does not let us delete a reply. Open it and delete it there."))
-    live = [one for one in await changes_of(session, reply_id) if one.state != ChangeState.FAILED]
+    live = await live_changes(session, reply_id)
     if any(one.kind == ChangeKind.DELETE for one in live):
         return reply
+    require_settled(live)
     await ask(session, agent, reply, ChangeKind.DELETE)
     return reply

@@ -56,6 +56,7 @@ class Verb(StrEnum):
     RETRACT = "retract"  # a reply of ours was deleted on the channel
     HIDE = "hide"  # a post of it was hidden on the channel, by us or there
     SHOW = "show"  # a hidden post of it is seen there again
+    AMEND = "amend"  # a reply of ours was edited on the channel
     ANSWER = "answer"  # our first reply stands on the channel
     OFFER = "offer"
     ACCEPT = "accept"

@@ -7,7 +7,16 @@ draft -> held (undo window) -> queued -> sending (attempt, lease; committed befo
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, SmallInteger, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
@@ -106,6 +115,7 @@ class ChangeKind(StrEnum):
     """What is done to a reply that stands on its channel."""
 
     DELETE = "delete"
+    EDIT = "edit"
 
 
 class ChangeState(StrEnum):
@@ -117,7 +127,7 @@ class ChangeState(StrEnum):
 
 
 class ReplyChange(Base):
-    """A sent reply is deleted on its channel. The reply keeps what was sent."""
+    """A sent reply is edited or deleted on its channel. A deleted one keeps what it said; an edited one says what stands."""
 
     __tablename__ = "reply_change"
     __table_args__ = (
@@ -132,12 +142,26 @@ class ReplyChange(Base):
     reply_id: Mapped[Big] = mapped_column(ForeignKey("reply.id", ondelete="CASCADE"), index=True)
     agent_id: Mapped[Big] = mapped_column(ForeignKey("agent.id"))  # who asked for it
     kind: Mapped[Str]
+    text: Mapped[Str | None]  # of an edit: what the reply shall say
+    was: Mapped[Str | None]  # of an edit that is done: what it said before
     state: Mapped[Str] = mapped_column(server_default=ChangeState.WAITING)
     attempt: Mapped[int] = mapped_column(server_default="0")
     asked_at: Mapped[Created]
     due_at: Mapped[Time | None]  # the next try, or the end of the lease of the one under way
     done_at: Mapped[Time | None]
     trouble: Mapped[Str] = mapped_column(server_default="")  # cause and remedy in plain words
+
+
+class RevisionDraft(Base):
+    """What an agent has written of an edit of a sent reply, and not sent."""
+
+    __tablename__ = "revision_draft"
+    __table_args__ = (PrimaryKeyConstraint("reply_id", "agent_id"),)
+
+    reply_id: Mapped[Big] = mapped_column(ForeignKey("reply.id", ondelete="CASCADE"))
+    agent_id: Mapped[Big] = mapped_column(ForeignKey("agent.id"))
+    text: Mapped[Str]
+    saved_at: Mapped[Created]
 
 
 class HandedDraft(Base):

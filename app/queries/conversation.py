@@ -52,6 +52,12 @@ class Thread:
         return self.item.state in OPEN_STATES
 
     @property
+    def editable_id(self) -> int | None:
+        """The newest reply of the reader that they may edit on the channel."""
+        mine = (one.id for one in reversed(self.entries) if isinstance(one, said.Said) and one.editable and one.mine)
+        return next(mine, None)
+
+    @property
     def answered(self) -> bool:
         """Whether our first answer is newer than the customer's newest post."""
         return self.item.answered_at is not None and (self.asked_at is None or self.asked_at <= self.item.answered_at)

@@ -11,7 +11,7 @@ from app.models.agent import Agent, Skill, Team
 from app.models.item import Item
 from app.models.post import Author, Post
 from app.models.queue import Queue
-from app.models.reply import Note, Reply, ReplyState
+from app.models.reply import Note, Reply, ReplyChange, ReplyState
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,12 @@ async def replies(session: AsyncSession, item_id: int) -> Sequence[Reply]:
     """The replies of an item, drafts excepted, oldest first."""
     query = select(Reply).where(Reply.item_id == item_id, Reply.state != ReplyState.DRAFT).order_by(Reply.id)
     return (await session.scalars(query)).all()
+
+
+async def reply_changes(session: AsyncSession, reply_id: int) -> Sequence[ReplyChange]:
+    """What was asked to be done to a sent reply, oldest first."""
+    asked = select(ReplyChange).where(ReplyChange.reply_id == reply_id).order_by(ReplyChange.id)
+    return (await session.scalars(asked)).all()
 
 
 async def notes(session: AsyncSession, item_id: int) -> Sequence[Note]:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import registry
 from app.connectors.base import Capabilities
+from app.models.account import Account
 from app.models.agent import Agent, Role
 from app.models.change import PostChange
 from app.models.event import Event
@@ -72,8 +73,11 @@ class Said:
     deleted_at: datetime | None = None  # on the channel
     wiped: bool = False  # what it had said is not kept
     pictures: tuple[Attached, ...] = ()  # of a reply of ours
-    deletable: bool = False  # a reply of ours that the reader may have deleted on the channel
-    change_state: str = ""  # of a deletion of a reply of ours that is waiting, or failed
+    account: str = ""  # under which a reply of ours went out
+    editable: bool = False  # a reply of ours that the reader may have edited on the channel
+    deletable: bool = False  # or deleted
+    change_kind: str = ""  # of an edit or deletion of a reply of ours that is waiting, or failed
+    change_state: str = ""
     change_trouble: str = ""
     part: tuple[int, int] | None = None  # which post of a thread of ours it is, and of how many
     hidden: bool = False  # on the channel, by us or there
@@ -241,18 +245,19 @@ async def author(session: AsyncSession, author_id: int) -> Who:
 async def replies(session: AsyncSession, item: Item, reader: Agent) -> tuple[list[Said], set[str]]:
     """Our replies, and the ids under which they stand on the channel."""
     ours = (
-        select(Reply, Agent.name, Item.agent_id)
+        select(Reply, Agent.name, Item.agent_id, Account.name)
         .join(Item, Item.id == Reply.item_id)
         .outerjoin(Agent, Agent.id == Reply.agent_id)
+        .outerjoin(Account, Account.id == Reply.account_id)
         .where(Reply.conversation_id == item.conversation_id, Reply.state != ReplyState.DRAFT)
         .order_by(Reply.id)
     )
     found = (await session.execute(ours)).all()
-    ids = [reply.id for reply, _, _ in found]
+    ids = [row[0].id for row in found]
     pictures = await of_replies(session, ids)
     parts, changes = await _parts(session, ids), await _reply_changes(session, ids)
     said = []
-    for reply, name, holder_id in found:
+    for reply, name, holder_id, account in found:
         one = Said(
             kind="reply",
             id=reply.id,
@@ -269,22 +274,31 @@ async def replies(session: AsyncSession, item: Item, reader: Agent) -> tuple[lis
             mine=reply.agent_id == reader.id,
             pictures=pictures.get(reply.id, ()),
             part=parts.get(reply.id),
+            account=account or "",
         )
         may = reader.id in {reply.agent_id, holder_id} or reader.is_at_least(Role.SUPERVISOR)
         known = may and reply.state == ReplyState.SENT and reply.external_id is not None
         said.append(_changed(one, changes.get(reply.id, ()), registry.get(reply.channel).capabilities, may=known))
-    return said, {reply.external_id for reply, _, _ in found if reply.external_id}
+    return said, {row[0].external_id for row in found if row[0].external_id}
 
 
 def _changed(one: Said, changes: Sequence[ReplyChange], can: Capabilities, *, may: bool) -> Said:
     """A reply with what was done to it on the channel, and what the reader may do."""
-    gone = next((told.done_at for told in changes if told.state == ChangeState.DONE), None)
+    done = [told for told in changes if told.state == ChangeState.DONE and told.done_at is not None]
+    gone = next((told.done_at for told in done if told.kind == ChangeKind.DELETE), None)
+    edits = [told for told in done if told.kind == ChangeKind.EDIT]
+    began = [one.at, *(told.done_at or one.at for told in edits)]  # when it came to say what it said
+    earlier = [Version(at, "", told.was or "") for at, told in zip(began, edits, strict=False)]
     newest = changes[-1] if changes and changes[-1].state != ChangeState.DONE else None
     free = may and gone is None and (newest is None or newest.state == ChangeState.FAILED)
     return replace(
         one,
+        edited_at=began[-1] if edits else None,
+        earlier=tuple(reversed(earlier)),
         deleted_at=gone,
+        editable=free and can.edit,
         deletable=free and can.delete,
+        change_kind=newest.kind if newest else "",
         change_state=newest.state if newest else "",
         change_trouble=newest.trouble if newest else "",
     )
@@ -294,12 +308,8 @@ async def _reply_changes(session: AsyncSession, reply_ids: list[int]) -> dict[in
     """What was done to these replies after they were sent, oldest first."""
     found: dict[int, list[ReplyChange]] = defaultdict(list)
     if reply_ids:
-        asked = (
-            select(ReplyChange)
-            .where(ReplyChange.reply_id.in_(reply_ids), ReplyChange.kind == ChangeKind.DELETE)
-            .order_by(ReplyChange.id)
-        )
-        for change in await session.scalars(asked):
+        asked = select(ReplyChange).where(ReplyChange.reply_id.in_(reply_ids))
+        for change in await session.scalars(asked.order_by(ReplyChange.id)):
             found[change.reply_id].append(change)
     return found
 

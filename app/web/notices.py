@@ -1,5 +1,6 @@
 """The bell: what an agent should know. Its count, its newest, a page of all, and marking them read."""
 
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from app.flow.notices import mark_read
 from app.i18n import _
+from app.models.reply import ChangeKind
 from app.models.sight import visible_queues
 from app.models.together import NoticeKind
 from app.queries.together import Told, notices, unread
@@ -35,6 +37,12 @@ ICONS = {
 }
 
 
+UNCHANGED: Mapping[str, Callable[[], str]] = {  # what the channel would not do with a reply of ours
+    ChangeKind.EDIT: lambda: _("Your edit of the reply to %(customer)s was refused, #%(id)s"),
+    ChangeKind.DELETE: lambda: _("The reply to %(customer)s could not be deleted, #%(id)s"),
+}
+
+
 def icon(one: Told) -> str:
     """The symbol of a notice."""
     return ICONS[NoticeKind(one.kind)]
@@ -55,6 +63,8 @@ def line(one: Told) -> str:
         NoticeKind.FAILED: _("Your reply to %(customer)s was not delivered, #%(id)s"),
         NoticeKind.WOKE: _("%(customer)s came back from parking, #%(id)s"),
     }
+    if one.kind == NoticeKind.FAILED and one.why.get("what") in UNCHANGED:
+        return UNCHANGED[one.why["what"]]() % told
     if one.kind == NoticeKind.WATCHED:
         return words.watched(str(one.why.get("what", ""))) % told
     return lines[NoticeKind(one.kind)] % told

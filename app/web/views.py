@@ -37,6 +37,7 @@ from app.web import rows, why, words
 from app.web.beside import beside
 from app.web.lists import Shown, list_context, named_place, place
 from app.web.person import pane
+from app.web.revision import revision
 from app.web.saved_views import views_context
 
 PARTS = {  # the parts that a live page may ask for, and the id that each replaces
@@ -122,13 +123,21 @@ async def desk_context(
         queue = await db.get_one(Queue, item.queue_id)
         context["closes_after"] = queue.park_close_after and timedelta(seconds=queue.park_close_after)
         context["composer"] = await composer(db, me, item, request.query_params.get("key", ""))
+        context["revision"] = await revision(db, me, item, request.query_params.get("edit", ""))
         context["person"] = await pane(db, me, item) if "context" in wanted else {}
         context["tier"] = await tier_of(db, item.customer_id)
         context["may_set_tier"] = item.customer_id is not None and me.is_at_least(Role.SUPERVISOR)
         context["waits"] = await _waits(db, me, item) if wanted & {"head", "context"} else None
         context["beside"] = await beside(db, me, item)
     else:
-        context |= {"thread": None, "composer": None, "closes_after": None, "waits": None, "beside": None}
+        context |= {
+            "thread": None,
+            "composer": None,
+            "revision": None,
+            "closes_after": None,
+            "waits": None,
+            "beside": None,
+        }
     return context
 
 

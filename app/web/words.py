@@ -177,6 +177,7 @@ def _plain(actor: str, target: str, *, by_router: bool) -> dict[str, str]:
         Verb.RETRACT: _("%s deleted our reply on the channel") % actor,
         Verb.HIDE: _("%s hid a post on the channel") % actor,
         Verb.SHOW: _("%s showed a hidden post again on the channel") % actor,
+        Verb.AMEND: _("%s edited our reply on the channel") % actor,
         Verb.OFFER: _("Offered to %s") % target
         if by_router
         else _("%(who)s offered it to %(whom)s") % {"who": actor, "whom": target},

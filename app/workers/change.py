@@ -14,7 +14,7 @@ from app.flow.allowance import wait_to_reply
 from app.flow.link import Wire, wire
 from app.i18n import N_
 from app.models.feed import Feed
-from app.models.reply import ReplyChange
+from app.models.reply import ChangeKind, ReplyChange
 from app.workers.runtime import Runtime
 from app.workers.send import BROKEN, CALL_SECONDS, GONE
 
@@ -69,11 +69,19 @@ def _way_back(errand: reply_change.Errand) -> Feed:
     return errand.feed
 
 
+async def _carry_out(attempt: Attempt) -> None:
+    connector, link = attempt.line.connector, attempt.line.link
+    if attempt.change.kind == ChangeKind.EDIT:
+        await connector.edit(link, attempt.reply, attempt.change.text or "")
+    else:
+        await connector.delete(link, attempt.reply)
+
+
 async def _call(runtime: Runtime, attempt: Attempt, deadline: float) -> None:
     error: ConnectorError | None = None
     try:
         async with asyncio.timeout_at(deadline):
-            await attempt.line.connector.delete(attempt.line.link, attempt.reply)
+            await _carry_out(attempt)
     except TimeoutError:
         error = MaybeSent(N_("The channel did not answer within %(call_seconds)s s.") % {"call_seconds": CALL_SECONDS})
     except ConnectorError as refused:

@@ -6,6 +6,8 @@ import { toast } from "./toasts.js";
 const PAUSE = 800; // after the first unsaved key, however long somebody types on
 const AGAIN = 3_000;
 
+const same = (one, other) => one.dataset.draftAt === other.dataset.draftAt; // what they save is one draft
+
 let timer;
 let unsaved = false;
 let saving = 0; // how many saves are on their way
@@ -42,7 +44,7 @@ async function keep(form) {
   const line = form.querySelector("[data-unsaved]");
   const headers = { "X-CSRF": document.querySelector('meta[name="csrf"]').content, Accept: "application/json" };
   try {
-    const answer = await fetch(`/items/${form.dataset.item}/draft`, { method: "PUT", headers, body, keepalive: true });
+    const answer = await fetch(form.dataset.draftAt, { method: "PUT", headers, body, keepalive: true });
     if (answer.status === 401) {
       document.dispatchEvent(new CustomEvent("careline:signed-out"));
       throw new TypeError("signed out"); // tried again, as when there is no connection
@@ -50,7 +52,7 @@ async function keep(form) {
     const said = await answer.json();
     if (answer.status === 409 && said.html && form.isConnected && form !== going) return ask(form, said);
     if (!answer.ok) throw new Error(said.error?.message);
-    for (const one of [form, composer()]) if (one?.dataset.item === form.dataset.item) one.dataset.version = said.version;
+    for (const one of [form, composer()]) if (one && same(one, form)) one.dataset.version = said.version;
     line.textContent = "";
     if (mode(form) !== "note" && !unsaved) show(form, said.left, said.posts);
   } catch (error) {
@@ -140,7 +142,7 @@ document.addEventListener("careline:swapped", () => {
   const form = composer();
   if (left && left.form !== form) {
     told = null;
-    if (form && left.form.dataset.item === form.dataset.item) carry(form);
+    if (form && same(left.form, form)) carry(form);
     else save(left.form);
   }
   left = null;

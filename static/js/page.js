@@ -1,6 +1,7 @@
 // Around each swap: open layers close when the page changes, the thread stays at its end, focus is never lost.
 const thread = () => document.getElementById("thread");
 const opened = () => document.getElementById("desk")?.dataset.item;
+const asked = () => document.querySelector("[data-draft][autofocus]");
 const NEAR = 48;
 
 let before = { item: opened(), atEnd: true, inComposer: false, below: null, focused: "" };
@@ -13,6 +14,7 @@ function remember(source) {
     focused: document.activeElement?.id,
     atEnd: !box || box.scrollHeight - box.scrollTop - box.clientHeight < NEAR,
     inComposer: Boolean(document.activeElement?.closest?.("[data-composer]")),
+    asked: asked(),
   };
 }
 
@@ -20,6 +22,7 @@ function settle() {
   const box = thread();
   if (before.below !== null) box.scrollTop = box.scrollHeight - before.below; // older posts came above
   else if (box && (before.atEnd || before.item !== opened())) box.scrollTop = box.scrollHeight;
+  if (asked() !== before.asked) asked()?.focus(); // a sent reply was opened for editing
   if (document.activeElement && document.activeElement !== document.body) return;
   if (before.inComposer) (document.querySelector("[data-draft]") ?? document.querySelector(".item[aria-current] a"))?.focus();
   else if (before.item !== opened()) document.querySelector(".item[aria-current] a")?.focus({ preventScroll: true });

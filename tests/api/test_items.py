@@ -5,15 +5,16 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.flow.ingest import ingest
+from app.flow.reply_change import done, take
 from app.flow.tokens import revoke_token
 from app.models.agent import Agent, ApiToken, Presence, PresenceState
 from app.models.feed import Feed
 from app.models.item import Item
-from app.models.reply import Reply
+from app.models.reply import Reply, ReplyChange
 from tests.company import post
 from tests.web.conftest import HOST, House
 
@@ -47,6 +48,36 @@ async def test_the_road_by_program(program: Program, item_id: int, house: House)
     assert reopened.json()["state"] == "queued"
     await agent.post(f"/items/{item_id}/assignment")
     assert (await agent.delete(f"/items/{item_id}/assignment")).json()["state"] == "queued"
+
+
+async def test_a_sent_reply_is_edited_and_deleted_by_program(
+    program: Program, item_id: int, sessions: Sessions
+) -> None:
+    agent, reader = await program("agent"), await program("agent", writes=False)
+    await agent.post(f"/items/{item_id}/assignment")
+    held = (await agent.post(f"/items/{item_id}/replies", json={"text": "It leaves on Monday."})).json()
+    at = f"/replies/{held['id']}"
+    assert (await agent.post(f"{at}/versions", json={"text": "It leaves today."})).status_code == 409  # not sent yet
+    async with sessions.begin() as session:
+        await session.execute(
+            update(Reply).where(Reply.id == held["id"]).values(state="sent", external_id="shop:r-1", sent_at=func.now())
+        )
+    assert (await reader.post(f"{at}/versions", json={"text": "It leaves today."})).status_code == 403
+    assert (await reader.delete(at)).status_code == 403
+    asked = await agent.post(f"{at}/versions", json={"text": "It leaves today."})
+    assert (asked.status_code, asked.json()["text"]) == (202, "It leaves on Monday.")
+    assert asked.json()["change"] == asked.json()["change"] | {"kind": "edit", "state": "waiting"}
+    assert (await agent.post(f"{at}/versions", json={"text": "Or tomorrow."})).status_code == 409
+    async with sessions.begin() as session:
+        change = (await session.scalars(select(ReplyChange))).one()
+        await take(session, change)
+        await done(session, change.id, 1)
+    read = (await reader.get(at)).json()
+    assert (read["text"], read["change"]) == ("It leaves today.", None)
+    assert [one["text"] for one in read["versions"]] == ["It leaves on Monday."]
+    assert read["account_id"] == held["account_id"] is not None
+    gone = await agent.delete(at)
+    assert (gone.status_code, gone.json()["change"]["kind"]) == (202, "delete")
 
 
 async def test_the_same_key_is_the_same_reply(program: Program, item_id: int, sessions: Sessions) -> None:
@@ -233,7 +264,7 @@ async def test_openapi_describes_every_route_and_needs_no_other_host(app: FastAP
     assert set(described["paths"]) == {
         "/items", "/items/{item_id}", "/items/{item_id}/assignment", "/items/{item_id}/replies",
         "/items/{item_id}/why", "/items/{item_id}/notes", "/items/{item_id}/closure", "/items/{item_id}/acceptance", "/items/{item_id}/refusal",
-        "/items/{item_id}/offer/extension", "/posts", "/posts/{post_id}", "/replies/{reply_id}",
+        "/items/{item_id}/offer/extension", "/posts", "/posts/{post_id}", "/replies/{reply_id}", "/replies/{reply_id}/versions", "/posts/{post_id}/hiding",
         "/feeds", "/queues", "/presence", "/reasons", "/search",
     }  # fmt: skip
     assert "HTTPBearer" in described["components"]["securitySchemes"]

@@ -20,14 +20,14 @@ async def answer(page: Page) -> None:
     await page.get_by_role("button", name="Send now").click()
 
 
-async def standing(careline: Running) -> int:
+async def standing(careline: Running, text: str = TEXT) -> int:
     """How often our answer stands on the network."""
     found, after, more = 0, 0, True
     headers = {"authorization": f"Bearer {careline.network.token}"}
     async with httpx.AsyncClient(base_url=careline.network.url, headers=headers, trust_env=False) as http:
         while more:
             inbox = (await http.get("/api/inbox", params={"after": after})).json()
-            found += sum(post["text"] == TEXT for post in inbox["posts"])
+            found += sum(post["text"] == text for post in inbox["posts"])
             after, more = inbox["last"], inbox["more"]
     return found
 
@@ -65,18 +65,49 @@ async def test_a_reply_whose_answer_was_lost_is_asked_about_and_stands_there_onc
     assert len(set(careline.wire.sent)) == 1
 
 
-async def test_a_sent_reply_is_deleted_on_the_channel_and_stays_folded_in_the_thread(
+async def test_a_sent_reply_is_edited_and_then_deleted_on_the_channel_and_what_it_said_stays_folded(
     careline: Running, signed_in: SignIn
 ) -> None:
     page = await signed_in("marta")
     await answer(page)
-    await expect(page.locator(".msg .delivery[data-state=sent]")).to_be_visible()
-    assert await standing(careline) == 1
     reply = page.locator(".msg[id^=reply-]")
+    field = page.locator("[data-draft]")
+    await expect(reply.locator(".delivery[data-state=sent]")).to_be_visible(timeout=20_000)
+    assert await standing(careline) == 1
+
+    # An edit that the network refuses is said in the thread and by the bell, and is not lost.
+    careline.wire.trouble = Trouble.REFUSED
+    await reply.get_by_role("link", name="Edit").click()
+    await expect(field).to_have_value(TEXT)
+    await expect(field).to_be_focused()
+    async with page.expect_response(lambda answer: answer.url.endswith("/draft")):
+        await field.fill(f"{TEXT} By express.")
+    await page.reload()
+    await expect(field).to_have_value(f"{TEXT} By express.")
+    await page.get_by_role("button", name="Save on the channel").click()
+    await expect(reply.locator(".delivery[data-state=failed]")).to_contain_text("Not edited:", timeout=20_000)
+    await expect(reply.locator(".body")).to_have_text(TEXT)
+    await page.locator("#bell").click()
+    await expect(page.get_by_text("Your edit of the reply to")).to_be_visible()
+    await page.keyboard.press("Escape")
+
+    # By the keyboard, from what was written: then the network shows it, and the thread what stood before.
+    careline.wire.trouble = Trouble.NONE
+    await page.locator("#thread").focus()
+    await page.keyboard.press("Shift+E")
+    await expect(field).to_have_value(f"{TEXT} By express.")
+    await field.press("Control+Enter")
+    await expect(reply.locator(".body")).to_have_text(f"{TEXT} By express.", timeout=20_000)
+    await expect(page.locator("[name=visibility][value=direct]")).to_be_attached()
+    await reply.get_by_text("Edited").click()
+    await expect(reply.locator(".was")).to_have_text(TEXT)
+    assert await standing(careline) == 0
+    assert await standing(careline, f"{TEXT} By express.") == 1
+
     await reply.locator("[id^=delete-] summary").click()
     await reply.get_by_role("button", name="Delete on the channel").click()
-    await expect(reply.locator(".gone")).to_contain_text("Deleted on the channel")
-    assert await standing(careline) == 0
-    await expect(reply.get_by_text(TEXT)).to_be_hidden()
+    await expect(reply.locator(".gone")).to_contain_text("Deleted on the channel", timeout=20_000)
+    assert await standing(careline, f"{TEXT} By express.") == 0
+    await expect(reply.locator(".body")).to_be_hidden()
     await reply.get_by_text("What it said").click()
-    await expect(reply.get_by_text(TEXT)).to_be_visible()
+    await expect(reply.locator(".body")).to_have_text(f"{TEXT} By express.")

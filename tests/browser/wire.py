@@ -21,7 +21,7 @@ class Trouble(StrEnum):
 
 @dataclass
 class Wire:
-    """A proxy; `trouble` is about replies only, everything else goes through."""
+    """A proxy; `trouble` is about replies and what becomes of them only, everything else goes through."""
 
     upstream: str
     url: str = ""
@@ -39,7 +39,8 @@ class Wire:
             is_reply = lines[0].startswith("POST /api/posts ")
             if is_reply:
                 self.sent.append(headers["idempotency-key"])
-            if is_reply and self.trouble == Trouble.REFUSED:
+            changes = is_reply or lines[0].startswith(("PUT /api/posts/", "DELETE /api/posts/"))
+            if changes and self.trouble == Trouble.REFUSED:
                 writer.write(self._refusal())
             else:
                 answer = await self._carried(head, body)

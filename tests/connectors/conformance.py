@@ -796,6 +796,75 @@ async def stands(fake: FakeChannel, **more: Any) -> Placed:
     return placed(await send(fake, reply), reply, fake)
 
 
+@check("pull", "reply", "edit")
+async def an_edited_reply_says_what_it_shall_and_the_others_what_they_did(fake: FakeChannel) -> None:
+    reply = await stands(fake)
+    before = fake.ledger()[-1]
+    await fake.connector.edit(fake.link(), reply, "We looked again: it comes today.")
+    other, edited = fake.ledger()
+    assert ("Another answer." in other.text, "it comes today." in edited.text) == (True, True)
+    assert "We are looking into it." not in edited.text
+    assert (edited.external_id, edited.parent, edited.visibility) == (
+        before.external_id,
+        before.parent,
+        before.visibility,
+    )
+
+
+@check("pull", "reply", "edit", "pictures")
+async def an_edited_reply_keeps_its_pictures(fake: FakeChannel) -> None:
+    reply = await stands(fake, pictures=PICTURES)
+    await fake.connector.edit(fake.link(), reply, "We looked again.")
+    edited = fake.ledger()[-1]
+    assert "We looked again." in edited.text
+    assert edited.pictures == tuple((picture.alt, picture.content) for picture in PICTURES)
+
+
+@check("pull", "reply", "edit")
+async def an_edit_whose_answer_was_lost_is_repeated_safely(fake: FakeChannel) -> None:
+    reply = await stands(fake)
+    fake.trouble(Trouble.ANSWER_LOST, sends_only=True)
+    with raises(ConnectorError) as caught:
+        await fake.connector.edit(fake.link(), reply, "We looked again.")
+    assert not caught.value.permanent
+    for _ in range(2):
+        await fake.connector.edit(fake.link(), reply, "We looked again.")
+    assert ["We looked again." in standing.text for standing in fake.ledger()] == [False, True]
+
+
+@check("pull", "reply", "edit")
+async def an_edit_that_did_not_happen_is_never_taken_for_one(fake: FakeChannel) -> None:
+    reply = await stands(fake)
+    for trouble in (Trouble.DOWN, Trouble.HTML, Trouble.NULL, Trouble.NO_CONNECTION, Trouble.RESET):
+        fake.trouble(trouble, sends_only=True)
+        with raises(ConnectorError) as caught:
+            await fake.connector.edit(fake.link(), reply, "We looked again.")
+        assert not caught.value.permanent, trouble
+    assert not any("We looked again." in standing.text for standing in fake.ledger())
+
+
+@check("pull", "reply", "edit", "delete")
+async def editing_what_is_gone_is_refused_for_good(fake: FakeChannel) -> None:
+    reply = await stands(fake)
+    await fake.connector.delete(fake.link(), reply)
+    with raises(Refused) as caught:
+        await fake.connector.edit(fake.link(), reply, "We looked again.")
+    assert caught.value.permanent
+    assert len(fake.ledger()) == 1
+
+
+@check("pull", "reply", "edit")
+async def an_edit_that_is_too_long_is_refused_and_what_stood_stands(fake: FakeChannel) -> None:
+    limit = fake.connector.capabilities.length_limit
+    if limit is None:
+        return
+    reply = await stands(fake)
+    before = fake.ledger()
+    with raises(Refused):
+        await fake.connector.edit(fake.link(), reply, "x" * (limit * 20))
+    assert fake.ledger() == before
+
+
 @check("pull", "reply", "delete")
 async def a_deleted_reply_stands_no_more_and_the_others_do(fake: FakeChannel) -> None:
     reply = await stands(fake)

@@ -279,6 +279,7 @@ def test_every_state_has_its_row_in_the_transition_table() -> None:
         Verb.RETRACT,
         Verb.HIDE,
         Verb.SHOW,
+        Verb.AMEND,
         Verb.TAG,
         Verb.UNTAG,
         Verb.PRIORITISE,

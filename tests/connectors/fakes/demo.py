@@ -96,7 +96,7 @@ class FakeTownsquare(FakeChannel):
         ]
 
     def is_send(self, request: httpx.Request) -> bool:
-        return request.method == "DELETE" or (request.method == "POST" and request.url.path == "/api/posts")
+        return request.method in {"PUT", "DELETE"} or (request.method == "POST" and request.url.path == "/api/posts")
 
     def limited(self) -> httpx.Response:
         wait = f"{self.rate_wait.total_seconds():.0f}"

@@ -102,6 +102,7 @@ class FakeMastodon(FakeChannel):
         media = "/api/v1/media" if self.other_make else "/api/v2/media"
         changes = {"/api/v1/statuses": self._post, media: self._bring}
         made += [Route(path, partial(self._answer, run), methods=["POST"]) for path, run in changes.items()]
+        made.append(Route("/api/v1/statuses/{id}", partial(self._answer, self._put), methods=["PUT"]))
         made.append(Route("/api/v1/statuses/{id}", partial(self._answer, self._delete), methods=["DELETE"]))
         made.append(Route("/api/v1/apps", self._register, methods=["POST"]))
         return Starlette(routes=[*made, *self.grants.routes()])
@@ -168,7 +169,9 @@ class FakeMastodon(FakeChannel):
         ]
 
     def is_send(self, request: httpx.Request) -> bool:
-        return request.method == "DELETE" or (request.method == "POST" and request.url.path == "/api/v1/statuses")
+        return request.method in {"PUT", "DELETE"} or (
+            request.method == "POST" and request.url.path == "/api/v1/statuses"
+        )
 
     def limited(self) -> httpx.Response:
         reset = (self.now + self.rate_wait).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -310,6 +313,22 @@ class FakeMastodon(FakeChannel):
         self.toots[made.id] = made
         self.keys[key] = (self.now, made.id)
         return self._shown(made)
+
+    async def _put(self, request: Request) -> Json:
+        """What an edit does not name goes; the same again is no edit (app/services/update_status_service.rb)."""
+        body, toot = await request.json(), self._found(request.path_params["id"])
+        if toot.by != US:
+            raise KeyError(toot.id)
+        if not body["status"].strip():
+            raise ValueError("Text can't be blank")
+        if length_of(body.get("spoiler_text", "") + body["status"], Length.MASTODON) > self.max_characters:
+            raise ValueError(f"Text character limit of {self.max_characters} exceeded")
+        media = [one for one in toot.media if one["id"] in body.get("media_ids", ())]
+        said = (body["status"], body.get("spoiler_text", ""), body.get("language") or toot.language, media)
+        if said != (toot.text, toot.spoiler, toot.language, toot.media):
+            toot.text, toot.spoiler, toot.language, toot.media = said
+            toot.edited = self.now
+        return self._shown(toot)
 
     def _delete(self, request: Request) -> Json:
         """Ours alone can be deleted; of any other the server says that there is none."""

@@ -34,6 +34,7 @@ class FakeSender(FakeChannel):
         self.made = 0
         self.events: dict[str, dict[str, Any]] = {}
         self.gone: set[str] = set()
+        self.edits: dict[str, dict[str, str]] = {}  # what each reply says, by the time from which it does
 
     @property
     def app(self) -> ASGIApp:
@@ -51,6 +52,9 @@ class FakeSender(FakeChannel):
         if request.headers["webhook-signature"] != signature(event_id, request.headers["webhook-timestamp"], body):
             return JSONResponse({"error": "bad signature"}, 401)
         event = json.loads(body)
+        if event["type"] == "reply.edited":
+            self.edits.setdefault(event["data"]["id"], {})[event["timestamp"]] = event["data"]["text"]
+            return Response(status_code=204)
         if event["type"] == "reply.deleted":
             self.gone.add(event["data"]["id"])
             return Response(status_code=204)
@@ -59,10 +63,15 @@ class FakeSender(FakeChannel):
 
     def ledger(self) -> list[Standing]:
         return [
-            Standing(f"shop:r-{key}", data["text"], f"shop:{data['in_reply_to']}", Visibility(data["visibility"]))
+            Standing(f"shop:r-{key}", self.said(data), f"shop:{data['in_reply_to']}", Visibility(data["visibility"]))
             for key, data in self.events.items()
             if data["id"] not in self.gone
         ]
+
+    def said(self, data: dict[str, Any]) -> str:
+        """What a reply says now."""
+        edits = self.edits.get(data["id"], {})
+        return str(edits[max(edits)] if edits else data["text"])
 
     def is_send(self, request: httpx.Request) -> bool:
         return request.method == "POST"
