@@ -93,6 +93,7 @@ async def listed(db: Db, me: Reader, asked: Annotated[ItemsAsked, Query()]) -> P
         state=asked.state,
         queue=asked.queue,
         holder=asked.agent,
+        wanted=asked.wanted,
         after=asked.after,
         limit=asked.limit + 1,
     )

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.connectors.base import Visibility
 from app.models.item import Disposition, State
+from app.queries.filters import Filter, read
 
 T = TypeVar("T")
 MOST = 100  # rows of a page
@@ -32,6 +33,23 @@ class ItemsAsked(Paged):
     state: State | None = None
     queue: int | None = Field(None, description="A queue's id.")
     agent: int | None = Field(None, description="Who holds it, by id.")
+    channel: list[str] = Field([], description="One of these.")
+    language: list[str] = Field([], description="One of these, as BCP 47 codes; de is also de-AT.")
+    tag: list[str] = Field([], description="With one of these.")
+    priority: list[int] = Field([], description="One of these.")
+    tier: list[str] = Field([], description="One of these is its customer's.")
+    age: Literal["15m", "1h", "4h", "1d", "3d", "7d", "30d"] | None = Field(None, description="Ready at least so long.")
+    has: Literal["media"] | None = Field(None, description="A post of its conversation has pictures or other media.")
+    text: str = Field(
+        "", description='Words that something said in its conversation has: torn "new tent" -refund from:ada'
+    )
+
+    @property
+    def wanted(self) -> Filter:
+        """What lists of the desk can be narrowed by, too. Raises Invalid."""
+        many = {name: getattr(self, name) for name in ("channel", "language", "tag", "priority", "tier")}
+        pairs = [(kind, str(value)) for kind, values in many.items() for value in values]
+        return read([*pairs, ("age", self.age or ""), ("has", self.has or ""), ("text", self.text)])
 
 
 class SearchAsked(Asked):

@@ -16,12 +16,14 @@ from app.flow.claim import claim
 from app.flow.close import close
 from app.flow.discard import discard
 from app.flow.park import park
+from app.flow.prioritise import PRIORITIES, prioritise
 from app.flow.release import release
+from app.flow.tag import tag, tag_of, untag
 from app.flow.transfer import to_line
 from app.i18n import _
 from app.models.agent import Agent, Presence, Role
 from app.models.bulk import BulkRun
-from app.models.item import TRANSITIONS, Disposition, Item, ParkReason, State, Verb
+from app.models.item import OPEN_STATES, TRANSITIONS, Disposition, Item, ParkReason, State, Verb
 from app.models.sight import visible_queues
 
 MOST = 200  # items at once: they stay locked until all is done
@@ -36,9 +38,12 @@ class Deed(StrEnum):
     PARK = "park"
     TRANSFER = "transfer"
     DISCARD = "discard"
+    TAG = "tag"
+    UNTAG = "untag"
+    PRIORITISE = "prioritise"
 
 
-VERBS: Mapping[Deed, Verb] = {
+VERBS: Mapping[Deed, Verb] = {  # of those that move an item to another state
     Deed.CLAIM: Verb.CLAIM,
     Deed.RELEASE: Verb.RELEASE,
     Deed.CLOSE: Verb.CLOSE,
@@ -47,6 +52,7 @@ VERBS: Mapping[Deed, Verb] = {
     Deed.DISCARD: Verb.DISCARD,
 }
 OF_THE_HOLDER = frozenset({Deed.RELEASE, Deed.PARK})  # nobody else's, but supervisors'
+OF_ALL = frozenset({Deed.TAG, Deed.UNTAG})  # whoever sees an item tags it, whatever its state
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,8 @@ class How:
     until: datetime | None = None
     reason: ParkReason = ParkReason.SNOOZE
     queue_id: int | None = None
+    tag: str = ""
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +87,12 @@ class Told:
 def refusal(me: Agent, deed: Deed, state: State, holder: tuple[int, str] | None) -> str:
     """Why the deed will be refused for an item in this state and these hands; empty when it will not."""
     mine = holder is not None and holder[0] == me.id
-    if deed == Deed.CLAIM and mine and state == State.ACTIVE:
+    if deed in OF_ALL or (deed == Deed.CLAIM and mine and state == State.ACTIVE):
         return ""
     if holder is not None and not mine and (deed == Deed.CLAIM or not me.is_at_least(Role.SUPERVISOR)):
         return _("%s has it.") % holder[1]
-    if VERBS[deed] not in TRANSITIONS[state]:
+    possible = state in OPEN_STATES if deed == Deed.PRIORITISE else VERBS[deed] in TRANSITIONS[state]
+    if not possible:
         return _fitting(state)
     if deed in OF_THE_HOLDER and holder is None:
         return _("Nobody holds it.")
@@ -201,5 +210,13 @@ def _verb(deed: Deed, how: How) -> Do:
         if queue_id is None:
             raise Invalid(_("Choose the queue they go to."), "queue")
         return lambda session, me, item_id: to_line(session, me, item_id, queue_id=queue_id)
+    if deed == Deed.PRIORITISE:
+        priority = how.priority
+        if priority is None or priority not in PRIORITIES:
+            raise Invalid(_("Choose a priority."), "priority")
+        return lambda session, me, item_id: prioritise(session, me, item_id, priority)
+    if deed in OF_ALL:
+        name, do = tag_of(how.tag), tag if deed == Deed.TAG else untag
+        return lambda session, me, item_id: do(session, me, item_id, name)
     plain: Mapping[Deed, Do] = {Deed.CLAIM: claim, Deed.RELEASE: release, Deed.DISCARD: discard}
     return plain[deed]

@@ -119,12 +119,6 @@ async def save_macro(
     return macro
 
 
-async def remove_macro(session: AsyncSession, agent: Agent, macro_id: int) -> None:
-    """Throw one away. Raises NotFound, Forbidden."""
-    await session.delete(await changeable(session, Macro, agent, macro_id))
-    await session.flush()
-
-
 async def run_macro(session: AsyncSession, agent: Agent, item_id: int, macro_id: int, key: UUID) -> Item:
     """Do all that a macro says, or nothing. `key` makes its reply once. The agent must hold the item.
 

@@ -1,5 +1,7 @@
 """Saved replies: agents keep their own, supervisors and admins those of a team and of everybody."""
 
+from typing import TypeVar
+
 from pydantic import Field, field_validator
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,9 +10,10 @@ from app.connectors.base import SettingsModel
 from app.errors import Forbidden, Invalid, NotFound
 from app.i18n import N_, _
 from app.models.agent import Agent, Role, Team, TeamMember
-from app.models.saved import Macro, SavedReply, SavedView
-from app.models.sight import Kept, visible_kept
+from app.models.saved import Kept, SavedReply
+from app.models.sight import visible_kept
 
+K = TypeVar("K", bound=Kept)
 OWN, ALL = "own", "all"
 
 
@@ -29,7 +32,7 @@ class SavedSettings(SettingsModel):
         return tuple(dict.fromkeys(tag.strip()[:60].lower() for tag in value if tag.strip()))
 
 
-async def usable(session: AsyncSession, kind: type[Kept], agent: Agent, kept_id: int) -> Kept:
+async def usable(session: AsyncSession, kind: type[K], agent: Agent, kept_id: int) -> K:
     """A saved reply, macro or view that the agent may use. Raises NotFound."""
     found = await session.scalar(
         select(kind).where(kind.id == kept_id, visible_kept(kind, agent)).execution_options(populate_existing=True)
@@ -39,12 +42,18 @@ async def usable(session: AsyncSession, kind: type[Kept], agent: Agent, kept_id:
     return found
 
 
-async def changeable(session: AsyncSession, kind: type[Kept], agent: Agent, kept_id: int) -> Kept:
+async def changeable(session: AsyncSession, kind: type[K], agent: Agent, kept_id: int) -> K:
     """A saved reply, macro or view that the agent may change. Raises NotFound, Forbidden."""
     kept = await usable(session, kind, agent, kept_id)
     if kept.agent_id != agent.id and not agent.is_at_least(Role.SUPERVISOR):
         raise Forbidden(_("Supervisors look after what is shared. Ask yours, or make one of your own."))
     return kept
+
+
+async def remove(session: AsyncSession, kind: type[Kept], agent: Agent, kept_id: int) -> None:
+    """Throw away a saved reply, a macro or a view. Raises NotFound, Forbidden."""
+    await session.delete(await changeable(session, kind, agent, kept_id))
+    await session.flush()
 
 
 async def owner(session: AsyncSession, agent: Agent, whose: str) -> tuple[int | None, int | None]:
@@ -71,7 +80,7 @@ async def teams_of(session: AsyncSession, agent: Agent) -> list[Team]:
     return list(await session.scalars(teams))
 
 
-def whose(kept: SavedReply | Macro | SavedView) -> str:
+def whose(kept: Kept) -> str:
     """For whom it is, as a form says it."""
     return OWN if kept.agent_id is not None else str(kept.team_id) if kept.team_id is not None else ALL
 
@@ -100,12 +109,6 @@ async def change_saved(session: AsyncSession, agent: Agent, saved_id: int, setti
     kept.tags = list(settings.tags)
     await session.flush()
     return kept
-
-
-async def remove_saved(session: AsyncSession, agent: Agent, saved_id: int) -> None:
-    """Throw one away. Raises NotFound, Forbidden."""
-    await session.delete(await changeable(session, SavedReply, agent, saved_id))
-    await session.flush()
 
 
 async def count_use(session: AsyncSession, agent: Agent, saved_id: int) -> None:

@@ -58,12 +58,6 @@ async def move_view(session: AsyncSession, agent: Agent, view_id: int, by: int) 
     await session.flush()
 
 
-async def remove_view(session: AsyncSession, agent: Agent, view_id: int) -> None:
-    """Throw one away; the items in it are not touched. Raises NotFound, Forbidden."""
-    await session.delete(await changeable(session, SavedView, agent, view_id))
-    await session.flush()
-
-
 async def _put_last(session: AsyncSession, view: SavedView) -> None:
     with session.no_autoflush:
         beside = _of(view).with_only_columns(func.count(), func.max(SavedView.place))

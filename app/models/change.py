@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, select, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.selectable import LateralFromClause
@@ -52,3 +52,9 @@ def newest_version() -> LateralFromClause:
         PostChange.channel == Post.channel, PostChange.external_id == Post.external_id, ~PostChange.deleted
     )
     return edits.order_by(PostChange.changed_at.desc()).limit(1).correlate(Post).lateral("newest")
+
+
+def first_words(newest: LateralFromClause, most: int) -> ColumnElement[str]:
+    """The first characters of what a post says now, its title first. `newest` is its `newest_version`, outer-joined."""
+    title, said = func.coalesce(newest.c.title, Post.title), func.coalesce(newest.c.text, Post.text)
+    return func.left(func.concat_ws(". ", func.nullif(title, ""), said), most)

@@ -6,7 +6,7 @@ nothing but reading, notes and the answer.
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, or_, select
 from sqlalchemy.orm import aliased
@@ -14,11 +14,10 @@ from sqlalchemy.orm import aliased
 from app.models.agent import Agent, Role, TeamMember
 from app.models.item import OPEN_STATES, Item
 from app.models.queue import Queue
-from app.models.saved import Macro, SavedReply, SavedView
+from app.models.saved import Kept
 from app.models.together import Consult, ConsultExpert
 
 _ALL_QUEUES = select(Queue.id)
-Kept = TypeVar("Kept", SavedReply, Macro, SavedView)
 
 
 def visible_queues(agent: Agent) -> Select[Any]:

@@ -17,8 +17,8 @@ from app.models.item import OPEN_STATES, State
 
 LONGEST = 500  # characters
 MOST_TERMS = 20
-WORDS, EXACT = "words", "exact"
-OPERATORS = ("from", "queue", "state", "before", "after", "has", "channel", "lang", "tag")
+WORDS, EXACT, FROM = "words", "exact", "from"
+OPERATORS = (FROM, "queue", "state", "before", "after", "has", "channel", "lang", "tag")
 NOT_TWICE = frozenset({"before", "after"})  # times: saying not is saying the other
 OPEN = "open"
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
@@ -64,6 +64,11 @@ class Asked:
     def said(self) -> tuple[Term, ...]:
         """The words that must be there."""
         return tuple(term for term in self.of(WORDS, EXACT) if not term.negated)
+
+    @property
+    def name(self) -> str:
+        """All the words together, if nothing else is asked for: they may be somebody's name."""
+        return " ".join(term.value for term in self.said) if len(self.said) == len(self.terms) else ""
 
 
 def parse(text: str) -> Asked:

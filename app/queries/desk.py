@@ -10,11 +10,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, any_, func, select, text
+from sqlalchemy import ColumnElement, Select, any_, func, select, text, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.agent import Agent, Skill
 from app.models.assignment import MOST_EXTENSIONS, Assignment, Offer
+from app.models.change import first_words, newest_version
 from app.models.item import Item, State
 from app.models.post import Author, Post
 from app.models.queue import Queue
@@ -266,6 +267,7 @@ async def skill_names(session: AsyncSession, ids: Iterable[int]) -> dict[int, st
 
 
 # Built once: building it anew for each list costs as much as running it.
+_NEWEST = newest_version()
 _ROWS = (
     select(
         Item.id,
@@ -289,12 +291,13 @@ _ROWS = (
         Author.id,
         Author.name,
         Author.handle,
-        func.left(func.concat_ws(". ", func.nullif(Post.title, ""), Post.text), SNIPPET),
+        first_words(_NEWEST, SNIPPET),
     )
     .join(Queue, Queue.id == Item.queue_id)
     .join(Post, Post.id == Item.post_id)
     .join(Author, Author.id == Post.author_id)
     .outerjoin(Agent, Agent.id == Item.agent_id)
+    .outerjoin(_NEWEST, true())
 )
 
 

@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.agent import Agent
+from app.models.change import first_words, newest_version
 from app.models.item import Item
 from app.models.post import Author, Post
 from app.models.reply import HandedDraft, Reply, ReplyState
 from app.models.sight import visible_queues
 
 MOST = 100
+SNIPPET = 160  # characters of the post that is answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,15 @@ class Draft:
 async def drafts(session: AsyncSession, reader: Agent) -> list[Draft]:
     """The reader's drafts, the newest first."""
     seen = Item.queue_id.in_(visible_queues(reader)) | (Item.agent_id == reader.id)
+    newest = newest_version()
     found = (
-        select(Reply, Item, seen, func.coalesce(func.nullif(Author.name, ""), Author.handle), func.left(Post.text, 160))
+        select(
+            Reply, Item, seen, func.coalesce(func.nullif(Author.name, ""), Author.handle), first_words(newest, SNIPPET)
+        )
         .join(Item, Item.id == Reply.item_id)
         .join(Post, Post.id == Item.post_id)
         .join(Author, Author.id == Post.author_id)
+        .outerjoin(newest, true())
         .where(Reply.agent_id == reader.id, Reply.state == ReplyState.DRAFT, func.btrim(Reply.text) != "")
         .order_by(Reply.id.desc())
         .limit(MOST)

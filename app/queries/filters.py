@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 from app.errors import Invalid
 from app.i18n import _
 from app.models.item import OPEN_STATES, State
+from app.queries.asked import EXACT, FROM, WORDS, parse
 
 MOST_CHOICES = 50  # of one kind in one filter
 LONGEST_TEXT = 200  # characters of any value
@@ -44,6 +45,7 @@ class Filter:
     tier: tuple[str, ...] = ()
     age: str = ""  # a key of AGES: waiting at least so long
     has: tuple[str, ...] = ()  # "media"
+    text: str = ""  # words, "exact words" and from:, as the search takes them: said in its conversation
 
     def __bool__(self) -> bool:
         """Whether it asks for anything."""
@@ -111,6 +113,7 @@ def read(given: Iterable[tuple[str, str]]) -> Filter:
         tier=tuple(sorted(found.get("tier", ()))),
         age=_age(found.get("age", [""])[-1]),
         has=tuple(sorted({_has(one) for one in found.get("has", ())})),
+        text=_text(found.get("text", [""])[-1]),
     )
 
 
@@ -175,3 +178,15 @@ def _has(value: str) -> str:
     if value != "media":
         raise Invalid(_("A post cannot be looked for by having “%s”, only by having media.") % value, "has")
     return value
+
+
+def _text(value: str) -> str:
+    try:
+        terms = parse(value).terms
+    except Invalid as error:
+        raise Invalid(error.message, "text") from None
+    if any(term.op not in {WORDS, EXACT, FROM} for term in terms):
+        raise Invalid(
+            _('A list is narrowed by words, "exact words" and from:. For the rest there are other fields.'), "text"
+        )
+    return value if terms else ""

@@ -3,6 +3,7 @@
 A page begins after the last row of the page before (its key and id), so that no row is skipped or shown twice while
 others come and go. Waiting items are read queue by queue from an index in the order asked for, a page of each at most;
 those in somebody's hands are few and read together; ended ones by the time they were opened, of the last HISTORY.
+What is narrowed by words that few conversations have is read from these alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,6 +40,7 @@ from app.models.queue import Queue
 from app.models.sight import visible_queues
 from app.queries.desk import PAGE, Row, rows_of
 from app.queries.filters import ME, NOBODY, Filter, Sort
+from app.queries.worded import Worded, worded
 
 COUNTED = 1000  # items of a list are counted up to this
 LOOKED_AT = 1000  # items of each place are looked at to count what is in a view
@@ -102,8 +104,9 @@ async def ids(session: AsyncSession, me: Agent, wanted: Filter, sort: Sort, most
 
 async def count(session: AsyncSession, me: Agent, wanted: Filter, most: int = COUNTED) -> int:
     """How many items a list holds, at most `most`."""
+    conditions = [*narrowed(me, wanted), *(await worded(session, me, wanted.text)).conditions]
     parts = [
-        select(Item.id).where(seen, *_conditions(me, wanted)).limit(most).subquery()
+        select(Item.id).where(seen, *conditions).limit(most).subquery()
         for seen in _where(me, wanted, visible_queues(me))
     ]
     if not parts:
@@ -115,20 +118,21 @@ async def count(session: AsyncSession, me: Agent, wanted: Filter, most: int = CO
 
 async def counts(session: AsyncSession, me: Agent, lists: Sequence[Filter]) -> list[tuple[int, bool]]:
     """How many items each list holds among the LOOKED_AT of each place, and whether there may be more: for all at once."""
-    columns = [column for number, wanted in enumerate(lists) for column in _counted(me, wanted, number)]
+    said = [await worded(session, me, wanted.text, gather=False) for wanted in lists]
+    columns = [column for number, wanted in enumerate(lists) for column in _counted(me, wanted, said[number], number)]
     if not columns:
         return []
     found = (await session.execute(select(*columns))).one()
     return [(found[at], found[at + 1] >= LOOKED_AT) for at in range(0, len(found), 2)]
 
 
-def _counted(me: Agent, wanted: Filter, number: int) -> tuple[ColumnElement[int], ColumnElement[int]]:
+def _counted(me: Agent, wanted: Filter, said: Worded, number: int) -> tuple[ColumnElement[int], ColumnElement[int]]:
     """What is in a list, and how many were looked at in the fullest of its places."""
     places = [
         select(Item.id).where(seen).limit(LOOKED_AT).cte(f"looked_{number}_{part}")
         for part, seen in enumerate(_where(me, wanted, visible_queues(me)))
     ]
-    conditions = _conditions(me, wanted)
+    conditions = [*narrowed(me, wanted), *said.conditions]
     inside = [
         select(func.count()).select_from(Item).where(Item.id.in_(select(place.c.id)), *conditions).scalar_subquery()
         for place in places
@@ -155,7 +159,8 @@ def _held(me: Agent, states: frozenset[State], visible: ColumnElement[bool]) -> 
 async def _keys(
     session: AsyncSession, me: Agent, wanted: Filter, sort: Sort, *, after: Place | None = None, most: int
 ) -> list[Place]:
-    parts = [part.subquery() for part in _parts(me, wanted, sort, after, most)]
+    said = await worded(session, me, wanted.text)
+    parts = [part.subquery() for part in _parts(me, wanted, said, sort, after=after, most=most)]
     if not parts:
         return []
     together = union_all(*[select(part.c.key, part.c.id) for part in parts]).subquery()
@@ -165,10 +170,12 @@ async def _keys(
     return [Place(row[0], row[1]) for row in found]
 
 
-def _parts(me: Agent, wanted: Filter, sort: Sort, after: Place | None, most: int) -> Iterator[Select[Any]]:
+def _parts(
+    me: Agent, wanted: Filter, said: Worded, sort: Sort, *, after: Place | None, most: int
+) -> Iterator[Select[Any]]:
     """A page's worth of keys and ids from each place where the wanted items are."""
     key = _key(sort)
-    conditions = _conditions(me, wanted)
+    conditions = [*narrowed(me, wanted), *said.conditions]
     if after is not None:
         here, there = tuple_(key, Item.id), tuple_(_literal(after.key), literal(after.item_id, BigInteger))
         conditions.append(here < there if sort in DESCENDING else here > there)
@@ -178,6 +185,9 @@ def _parts(me: Agent, wanted: Filter, sort: Sort, after: Place | None, most: int
     queues = visible_queues(me)
     if wanted.queue:
         queues = queues.where(Queue.id.in_(wanted.queue))
+    if said.few:
+        yield page.where(or_(*_where(me, wanted, queues)), *conditions)
+        return
     if State.QUEUED in wanted.open_states:
         yield _by_queue(page.where(Item.state == State.QUEUED, *conditions), queues)
     if held := HELD_STATES & wanted.open_states:
@@ -212,8 +222,8 @@ def _literal(key: datetime | int) -> ColumnElement[Any]:
     return literal(key, DateTime(timezone=True) if isinstance(key, datetime) else BigInteger)
 
 
-def _conditions(me: Agent, wanted: Filter) -> list[ColumnElement[bool]]:
-    """What the filter asks of each item; its states are asked for by place."""
+def narrowed(me: Agent, wanted: Filter) -> list[ColumnElement[bool]]:
+    """What the filter asks of each item; its states are asked for by place, its text by `worded`."""
     asked: list[ColumnElement[bool]] = []
     if wanted.queue:
         asked.append(Item.queue_id.in_(wanted.queue))

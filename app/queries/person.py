@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select, tuple_
+from sqlalchemy import Select, func, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.agent import Agent
+from app.models.change import first_words, newest_version
 from app.models.item import OPEN_STATES, Item
 from app.models.person import ContactLook, CustomerLink, CustomerNote, CustomerTag
 from app.models.post import Author, Post
@@ -17,6 +18,7 @@ from app.models.post import Author, Post
 PAGE = 50  # items of the history at once
 NEWEST = 12  # of them beside an item
 NOTES = 20
+SNIPPET = 120  # characters of a post
 HANDLES_LIKE_MAIL = frozenset({"mastodon"})
 # An e-mail address, or what looks like a telephone number: seven digits and more, with what people put between.
 _CONTACT = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+|\+?\d[\d ()/.-]{5,}\d")
@@ -137,10 +139,12 @@ async def history(
 ) -> tuple[list[Past], tuple[datetime, int] | None]:
     """Items of the customer that the reader may see, the newest first, and where the next page begins."""
     mine = Item.queue_id.in_(queues) | (Item.agent_id == reader.id)
+    newest = newest_version()
     found = (
-        select(Item.id, Item.channel, func.left(Post.text, 120), Item.state, Item.opened_at, Agent.name)
+        select(Item.id, Item.channel, first_words(newest, SNIPPET), Item.state, Item.opened_at, Agent.name)
         .join(Post, Post.id == Item.post_id)
         .outerjoin(Agent, Agent.id == Item.agent_id)
+        .outerjoin(newest, true())
         .where(Item.customer_id == customer_id, mine)
         .order_by(Item.opened_at.desc(), Item.id.desc())
         .limit(most + 1)
@@ -155,10 +159,12 @@ async def history(
 async def open_items(session: AsyncSession, reader: Agent, customer_id: int, queues: Select[Any]) -> list[Past]:
     """Items of the customer that are open and that the reader may see."""
     mine = Item.queue_id.in_(queues) | (Item.agent_id == reader.id)
+    newest = newest_version()
     found = (
-        select(Item.id, Item.channel, func.left(Post.text, 120), Item.state, Item.opened_at, Agent.name)
+        select(Item.id, Item.channel, first_words(newest, SNIPPET), Item.state, Item.opened_at, Agent.name)
         .join(Post, Post.id == Item.post_id)
         .outerjoin(Agent, Agent.id == Item.agent_id)
+        .outerjoin(newest, true())
         .where(Item.customer_id == customer_id, mine, Item.state.in_(OPEN_STATES))
         .order_by(Item.id.desc())
         .limit(NEWEST)

@@ -12,6 +12,11 @@ from app.models.item import Item
 from app.models.post import Author, Post
 from app.models.queue import Queue
 from app.models.reply import Note, Reply, ReplyChange, ReplyState
+from app.queries.filters import Filter
+from app.queries.listing import narrowed
+from app.queries.worded import worded
+
+ANYTHING = Filter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +43,21 @@ async def items(
     queue: int | None = None,
     holder: int | None = None,
     item: int | None = None,
+    wanted: Filter = ANYTHING,
     after: int | None = None,
     limit: int = 50,
 ) -> list[ItemRow]:
     """Items, newest first, at most `limit` whose id is below `after`."""
+    said = await worded(session, agent, wanted.text)
     query = (
         select(Item, Queue, Agent, Author)
         .join(Queue, Queue.id == Item.queue_id)
         .join(Author, Author.id == Item.author_id)
         .outerjoin(Agent, Agent.id == Item.agent_id)
-        .where(_sees(agent, queues))
+        .where(_sees(agent, queues), *narrowed(agent, wanted), *said.conditions)
     )
-    wanted = ((Item.state, state), (Item.queue_id, queue), (Item.agent_id, holder), (Item.id, item))
-    for column, value in wanted:
+    equal = ((Item.state, state), (Item.queue_id, queue), (Item.agent_id, holder), (Item.id, item))
+    for column, value in equal:
         if value is not None:
             query = query.where(column == value)
     if after is not None:

@@ -1,7 +1,8 @@
-"""Saved replies as the picker and their page show them."""
+"""Saved replies, macros and views as their pages show them, and saved replies as the picker does."""
 
 import unicodedata
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,20 +10,44 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models.agent import Agent, Role, Team
 from app.models.item import Item
 from app.models.queue import Queue
-from app.models.saved import Macro, SavedReply
+from app.models.saved import Kept, Macro, SavedReply
 from app.models.sight import visible_kept
 
-MOST = 500  # saved replies that an agent chooses among
+K = TypeVar("K", bound=Kept)
+MOST = 500  # of a kind that an agent chooses among
 SHOWN = 8  # of them in the picker
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A saved reply in the list of all."""
+class Line(Generic[K]):
+    """A saved reply, macro or view in the list of all. `team`: whose it is, when it is a team's."""
 
-    saved: SavedReply
+    kept: K
     team: str | None
     changeable: bool
+
+
+async def lines(session: AsyncSession, agent: Agent, kind: type[K], *order: Any, most: int = MOST) -> list[Line[K]]:
+    """All of a kind that the agent may use."""
+    rows = await session.execute(
+        select(kind, Team.name)
+        .outerjoin(Team, Team.id == kind.team_id)
+        .where(visible_kept(kind, agent))
+        .order_by(*order, kind.id)
+        .limit(most)
+    )
+    everything = agent.is_at_least(Role.SUPERVISOR)
+    return [Line(row[0], row[1], everything or row[0].agent_id == agent.id) for row in rows]
+
+
+async def saved_lines(session: AsyncSession, agent: Agent) -> list[Line[SavedReply]]:
+    """All saved replies that the agent may use, by title."""
+    return await lines(session, agent, SavedReply, func.lower(SavedReply.title))
+
+
+async def macro_lines(session: AsyncSession, agent: Agent) -> list[Line[Macro]]:
+    """All macros that the agent may use, by name."""
+    return await lines(session, agent, Macro, func.lower(Macro.name))
 
 
 async def fitting(session: AsyncSession, agent: Agent, item: Item, query: str, most: int = SHOWN) -> list[SavedReply]:
@@ -66,38 +91,3 @@ def folded(text: str) -> str:
 def _in_order(letters: str, text: str) -> bool:
     rest = iter(text)
     return all(letter in rest for letter in letters)
-
-
-async def saved_lines(session: AsyncSession, agent: Agent) -> list[Line]:
-    """All that the agent may use, by title."""
-    rows = await session.execute(
-        select(SavedReply, Team.name)
-        .outerjoin(Team, Team.id == SavedReply.team_id)
-        .where(visible_kept(SavedReply, agent))
-        .order_by(func.lower(SavedReply.title), SavedReply.id)
-        .limit(MOST)
-    )
-    everything = agent.is_at_least(Role.SUPERVISOR)
-    return [Line(row[0], row[1], everything or row[0].agent_id == agent.id) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class MacroLine:
-    """A macro in the list of all."""
-
-    macro: Macro
-    team: str | None
-    changeable: bool
-
-
-async def macro_lines(session: AsyncSession, agent: Agent) -> list[MacroLine]:
-    """All macros that the agent may use, by name."""
-    rows = await session.execute(
-        select(Macro, Team.name)
-        .outerjoin(Team, Team.id == Macro.team_id)
-        .where(visible_kept(Macro, agent))
-        .order_by(func.lower(Macro.name), Macro.id)
-        .limit(MOST)
-    )
-    everything = agent.is_at_least(Role.SUPERVISOR)
-    return [MacroLine(row[0], row[1], everything or row[0].agent_id == agent.id) for row in rows]

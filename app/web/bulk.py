@@ -36,6 +36,7 @@ class Foreseen:
     """One chosen item, as it is, and why it would be left out, if it would."""
 
     row: desk.Row
+    tags: tuple[str, ...]
     refusal: str
 
 
@@ -84,12 +85,13 @@ async def _page(
         shown=shown,
         deed=deed,
         deeds=deeds(),
-        going=[one.row for one in foreseen if not one.refusal],
+        going=[one for one in foreseen if not one.refusal],
         left=[one for one in foreseen if one.refusal],
         missing=missing,
         most=bulk.MOST,
         key=uuid4(),
         queues=rail.lines if rail else (),
+        tags=sorted({tag for one in foreseen for tag in one.tags}),
         words=words,
         local_now=datetime.now(i18n.reader.get().zone),
     )
@@ -97,9 +99,10 @@ async def _page(
 
 async def _foreseen(db: AsyncSession, me: Agent, deed: Deed, ids: list[int]) -> list[Foreseen]:
     """The chosen items that the reader may see, in the order chosen."""
-    seen = [item.id for item in await bulk.seen_items(db, me, ids)]
-    rows = {row.item_id: row for row in await desk.rows_of(db, seen)}
-    return [Foreseen(rows[one], _refusal(me, deed, rows[one])) for one in dict.fromkeys(ids) if one in rows]
+    tags = {item.id: tuple(item.tags) for item in await bulk.seen_items(db, me, ids)}
+    rows = {row.item_id: row for row in await desk.rows_of(db, tags)}
+    chosen = [one for one in dict.fromkeys(ids) if one in rows]
+    return [Foreseen(rows[one], tags[one], _refusal(me, deed, rows[one])) for one in chosen]
 
 
 def _refusal(me: Agent, deed: Deed, row: desk.Row) -> str:
@@ -143,7 +146,14 @@ def _key(named: str) -> UUID:
 
 
 def _how(form: Form, deed: Deed) -> How:
-    asked: Mapping[Deed, Any] = {Deed.CLOSE: _ending, Deed.PARK: _parking, Deed.TRANSFER: _queue}
+    asked: Mapping[Deed, Any] = {
+        Deed.CLOSE: _ending,
+        Deed.PARK: _parking,
+        Deed.TRANSFER: lambda form: How(queue_id=form.number("queue")),
+        Deed.PRIORITISE: lambda form: How(priority=form.number("priority")),
+        Deed.TAG: _label,
+        Deed.UNTAG: _label,
+    }
     return asked[deed](form) if deed in asked else How()
 
 
@@ -159,5 +169,5 @@ def _parking(form: Form) -> How:
     return How(until=parking_time(until))
 
 
-def _queue(form: Form) -> How:
-    return How(queue_id=form.number("queue"))
+def _label(form: Form) -> How:
+    return How(tag=form.text("tag"))

@@ -261,6 +261,9 @@ def deeds() -> dict[Deed, str]:
         Deed.PARK: _("Park"),
         Deed.TRANSFER: _("Send to a queue"),
         Deed.DISCARD: _("Discard"),
+        Deed.TAG: _("Add a tag"),
+        Deed.UNTAG: _("Take a tag away"),
+        Deed.PRIORITISE: _("Set the priority"),
     }
 
 
@@ -308,6 +311,8 @@ def _fixed(shown: Shown) -> frozenset[str]:
 def _chip(kind: str, value: str) -> str:
     if kind == "age":
         return _("Waiting %s or longer") % value
+    if kind == "text":
+        return _("Words: %s") % value
     if kind == "tag":
         return _("Tag: %s") % value
     if kind == "tier":

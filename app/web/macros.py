@@ -17,12 +17,11 @@ from app.flow.macro import (
     PARKINGS,
     MacroSettings,
     plan,
-    remove_macro,
     run_macro,
     save_macro,
     settings_of,
 )
-from app.flow.saved import OWN, changeable, usable
+from app.flow.saved import changeable, remove, usable
 from app.i18n import _
 from app.models.agent import Agent
 from app.models.item import State
@@ -37,7 +36,7 @@ from app.web.edge import Db, Me
 from app.web.forms import Form, Refused, attempt, fresh, showing, typed
 from app.web.templating import render
 from app.web.views import seen_item
-from app.web.whose import whose_choices
+from app.web.whose import whose_field
 
 router = APIRouter()
 
@@ -57,7 +56,7 @@ async def _ends(db: AsyncSession, me: Agent) -> dict[str, str]:
 
 async def _fields(db: AsyncSession, me: Agent) -> dict[str, FormField]:
     known = {one.name: one for one in forms.fields(MacroSettings)}
-    replies = [(str(line.saved.id), line.saved.title) for line in await saved_lines(db, me)]
+    replies = [(str(line.kept.id), line.kept.title) for line in await saved_lines(db, me)]
     commas = _("Separated by commas.")
     return known | {
         "reply": FormField("reply", _("Reply with"), "choice", choices=(("", _("no reply")), *replies)),
@@ -70,14 +69,14 @@ async def _fields(db: AsyncSession, me: Agent) -> dict[str, FormField]:
             choices=(("", _("as it is")), *((str(p), f"P{p}") for p in range(1, 6))),
         ),
         "end": FormField("end", _("Then"), "choice", choices=(("", _("nothing more")), *(await _ends(db, me)).items())),
-        "whose": FormField("whose", _("For"), "choice", choices=await whose_choices(db, me), default=OWN),
+        "whose": await whose_field(db, me),
     }
 
 
 async def steps_in_words(db: AsyncSession, me: Agent, macro: Macro) -> list[str]:
     """What a macro does, line by line, in the order in which it does it."""
     told, ends = settings_of(macro), await _ends(db, me)
-    titles = {line.saved.id: line.saved.title for line in await saved_lines(db, me)}
+    titles = {line.kept.id: line.kept.title for line in await saved_lines(db, me)}
     lines = [_("Add the tag %s") % one for one in told.add_tags]
     lines += [_("Take the tag %s away") % one for one in told.remove_tags]
     lines += [_("Make it P%d") % told.priority] if told.priority else []
@@ -94,7 +93,7 @@ async def _page(request: Request, db: AsyncSession, me: Agent, form: Form, *, ed
         status=form.status,
         form=form,
         fields=await _fields(db, me),
-        lines=[(line, await steps_in_words(db, me, line.macro)) for line in lines],
+        lines=[(line, await steps_in_words(db, me, line.kept)) for line in lines],
         editing=editing,
         offers=await offers(db, me.id),
     )
@@ -159,9 +158,9 @@ async def change(request: Request, db: Db, me: Me, macro_id: int) -> Response:
 
 
 @router.delete("/macros/{macro_id}")
-async def remove(db: Db, me: Me, macro_id: int) -> Response:
+async def throw_away(db: Db, me: Me, macro_id: int) -> Response:
     """Throw one away."""
-    await remove_macro(db, me, macro_id)
+    await remove(db, Macro, me, macro_id)
     return to("/macros")
 
 
@@ -169,7 +168,7 @@ async def remove(db: Db, me: Me, macro_id: int) -> Response:
 async def choices(request: Request, db: Db, me: Me, item_id: int) -> Response:
     """The macros to choose from for an item."""
     await seen_item(db, me, item_id)
-    lines = [(line, await steps_in_words(db, me, line.macro)) for line in await macro_lines(db, me)]
+    lines = [(line, await steps_in_words(db, me, line.kept)) for line in await macro_lines(db, me)]
     return render(request, "saved/run.html", item_id=item_id, lines=lines, macro=None, offers=await offers(db, me.id))
 
 

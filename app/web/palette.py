@@ -16,6 +16,7 @@ from app.models.agent import Agent, Role
 from app.models.item import State
 from app.models.sight import visible_queues
 from app.queries import desk
+from app.queries.names import people
 from app.queries.saved import fitting, macro_lines
 from app.web import keys
 from app.web.edge import Db, Me
@@ -24,6 +25,8 @@ from app.web.views import seen_item
 
 router = APIRouter()
 MOST_SAVED = 60
+MOST_PEOPLE = 6
+SHORTEST_NAME, LONGEST_NAME = 2, 80  # characters
 NO_PLACE = frozenset({"step", "pane", ""})  # behaviours that make no sense from a list
 
 
@@ -92,6 +95,13 @@ async def shown(request: Request, db: Db, me: Me, item: int = 0) -> Response:
         macros=await macro_lines(db, me) if any(row.item_id == item for row in held) else (),
         item_id=item,
     )
+
+
+@router.get("/palette/people")
+async def named(request: Request, db: Db, me: Me, q: str = "") -> Response:
+    """Customers whose names are like what was typed, as options that lead to their newest item for the reader."""
+    found = await people(db, me, q[:LONGEST_NAME], MOST_PEOPLE) if len(q.strip()) >= SHORTEST_NAME else ()
+    return render(request, "palette_people.html", people=found)
 
 
 async def _texts(db: AsyncSession, me: Agent, item_id: int) -> tuple[Text, ...]:

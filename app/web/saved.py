@@ -10,12 +10,11 @@ from app.connectors import forms
 from app.connectors.forms import FormField
 from app.flow.placeholders import KNOWN, blanks, fill, values_for
 from app.flow.saved import (
-    OWN,
     SavedSettings,
     change_saved,
     changeable,
     count_use,
-    remove_saved,
+    remove,
     save_reply,
     whose,
 )
@@ -29,7 +28,7 @@ from app.web.edge import Db, Me
 from app.web.forms import Form, Refused, attempt, fresh, showing, typed
 from app.web.templating import render
 from app.web.views import seen_item
-from app.web.whose import whose_choices
+from app.web.whose import whose_field
 
 router = APIRouter()
 
@@ -37,7 +36,7 @@ router = APIRouter()
 async def _fields(db: AsyncSession, me: Agent) -> dict[str, FormField]:
     known = {one.name: one for one in forms.fields(SavedSettings)}
     known["tags"] = FormField("tags", _("Topics"), "text", help=_("Separated by commas."))
-    known["whose"] = FormField("whose", _("For"), "choice", choices=await whose_choices(db, me), default=OWN)
+    known["whose"] = await whose_field(db, me)
     return known
 
 
@@ -105,9 +104,9 @@ async def change(request: Request, db: Db, me: Me, saved_id: int) -> Response:
 
 
 @router.delete("/saved/{saved_id}")
-async def remove(db: Db, me: Me, saved_id: int) -> Response:
+async def throw_away(db: Db, me: Me, saved_id: int) -> Response:
     """Throw one away."""
-    await remove_saved(db, me, saved_id)
+    await remove(db, SavedReply, me, saved_id)
     return to("/saved")
 
 

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors import forms
 from app.connectors.forms import FormField
 from app.errors import Invalid
-from app.flow.saved import OWN, changeable, whose
-from app.flow.saved_view import ViewSettings, change_view, move_view, remove_view, save_view
+from app.flow.saved import changeable, remove, whose
+from app.flow.saved_view import ViewSettings, change_view, move_view, save_view
 from app.i18n import _
 from app.models.agent import Agent
 from app.models.saved import SavedView
@@ -23,7 +23,7 @@ from app.web.edge import Db, Me
 from app.web.forms import Form, Refused, attempt, showing, typed
 from app.web.lists import NARROWED, Shown, bounded, shown_of
 from app.web.templating import render
-from app.web.whose import whose_choices
+from app.web.whose import whose_choices, whose_field
 
 router = APIRouter()
 STEPS = {"up": -1, "down": 1}
@@ -112,9 +112,9 @@ async def move(request: Request, db: Db, me: Me, view_id: int) -> Response:
 
 
 @router.delete("/views/{view_id}")
-async def remove(db: Db, me: Me, view_id: int) -> Response:
+async def throw_away(db: Db, me: Me, view_id: int) -> Response:
     """Throw one away."""
-    await remove_view(db, me, view_id)
+    await remove(db, SavedView, me, view_id)
     return to("/views")
 
 
@@ -133,7 +133,7 @@ async def _page(
         status=form.status if form else HTTPStatus.OK,
         form=form,
         fields=await _fields(db, me),
-        lines=[(line, shown_of(line.view.list)) for line in await view_lines(db, me)],
+        lines=[(line, shown_of(line.kept.list)) for line in await view_lines(db, me)],
         editing=editing,
         listed=listed,
         offers=await desk.offers(db, me.id),
@@ -142,5 +142,5 @@ async def _page(
 
 async def _fields(db: AsyncSession, me: Agent) -> dict[str, FormField]:
     known = {one.name: one for one in forms.fields(ViewSettings)}
-    known["whose"] = FormField("whose", _("For"), "choice", choices=await whose_choices(db, me), default=OWN)
+    known["whose"] = await whose_field(db, me)
     return known

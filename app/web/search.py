@@ -10,8 +10,9 @@ from app.errors import Invalid
 from app.i18n import _
 from app.queries import asked as asking
 from app.queries.asked import Asked
+from app.queries.hits import Hit
 from app.queries.said import POSTS
-from app.queries.search import Found, Hit, Place, search
+from app.queries.search import Found, Place, search
 from app.web import words
 from app.web.edge import Db, Me
 from app.web.lists import named_place, place

@@ -1,5 +1,5 @@
 // The palette: every action that is possible now, every page, one's items, saved replies; what does not fit is looked for.
-import { first, moved } from "./choose.js";
+import { chosen, first, mark, moved } from "./choose.js";
 import { perform, possible } from "./keys.js";
 import { insert } from "./saved.js";
 
@@ -28,6 +28,25 @@ async function load() {
 }
 
 let order = [];
+let people = []; // customers who are called so: the server knows
+let named = "";
+let soon = 0;
+
+async function look() {
+  const typed = input().value.trim();
+  const answer = typed && (await fetch(`/palette/people?q=${encodeURIComponent(typed)}`).catch(() => null));
+  const found = answer?.ok ? await answer.text() : "";
+  if (typed !== input().value.trim()) return; // there is a newer question
+  const before = chosen(list());
+  for (const option of people) option.remove();
+  list().insertAdjacentHTML("beforeend", found);
+  people = [...list().querySelectorAll("[id^=pal-person-]")];
+  for (const option of people) option.words = fold(option.textContent);
+  named = typed;
+  htmx.process(list());
+  filter();
+  if (before && !before.hidden && !before.dataset.search) mark(input(), list(), before);
+}
 
 function score(words, asked) {
   if (!asked || words.startsWith(asked)) return 0;
@@ -44,7 +63,7 @@ function score(words, asked) {
 function filter() {
   const typed = input().value.trim();
   const asked = fold(typed);
-  const ranked = order.map((option, place) => ({ option, place, rank: option.off ? null : option.dataset.search ? 4 : score(option.words, asked) }));
+  const ranked = [...order, ...people].map((option, place) => ({ option, place, rank: option.off ? null : option.dataset.search ? 4 : score(option.words, asked) ?? (typed === named && people.includes(option) ? 3 : null) }));
   for (const { option, rank } of ranked) option.hidden = rank === null || (option.dataset.search && !typed);
   ranked.sort((one, other) => (one.rank ?? 9) - (other.rank ?? 9) || one.place - other.place);
   list().append(...ranked.map(({ option }) => option));
@@ -75,7 +94,12 @@ document.addEventListener("toggle", ({ target, newState }) => {
   if (order.length) filter();
   load();
 }, { capture: true });
-document.addEventListener("input", ({ target }) => target.closest?.("#palette") && filter());
+document.addEventListener("input", ({ target }) => {
+  if (!target.closest?.("#palette")) return;
+  filter();
+  clearTimeout(soon);
+  soon = setTimeout(look, 120);
+});
 document.addEventListener("keydown", (event) => {
   if (!event.isComposing && event.keyCode !== IME && event.target.closest?.("#palette")) moved(event, input(), list(), take);
 });

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from app.flow.enter_search import enter_search
 from app.flow.ingest import ingest
 from app.flow.reply_change import done, take
 from app.flow.tokens import revoke_token
@@ -78,6 +79,24 @@ async def test_a_sent_reply_is_edited_and_deleted_by_program(
     assert read["account_id"] == held["account_id"] is not None
     gone = await agent.delete(at)
     assert (gone.status_code, gone.json()["change"]["kind"]) == (202, "delete")
+
+
+async def test_items_are_narrowed_as_lists_are(program: Program, item_id: int, sessions: Sessions) -> None:
+    agent = await program("agent", writes=False)
+    async with sessions.begin() as session:
+        await session.execute(update(Item).values(tags=["refund"], language="de-AT"))
+        while await enter_search(session):
+            pass
+    for asked, found in (
+        ("text=torn", True), ("text=boots", False), ("text=torn+-tent", False), ("tag=refund&tag=late", True), ("tag=late", False),
+        ("language=de", True), ("priority=5", False), ("channel=webhook&has=media", False), ("tier=gold", False), ("age=30d", False),
+    ):  # fmt: skip
+        listed = (await agent.get(f"/items?{asked}")).json()
+        assert [one["id"] for one in listed["data"]] == [item_id] * found, asked
+    for asked in ("text=state:open", 'text="torn', "priority=9", "age=2y", "colour=red"):
+        assert (await agent.get(f"/items?{asked}")).status_code == 422, asked
+    stranger = await program("stranger", writes=False)
+    assert (await stranger.get("/items?text=torn")).json()["data"] == []
 
 
 async def test_the_same_key_is_the_same_reply(program: Program, item_id: int, sessions: Sessions) -> None:

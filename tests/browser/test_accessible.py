@@ -1,4 +1,7 @@
-"""axe-core over every page, in light, dark and from right to left: no violations. A new page is a line in PAGES."""
+"""Every page, in light, dark and from right to left: axe-core finds nothing, and none is wider than a phone.
+
+A new page is a line in PAGES.
+"""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -16,6 +19,13 @@ from tests.browser.conftest import Running
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
+PHONE = 390  # CSS pixels
+WIDER = """() => {
+    const width = document.scrollingElement.scrollWidth;
+    if (width <= innerWidth) return [];
+    const out = [...document.querySelectorAll("main *")].filter((one) => one.getBoundingClientRect().width > innerWidth);
+    return [`${width} px wide on a phone: ` + out.slice(0, 3).map((one) => one.outerHTML.slice(0, 120)).join(" ")];
+}"""
 Act = Callable[[Page], Awaitable[None]]
 
 
@@ -67,7 +77,11 @@ PAGES: tuple[tuple[str, Act], ...] = (
     ("/items/{item}", pressed("#park")),
     ("/items/{item}/customer", _as_it_is),
     ("/customers/{customer}/history", _as_it_is),
+    ("/items/{item}/macros", _as_it_is),
+    ("/bulk?do=tag&item={item}", _as_it_is),
+    ("/notices", _as_it_is),
     ("/board", _as_it_is),
+    ("/board/staffing", _as_it_is),
     ("/me", _as_it_is),
     ("/me/keys", _as_it_is),
     ("/presence/end", _as_it_is),
@@ -85,8 +99,11 @@ PAGES: tuple[tuple[str, Act], ...] = (
     ("/admin/agents/1", _as_it_is),
     ("/admin/teams", _as_it_is),
     ("/admin/skills", _as_it_is),
+    ("/admin/reasons", _as_it_is),
     ("/admin/rehearsal", _as_it_is),
     ("/saved", _as_it_is),
+    ("/macros", _as_it_is),
+    ("/views", _as_it_is),
     ("/nothing/here", _as_it_is),
 )
 
@@ -98,6 +115,15 @@ async def violations(page: Page) -> list[str]:
     return [
         f"{one['id']}: {node['target']} {json.dumps(node['html'])[:200]}" for one in found for node in one["nodes"][:3]
     ]
+
+
+async def wide(page: Page) -> list[str]:
+    """Whether the page is wider than a phone, and what sticks out of it."""
+    before = page.viewport_size or {"width": 1280, "height": 720}
+    await page.set_viewport_size({"width": PHONE, "height": 844})
+    found: list[str] = await page.evaluate(WIDER)
+    await page.set_viewport_size(before)
+    return found
 
 
 async def _sign_in(careline: Running, page: Page, who: str, look: Look) -> None:
@@ -122,7 +148,9 @@ async def _settled(careline: Running, page: Page, look: Look) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
-async def test_axe_finds_nothing_on_any_page(careline: Running, chromium: Browser, look: Look) -> None:
+async def test_axe_finds_nothing_on_any_page_and_none_is_wider_than_a_phone(
+    careline: Running, chromium: Browser, look: Look
+) -> None:
     context = await chromium.new_context(base_url=careline.url, color_scheme=look.scheme, reduced_motion="reduce")  # type: ignore[arg-type]
     page = await context.new_page()
     wrong: dict[str, list[str]] = {}
@@ -133,7 +161,7 @@ async def test_axe_finds_nothing_on_any_page(careline: Running, chromium: Browse
     for path, act in PAGES:
         await page.goto(path.format(**ids))
         await act(page)
-        if found := await violations(page):
+        if found := await violations(page) + await wide(page):
             wrong[f"{path} {getattr(act, '__name__', '')}"] = found
     await context.clear_cookies()
     await _sign_in(careline, page, "finn", look)

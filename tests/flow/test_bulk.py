@@ -88,8 +88,8 @@ async def test_nothing_of_another_team_is_touched(session: AsyncSession, company
     session.add(shop)
     await session.flush()
     stranger = await add_agent(session, shop, "Stranger")
-    for deed in (Deed.CLAIM, Deed.DISCARD):
-        told = await do(session, stranger, deed, await items(session))
+    for deed in (Deed.CLAIM, Deed.DISCARD, Deed.TAG, Deed.PRIORITISE):
+        told = await do(session, stranger, deed, await items(session), How(tag="mine", priority=1))
         assert told == ["It is not in a queue of your teams."] * 4
     assert {item.state for item in await items(session)} == {State.QUEUED}
 
@@ -103,7 +103,26 @@ async def test_items_go_to_another_queue_together(session: AsyncSession, company
     assert {item.queue_id for item in await items(session)} == {queue.id}
 
 
-@pytest.mark.parametrize(("deed", "field"), [(Deed.CLOSE, "disposition"), (Deed.TRANSFER, "queue")])
+async def test_items_are_tagged_and_told_how_urgent_they_are_together(session: AsyncSession, company: Company) -> None:
+    one, _two, _three, _four = await items(session)
+    await claim(session, company.finn, one.id)
+    await close(session, company.finn, one.id, Disposition.SPAM)
+    assert await do(session, company.ayumi, Deed.TAG, await items(session), How(tag=" Flood ")) == ["done"] * 4
+    assert {tuple(item.tags) for item in await items(session)} == {("flood",)}
+    assert await do(session, company.ayumi, Deed.UNTAG, await items(session), How(tag="flood")) == ["done"] * 4
+    assert {tuple(item.tags) for item in await items(session)} == {()}
+    told = await do(session, company.ayumi, Deed.PRIORITISE, await items(session), How(priority=1))
+    assert [words == "done" for words in told] == [False, True, True, True]
+    assert [item.priority for item in await items(session)] == [3, 1, 1, 1]
+    verbs = await session.execute(select(Event.verb, func.count()).group_by(Event.verb))
+    counts = {row[0]: row[1] for row in verbs}
+    assert (counts[Verb.TAG], counts[Verb.UNTAG], counts[Verb.PRIORITISE]) == (4, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("deed", "field"),
+    [(Deed.CLOSE, "disposition"), (Deed.TRANSFER, "queue"), (Deed.TAG, "tag"), (Deed.PRIORITISE, "priority")],
+)
 async def test_what_a_deed_needs_to_know_is_asked_for(
     session: AsyncSession, company: Company, deed: Deed, field: str
 ) -> None:
@@ -133,7 +152,7 @@ async def test_what_is_foreseen_is_what_happens(
     session.add(queue)
     await session.flush()
     await session.refresh(queue)
-    how = How(Disposition.SPAM, datetime.now(UTC) + timedelta(hours=1), queue_id=queue.id)
+    how = How(Disposition.SPAM, datetime.now(UTC) + timedelta(hours=1), queue_id=queue.id, tag="flood", priority=1)
     holders = {company.ayumi.id: "Ayumi", company.finn.id: "Finn"}
     chosen = await items(session)
     foreseen = [

@@ -1,25 +1,46 @@
-"""Every list of the desk at a hundred thousand items: no query reads the whole table, whatever the filter and order."""
+"""Every list of the desk, and the search, at a hundred thousand items: no query reads a whole table, whatever is asked."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, ClassVar, Self
 
+import psycopg
 import pytest
-from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import create_engine
+from app.db import create_engine, driver
+from app.errors import Invalid
 from app.models.agent import Agent, Role
 from app.models.sight import visible_queues
 from app.queries import desk, listing
+from app.queries.asked import parse
 from app.queries.filters import Filter, Sort, decoded
+from app.queries.names import people
+from app.queries.search import search
 from tests import database
-from tests.plans.test_plans import FILL, Plans, explained
+from tests.plans.test_plans import FILL, Plans
 
 ROWS = 100_000
 MORE = """
 UPDATE agent SET role = 'admin' WHERE id = 2;
-INSERT INTO team_member (team_id, agent_id) SELECT 1, id FROM agent;
+INSERT INTO team_member (team_id, agent_id) SELECT 1, id FROM agent WHERE id <> 3;
+INSERT INTO team (name) VALUES ('Small');
+INSERT INTO team_member (team_id, agent_id) VALUES (2, 3);
+INSERT INTO queue (name, team_id) VALUES ('Small', 2);
+UPDATE item SET queue_id = 6 WHERE id % 500 = 1;
+INSERT INTO customer (name) SELECT 'Person ' || n FROM generate_series(1, 20000) n;
+INSERT INTO author (channel, external_id, customer_id, handle, name)
+SELECT 'rss', 'person-' || id, id, '@person' || id, substr(md5(id * 7 || ''), 1, 6) || ' ' || substr(md5(id || ''), 1, 8)
+FROM customer WHERE name <> 'Ada';
+INSERT INTO search_entry (kind, ref_id, at, words, name)
+SELECT 'person', id, now(), to_tsvector('simple', name) || array_to_tsvector(ARRAY['=k:person', '=c:rss']), name FROM author;
+INSERT INTO search_entry (kind, ref_id, conversation_id, at, words)
+SELECT 'post', p.id, p.conversation_id, now() - make_interval(secs => p.id),
+       to_tsvector('simple', 'hello ' || CASE WHEN p.id % 3 = 0 THEN 'torn tent ' ELSE '' END
+                             || CASE WHEN p.id % 20000 = 7 THEN 'quizzaciously ' ELSE '' END || 'n' || p.id)
+       || array_to_tsvector(ARRAY['=k:post', '=c:rss', '=a:1', '=q:' || i.queue_id, '=l:' || (ARRAY['en', 'de'])[1 + p.id % 2]])
+FROM post p JOIN item i ON i.conversation_id = p.conversation_id;
 """
 
 
@@ -54,31 +75,46 @@ async def busy(crowded: str) -> AsyncIterator[AsyncSession]:
 Doing = Callable[[AsyncSession], Coroutine[Any, Any, Any]]
 
 
+class Explaining(psycopg.AsyncCursor[Any]):
+    """Explains each query just before it is carried out, by the settings of that moment."""
+
+    plans: ClassVar[list[Plans]] = []
+
+    async def execute(self, query: Any, params: Any = None, **how: Any) -> Self:
+        if query.split(None, 1)[0] in {"SELECT", "WITH"}:
+            beside = psycopg.AsyncCursor(self.connection)
+            await beside.execute("EXPLAIN (FORMAT JSON, COSTS OFF) " + query, params)
+            found = await beside.fetchone()
+            assert found
+            self.plans.append(Plans.of(found[0][0]["Plan"]))
+        return await super().execute(query, params, **how)
+
+
 async def all_statements(session: AsyncSession, doing: Doing) -> list[Plans]:
-    """Do something, and explain every statement that it sent."""
-    sent: list[tuple[str, Any]] = []
-    engine = session.bind
-    assert isinstance(engine, AsyncEngine)
-
-    def note(*told: Any) -> None:
-        sent.append((told[2], told[3]))
-
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    """Do something, and explain every query that it sends."""
+    connection = await driver(session)
+    Explaining.plans.clear()
+    connection.cursor_factory = Explaining
     await doing(session)
-    event.remove(engine.sync_engine, "before_cursor_execute", note)
-    return [await explained(session, *one) for one in sent]
+    connection.cursor_factory = psycopg.AsyncCursor
+    return list(Explaining.plans)
 
 
 async def reads_all_of(session: AsyncSession, doing: Doing) -> set[str]:
     return set().union(*[plans.reads_all_of() for plans in await all_statements(session, doing)])
 
 
-BIG = {"item", "post", "conversation", "event", "offer", "reply"}
+BIG = {"item", "post", "conversation", "event", "offer", "reply", "search_entry", "author"}
+
+
+WORDED = ["text=tent", "text=quizzaciously", "text=tent+-torn&state=queued", "text=from:ada&queue=2", "text=-hello"]
 
 
 @pytest.mark.parametrize("who", [1, 2], ids=["agent", "admin"])
 @pytest.mark.parametrize("sort", list(Sort))
-@pytest.mark.parametrize("asked", ["", "state=queued", "queue=2&state=queued", "holder=me", "channel=rss&has=media"])
+@pytest.mark.parametrize(
+    "asked", ["", "state=queued", "queue=2&state=queued", "holder=me", "channel=rss&has=media", *WORDED]
+)
 async def test_no_list_reads_the_whole_table(busy: AsyncSession, asked: str, sort: Sort, who: int) -> None:
     me = await busy.get_one(Agent, who)
     assert me.is_at_least(Role.ADMIN) == (who == 2)
@@ -106,7 +142,42 @@ async def test_the_rail_and_the_home_list_read_no_whole_table(busy: AsyncSession
     assert not BIG & await reads_all_of(busy, lambda s: desk.next_up(s, queues))
 
 
-@pytest.mark.parametrize("asked", ["", "state=queued", "priority=5", "holder=me"])
+SEARCHES = [
+    "tent", "quizzaciously", '"torn tent"', "hello -tent", "-hello", "tent lang:de", "from:ada tent", "queue:small tent",
+    "tent state:parked", "tent before:2020", "has:media", "n77", "zzzz yyyy", "channel:rss",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("who", [1, 2, 3], ids=["agent", "admin", "sees little"])
+@pytest.mark.parametrize("typed", SEARCHES)
+async def test_no_search_reads_a_whole_table(busy: AsyncSession, typed: str, who: int) -> None:
+    me = await busy.get_one(Agent, who)
+    first = None
+
+    async def page(session: AsyncSession) -> None:
+        nonlocal first
+        if "queue:small" in typed and who == 1:
+            with pytest.raises(Invalid):
+                await search(session, me, parse(typed), first)
+        else:
+            first = (await search(session, me, parse(typed), first)).after
+
+    for _page in ("first", "second"):
+        assert not BIG & await reads_all_of(busy, page), (typed, who)
+
+
+async def test_words_and_names_are_looked_up_in_their_indexes(busy: AsyncSession) -> None:
+    me = await busy.get_one(Agent, 1)
+    plans = await all_statements(busy, lambda s: search(s, me, parse("quizzaciously")))
+    assert any(plan.uses("ix_search_entry_words") for plan in plans)
+    plans = await all_statements(busy, lambda s: people(s, me, "c4ca4238"))
+    assert any(plan.uses("ix_search_entry_name") for plan in plans)
+    plans = await all_statements(busy, lambda s: listing.listed(s, me, decoded("text=quizzaciously"), Sort.DUE))
+    assert any(plan.uses("ix_search_entry_words") for plan in plans)
+    assert any(plan.uses("uq_item_open") or plan.uses("ix_item_conversation") for plan in plans)
+
+
+@pytest.mark.parametrize("asked", ["", "state=queued", "priority=5", "holder=me", *WORDED])
 async def test_a_count_stops_early(busy: AsyncSession, asked: str) -> None:
     me = await busy.get_one(Agent, 1)
     assert await listing.count(busy, me, decoded(asked)) <= listing.COUNTED

@@ -17,6 +17,7 @@ from app.flow.wake import wake_due
 from app.models.agent import Agent, Role
 from app.models.sight import visible_queues
 from app.queries import programs
+from app.queries.filters import decoded
 from app.workers.sweep import _due_replies
 from tests import database
 
@@ -83,6 +84,13 @@ class Plans:
     def __init__(self) -> None:
         self.nodes: list[dict[str, Any]] = []
 
+    @classmethod
+    def of(cls, plan: dict[str, Any]) -> "Plans":
+        """All nodes of a plan."""
+        found = cls()
+        _walk(plan, found)
+        return found
+
     def uses(self, index: str) -> bool:
         return any(node.get("Index Name") == index for node in self.nodes)
 
@@ -92,15 +100,13 @@ class Plans:
 
 async def explained(session: AsyncSession, statement: str, parameters: Any) -> Plans:
     """The plan of one statement as it was sent."""
-    plans = Plans()
     connection: AsyncConnection = await session.connection()
     raw = await connection.get_raw_connection()
     driver: Any = raw.driver_connection
     async with driver.cursor() as cursor:
         await cursor.execute("EXPLAIN (FORMAT JSON, COSTS OFF) " + statement, parameters)
         [found] = await cursor.fetchone()
-    _walk((found if isinstance(found, list) else json.loads(found))[0]["Plan"], plans)
-    return plans
+    return Plans.of((found if isinstance(found, list) else json.loads(found))[0]["Plan"])
 
 
 def _walk(node: dict[str, Any], plans: Plans) -> None:
@@ -166,6 +172,7 @@ ANSWERS_OF_THE_API: dict[str, Callable[[AsyncSession, Agent], Awaitable[object]]
     "a later page": lambda session, me: programs.items(session, me, visible_queues(me), after=9_000),
     "a state": lambda session, me: programs.items(session, me, visible_queues(me), state="queued"),
     "one item": lambda session, me: programs.items(session, me, visible_queues(me), item=77),
+    "words": lambda session, me: programs.items(session, me, visible_queues(me), wanted=decoded("text=hello")),
     "who holds it": lambda session, me: programs.items(session, me, visible_queues(me), holder=7),
     "the newest posts": lambda session, me: programs.posts(session, me, visible_queues(me)),
     "a conversation's posts": lambda session, me: programs.posts(session, me, visible_queues(me), conversation=70),

@@ -21,6 +21,7 @@ SENSIBLE = {
     "tier": st.sampled_from(["gold", "Summit & Co"]),
     "age": st.sampled_from(list(AGES)),
     "has": st.just("media"),
+    "text": st.sampled_from(["tent", '"torn tent" -refund', "from:ada zelt", "返金"]),
 }
 PAIRS = st.lists(st.sampled_from(list(SENSIBLE)).flatmap(lambda kind: st.tuples(st.just(kind), SENSIBLE[kind])))
 
@@ -51,6 +52,17 @@ def test_a_filter_without_one_thing_asks_for_all_the_rest() -> None:
     found = decoded("channel=mastodon&channel=rss&language=de")
     assert found.without("channel", "rss") == decoded("channel=mastodon&language=de")
     assert not found.without("language", "de").language
+
+
+@pytest.mark.parametrize("text", ["state:open", "queue:billing", '"torn', "from:", "before:2026"])
+def test_a_text_that_asks_for_more_than_words_and_people_is_refused(text: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read([("text", text)])
+    assert refused.value.field == "text"
+
+
+def test_a_text_without_words_asks_for_nothing() -> None:
+    assert not read([("text", " -- !? ")])
 
 
 def test_an_unknown_order_is_refused() -> None:

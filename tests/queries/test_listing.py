@@ -7,19 +7,22 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.connectors.base import Media
+from app.connectors.base import Media, PostChange
 from app.errors import Invalid
+from app.flow.change import keep_changes
 from app.flow.claim import claim
 from app.flow.close import close
+from app.flow.enter_search import enter_search
 from app.flow.ingest import ingest
+from app.flow.note import note
 from app.models.agent import Agent, Team, TeamMember
 from app.models.item import Disposition, Item, State
 from app.models.post import Author, Customer
 from app.models.queue import Queue
 from app.models.sight import visible_queues
-from app.queries import desk, listing
+from app.queries import desk, listing, worded
 from app.queries.filters import Filter, Sort, decoded
-from tests.company import Company, add_agent, items, make_company, post
+from tests.company import NOW, Company, add_agent, items, make_company, post
 
 
 @pytest.fixture
@@ -69,12 +72,57 @@ async def test_each_filter_lets_through_what_it_says(session: AsyncSession, comp
     assert two in await found(session, me, "age=4h")
 
 
+async def test_a_row_says_what_its_post_says_now(session: AsyncSession, company: Company) -> None:
+    await arrive(session, company, 1)
+    await keep_changes(session, company.feed, [PostChange("post-1", NOW, text="My boots arrived torn.")])
+    [row] = (await listing.listed(session, company.ayumi, Filter(), Sort.DUE)).rows
+    assert row.text == "My boots arrived torn."
+
+
 async def test_media_are_looked_for_in_every_post_of_the_conversation(session: AsyncSession, company: Company) -> None:
     [item] = await arrive(session, company, 1)
     assert await found(session, company.ayumi, "has=media") == []
     picture = Media("image", url="https://example.com/tent.jpg")
     await ingest(session, company.feed, [post("b", thread_id="thread-1", media=(picture,))])
     assert await found(session, company.ayumi, "has=media") == [item]
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["few", "many"])
+async def test_words_are_looked_for_in_all_that_was_said_in_the_conversation(
+    session: AsyncSession, company: Company, monkeypatch: pytest.MonkeyPatch, many: bool
+) -> None:
+    if many:
+        monkeypatch.setattr(worded, "FEW", 0)
+    said = {
+        1: "My tent arrived torn.",
+        2: "Das Zelt kam zerrissen an.",
+        3: "The tent is fine.",
+        4: "返金をお願いします",
+    }
+    await ingest(session, company.feed, [post(n, text) for n, text in said.items()])
+    one, two, three, four = [item.id for item in await items(session)]
+    await ingest(session, company.feed, [post("b", "The receipt is lost.", thread_id="thread-1", author="author-1")])
+    await note(session, company.ayumi, two, "Called the warehouse.")
+    while await enter_search(session):
+        pass
+    for text, wanted in (
+        ("tent", [one, three]), ("tent torn", [one]), ('"tent is"', [three]), ("tent -torn", [three]), ("-tent", [two, four]),
+        ("receipt", [one]), ("tent receipt", []), ("TENT -receipt", [three]), ("warehouse", [two]), ("from:ayumi", [two]),
+        ("from:author-4", [four]), ("from:author-1 receipt", [one]), ("返金", [four]), ("nothing", []),
+    ):  # fmt: skip
+        asked = Filter(text=text).encoded()
+        assert sorted(await found(session, company.ayumi, asked)) == wanted, text
+        for sort in Sort:
+            assert sorted(await found(session, company.ayumi, f"{asked}&state=queued", sort)) == wanted, (text, sort)
+        [(count, _more)] = await listing.counts(session, company.ayumi, [Filter(text=text)])
+        assert count == len(wanted)
+    await claim(session, company.finn, three)
+    assert await found(session, company.ayumi, "text=tent&state=active") == [three]
+    shop = Team(name="Shop")
+    session.add(shop)
+    await session.flush()
+    stranger = await add_agent(session, shop, "Stranger")
+    assert await found(session, stranger, "text=tent") == []
 
 
 async def test_each_order_is_what_it_says(session: AsyncSession, company: Company) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -59,6 +60,23 @@ async def test_what_would_happen_is_shown_before_it_happens_and_told_after(
     again = await browser.send("/bulk", {**form, "disposition": "spam"})
     assert again.headers["location"] == answer.headers["location"]
     assert (await other.get(answer.headers["location"])).status_code == 404
+
+
+async def test_tags_and_priority_are_shown_as_they_are_and_set_for_all(items: list[int], sign_in: Opener) -> None:
+    browser = await sign_in("agent")
+    chosen = "&".join(f"item={one}" for one in items[:2])
+    form = fields((await browser.get(f"/bulk?do=tag&{chosen}&list=all")).text)
+    answer = await browser.send("/bulk", {**form, "tag": "flood"})
+    assert "2 items were done" in (await browser.get(answer.headers["location"])).text
+    page = (await browser.get(f"/bulk?do=untag&{chosen}&item={items[2]}&list=all")).text
+    assert page.count('<span class="chip" dir="auto">flood</span>') == 2
+    assert "<option>flood</option>" in page
+    page = (await browser.get(f"/bulk?do=prioritise&{chosen}&list=all")).text
+    assert page.count('data-p="3"') == 2
+    answer = await browser.send("/bulk", {**fields(page), "priority": "1"})
+    assert "2 items were done" in (await browser.get(answer.headers["location"])).text
+    wrong = {**fields(page), "priority": "7", "key": str(uuid4())}
+    assert (await browser.send("/bulk", wrong)).status_code == 422
 
 
 async def test_a_whole_list_can_be_chosen(items: list[int], sign_in: Opener) -> None:
