@@ -24,6 +24,7 @@ COUNTED = {
     Length.CHARACTERS: "code points",
     Length.GRAPHEMES: "graphemes",
     Length.MASTODON: "as Mastodon counts",
+    Length.X: "as X weighs",
 }
 
 

@@ -1,14 +1,13 @@
-"""POST /hooks/{key}: what channels push to us. Signed by the sender; no cookie, no token, no page.
+"""POST /hooks/{feed_id}: what channels push to us. Signed by the sender; no cookie, no token, no page.
 
-The key is unguessable and stands for one feed, or for an app: its deliveries are given to every feed of its accounts,
-and each takes what concerns it. GET is the handshake of channels that want a proof that the address is ours.
+GET is the handshake of channels that want a proof that the address is ours.
 
 200 taken (or a repeat) · 401 the signature does not fit · 404 no such feed · 413 too large · 422 nothing could be
 read · 429 too many at once · 503 the feed is off. Per-entry rejections stand in the answer.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -16,15 +15,13 @@ from typing import Any
 import httpx
 import structlog
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
-from sqlalchemy.ext.asyncio import AsyncSession
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from app.connectors import registry
-from app.connectors.base import Batch, Connector, Link
-from app.errors import ConnectorError, Malformed, NotFound, RateLimited, SealError, Unauthorized
+from app.connectors.base import Batch
+from app.errors import ConnectorError, Malformed, NotFound, RateLimited, Unauthorized
 from app.flow.deliver import Delivered, deliver
-from app.flow.hook import accounts_at, feeds_at
-from app.flow.link import HOOKS, Wire, account_link, wire
+from app.flow.link import Wire, wire
 from app.models.feed import Feed
 from app.telemetry import posts_ingested
 from app.transport import guarded_client
@@ -36,121 +33,63 @@ AT_ONCE = 8  # deliveries that one process works on; the rest is asked to come a
 OFF_FOR = 300  # seconds after which a sender may try again at a feed that is off
 COMPLETE_AGAIN = 30  # seconds after which a delivery is to come again when the channel does not tell the rest
 MOST_TOLD = 100  # rejections in one answer
+UNKEPT = {"Cache-Control": "no-store"}
 
 
-@router.post(HOOKS + "/{key}")
-async def receive(request: Request, key: str) -> Response:
-    """Verify, read and store one delivery, for every feed that it concerns."""
+@router.post("/hooks/{feed_id}")
+async def receive(request: Request, feed_id: int) -> Response:
+    """Verify, read and store one delivery."""
     with _place(request) as free:
         if not free:
             return _problem(HTTPStatus.TOO_MANY_REQUESTS, "Too many deliveries at once. Send this one again soon.", 1)
         body = await request.body()
-        lines = await _load(request, key)
-        if not lines:
+        feed, line = await _load(request, feed_id)
+        if not feed.enabled:
             return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "This feed is switched off.", OFF_FOR)
-        return await _taken(request, lines, body)
-
-
-async def _taken(request: Request, lines: Sequence[tuple[Feed, Wire]], body: bytes) -> Response:
-    """What each feed reads of the delivery, stored. One that needs more than its channel tells now asks for it again."""
-    batches: list[tuple[Feed, Batch]] = []
-    refused: ConnectorError | None = None
-    incomplete: ConnectorError | None = None
-    for feed, line in lines:
         try:
             batch = await asyncio.to_thread(line.connector.receive, line.link, request.headers, body)
         except ConnectorError as error:
-            log.warning("delivery_refused", feed=feed.id, cause=error.message)
-            refused = refused or error
-            continue
+            log.warning("delivery_refused", feed=feed_id, cause=error.message)
+            return _refusal(error)
         try:
-            batches.append((feed, await line.connector.complete(line.link, batch)))
+            batch = await line.connector.complete(line.link, batch)
         except ConnectorError as error:
-            log.warning("delivery_incomplete", feed=feed.id, cause=error.message)
-            incomplete = incomplete or error
-    if refused is not None and not batches and incomplete is None:
-        return _refusal(refused)
-    answer = await _keep(request, batches)
-    return _problem(HTTPStatus.SERVICE_UNAVAILABLE, incomplete.message, COMPLETE_AGAIN) if incomplete else answer
+            log.warning("delivery_incomplete", feed=feed_id, cause=error.message)
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, error.message, COMPLETE_AGAIN)
+        return await _keep(request, feed, batch)
 
 
-@router.get(HOOKS + "/{key}")
-async def prove(request: Request, key: str) -> Response:
-    """Answer a channel that asks whether the address is ours: the first feed, or account, there that can does."""
-    refused: ConnectorError | None = None
-    for connector, link in await _provers(request, key):
-        try:
-            return _answer(connector.challenge(link, dict(request.query_params)))
-        except ConnectorError as error:
-            log.warning("handshake_refused", channel=connector.name, cause=error.message)
-            refused = refused or error
-    return _problem(HTTPStatus.FORBIDDEN, refused.message if refused else "This feed is switched off.")
+@router.get("/hooks/{feed_id}")
+async def prove(request: Request, feed_id: int) -> Response:
+    """Answer a channel that asks whether the address is ours."""
+    _feed, line = await _load(request, feed_id)
+    try:
+        said = line.connector.challenge(line.link, dict(request.query_params))
+    except ConnectorError as error:
+        log.warning("handshake_refused", feed=feed_id, cause=error.message)
+        return _problem(HTTPStatus.FORBIDDEN, error.message)
+    if said.startswith("{"):
+        return Response(said, media_type="application/json", headers=UNKEPT)
+    return PlainTextResponse(said, headers=UNKEPT)
 
 
-async def _provers(request: Request, key: str) -> list[tuple[Connector, Link]]:
-    """Who may answer for an address. An app's is proved before it has feeds."""
+async def _load(request: Request, feed_id: int) -> tuple[Feed, Wire]:
+    """The feed and its opened credentials. Raises NotFound: no such feed, or nothing is pushed to it."""
     state = request.app.state
     async with state.sessions.begin() as session:
-        accounts, vault, http = await accounts_at(session, key), Vault.load(state.settings), _client(request)
-        links = [
-            (registry.get(account.channel), await account_link(session, account, vault, http, state.sessions))
-            for account in accounts
-            if account.sealed is not None
-        ]
-    return links or [(line.connector, line.link) for _feed, line in await _load(request, key)]
-
-
-def _answer(said: str) -> Response:
-    kind = "application/json" if said.startswith("{") else "text/plain"
-    return Response(said, media_type=kind, headers={"Cache-Control": "no-store"})
-
-
-async def _load(request: Request, key: str) -> list[tuple[Feed, Wire]]:
-    """The feeds behind an address that are on, with their opened credentials.
-
-    Raises:
-        NotFound: nothing is delivered there.
-        ConnectorError, SealError: not one of them has credentials that can be used.
-    """
-    state = request.app.state
-    lines: list[tuple[Feed, Wire]] = []
-    trouble: ConnectorError | SealError | None = None
-    async with state.sessions.begin() as session:
-        feeds = await feeds_at(session, key)
-        if not feeds:
+        feed = await session.get(Feed, feed_id)
+        can = registry.get(feed.channel).capabilities if feed else None
+        if feed is None or can is None or not (can.push or can.hooks):
             raise NotFound("No feed takes deliveries at this address. Its page in Careline shows the right one.")
-        for feed in feeds:
-            try:
-                lines += [(feed, await _wired(request, session, feed))] if feed.enabled else []
-            except (ConnectorError, SealError) as error:
-                log.warning("delivery_not_read", feed=feed.id, cause=error.message)
-                trouble = trouble or error
-    if trouble is not None and not lines:
-        raise trouble
-    return lines
+        return feed, await wire(session, feed, Vault.load(state.settings), _client(request), state.sessions)
 
 
-async def _wired(request: Request, session: AsyncSession, feed: Feed) -> Wire:
-    state = request.app.state
-    vault, base = Vault.load(state.settings), state.settings.base_url
-    return await wire(session, feed, vault, _client(request), state.sessions, base=base)
-
-
-async def _keep(request: Request, batches: Sequence[tuple[Feed, Batch]]) -> Response:
-    """Each feed in a transaction of its own: when one fails the sender repeats, and the others know what they have."""
-    done: list[Delivered] = []
-    for feed, batch in batches:
-        async with request.app.state.sessions.begin() as session:
-            done.append(await deliver(session, feed, batch))
-        posts_ingested.labels(channel=feed.channel).inc(done[-1].new)
-    whole = Delivered(
-        taken=sum(one.taken for one in done),
-        new=sum(one.new for one in done),
-        rejected=tuple(entry for one in done for entry in one.rejected),
-        repeated=all(one.repeated for one in done),
-    )
-    nothing = not whole.taken and not whole.repeated and whole.rejected
-    return JSONResponse(_told(whole), HTTPStatus.UNPROCESSABLE_ENTITY if nothing else HTTPStatus.OK)
+async def _keep(request: Request, feed: Feed, batch: Batch) -> Response:
+    async with request.app.state.sessions.begin() as session:
+        done = await deliver(session, feed, batch)
+    posts_ingested.labels(channel=feed.channel).inc(done.new)
+    nothing = not done.taken and not done.repeated and done.rejected
+    return JSONResponse(_told(done), HTTPStatus.UNPROCESSABLE_ENTITY if nothing else HTTPStatus.OK)
 
 
 def _told(done: Delivered) -> dict[str, Any]:

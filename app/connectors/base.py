@@ -9,7 +9,7 @@ To add one: subclass `Connector` in a file named after the channel, add it to `r
 conformance suite in `tests/connectors/`. docs/connectors.md walks through it.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -33,6 +33,7 @@ class Length(StrEnum):
     GRAPHEMES = "graphemes"  # what a person sees as one character (Bluesky)
     CHARACTERS = "characters"  # Unicode code points
     MASTODON = "mastodon"  # graphemes; a link counts 23, a remote mention without its server
+    X = "x"  # weighted: a link 23, an emoji 2, most letters 1, those of large alphabets 2
 
 
 class PostKind(StrEnum):
@@ -94,6 +95,7 @@ class Capabilities:
     pictures: Pictures | None = None  # None: a reply carries none
     threads: bool = False
     push: bool = False  # posts are pushed to us, nothing is fetched
+    streams: bool = False  # `listen` brings posts as they come
     hooks: bool = False  # deliveries are taken beside fetching
     idempotent: bool = False  # the channel itself drops a repeat of the same send
     find_sent: bool = False  # our own posts can be looked up to settle an `unknown`
@@ -243,6 +245,7 @@ class Spent:
 
     name: str
     amount: int
+    once: tuple[str, ...] = ()  # what was used, where each counts once a UTC day however often it is used
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +398,6 @@ class Connector:
     Settings: ClassVar[type[SettingsModel]] = NoSettings  # of a feed
     Credentials: ClassVar[type[SettingsModel] | None] = None  # of an account; None: no account needed
     oauth: ClassVar[OAuth | None] = None  # sign-in by OAuth; Credentials mix in `app.connectors.oauth.OAuthCredentials`
-    registers: ClassVar[bool] = False  # our app is made by program (`register`), so nobody types a client id
 
     def guide(self, places: Places) -> tuple[Step, ...]:
         """What the admin does on the channel before an account works, with our addresses to paste there."""
@@ -435,7 +437,6 @@ class Connector:
     def challenge(self, link: Link, query: Mapping[str, str]) -> str:
         """The answer to a GET on the webhook's address: plain text, or a JSON object. Raises Unauthorized, Refused.
 
-        An app's address is proved by its accounts, before there are feeds: settings are None then.
         `query` comes from anybody: compare secrets with `hmac.compare_digest`.
         """
         raise Refused(N_("This channel asks for no proof of the address."))
@@ -459,6 +460,10 @@ class Connector:
     async def complete(self, link: Link, batch: Batch) -> Batch:
         """Fetch what a delivery only names (who wrote it, what a mention says), before it is stored."""
         return batch
+
+    def listen(self, link: Link, cursor: Json) -> AsyncGenerator[Batch, None]:
+        """Bring what is new as it comes, until the connection ends; polling stays beneath (`capabilities.streams`)."""
+        raise NotImplementedError
 
     async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
         """Say what became of these posts, at most `capabilities.looks` of them; nothing for those that stand unchanged.

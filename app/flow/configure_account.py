@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 from pydantic import Field
@@ -11,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import forms, registry
 from app.connectors.base import Check, Connector, SettingsModel
-from app.errors import Conflict, Invalid, NotFound, SealError, Unauthorized
+from app.errors import Conflict, Invalid, NotFound, Unauthorized
 from app.flow.configure_feed import wake_feed
 from app.flow.configured import UPDATE_LOCK
-from app.flow.sealed import sealed_for, stored
+from app.flow.link import revealed, sealed_for
 from app.i18n import N_, _
 from app.models.account import Account
 from app.models.feed import Feed, Health
@@ -28,11 +27,6 @@ class AccountSettings(SettingsModel):
     name: str = Field(
         title=N_("Name"), description=N_("For people here."), min_length=1, max_length=120, examples=["@northwindhelp"]
     )
-    ends_on: date | None = Field(
-        default=None,
-        title=N_("Credentials end on"),
-        description=N_("The last day of an app password or token, if it has one. Admins are told two weeks before."),
-    )
 
 
 async def create_account(
@@ -42,18 +36,12 @@ async def create_account(
     connector = registry.get(channel)
     _must_fit(connector, credentials)
     await _check_name(session, channel, settings.name)
-    account = Account(channel=channel, name=settings.name, ends_on=settings.ends_on)
+    account = Account(channel=channel, name=settings.name)
     session.add(account)
     await session.flush()
-    hold(vault, account, credentials)
+    account.sealed = vault.seal(revealed(credentials), sealed_for(account.id))
     await session.flush()
     return account
-
-
-def hold(vault: Vault, account: Account, credentials: SettingsModel) -> None:
-    """Seal credentials into the account's row, with what follows from them."""
-    for name, value in stored(vault, registry.get(account.channel), account.id, credentials).items():
-        setattr(account, name, value)
 
 
 async def change_account(
@@ -69,35 +57,18 @@ async def change_account(
         NotFound: there is no such account.
         Invalid: the name is taken, or the credentials are not the channel's.
     """
-    account = await locked_account(session, account_id)
+    account = await _account(session, account_id)
     if settings.name != account.name:
         await _check_name(session, account.channel, settings.name)
         account.name = settings.name
-    account.ends_on = settings.ends_on
     if credentials is not None:
         _must_fit(registry.get(account.channel), credentials)
-        kept = _kept(vault, account)
-        if kept is None or forms.shown_differs(kept, credentials):
-            account.external_id = account.handle = None  # it may be somebody else now; the next check says who
-        else:
-            credentials = kept  # with the session or tokens that the connector keeps for itself
-        hold(vault, account, credentials)
-        await reconnected(session, account)
+        account.sealed = vault.seal(revealed(credentials), sealed_for(account.id))
+        account.needs_reconnect, account.trouble = False, ""
+        account.external_id = account.handle = None  # it may be somebody else now; the next check says who
+        await _wake_feeds(session, account_id)
     await session.flush()
     return account
-
-
-async def reconnected(session: AsyncSession, account: Account) -> None:
-    """The account has good credentials again, as far as we know: its stopped feeds go on where they were."""
-    account.needs_reconnect, account.trouble = False, ""
-    await _wake_feeds(session, account.id)
-
-
-def _kept(vault: Vault, account: Account) -> SettingsModel | None:
-    try:
-        return open_credentials(vault, account)
-    except (SealError, Unauthorized, Invalid):
-        return None
 
 
 async def keep_identity(session: AsyncSession, account_id: int, check: Check) -> None:
@@ -111,7 +82,7 @@ async def keep_identity(session: AsyncSession, account_id: int, check: Check) ->
 
 async def remove_account(session: AsyncSession, account_id: int) -> None:
     """Remove an account that nothing uses. Raises NotFound, Conflict (a feed reads with it, a reply was sent by it)."""
-    account = await locked_account(session, account_id)
+    account = await _account(session, account_id)
     feed = await session.scalar(select(Feed.name).where(Feed.account_id == account_id).limit(1))
     if feed is not None:
         raise Conflict(
@@ -127,8 +98,7 @@ async def remove_account(session: AsyncSession, account_id: int) -> None:
     await session.flush()
 
 
-async def locked_account(session: AsyncSession, account_id: int) -> Account:
-    """The account, locked until the transaction ends. Raises NotFound."""
+async def _account(session: AsyncSession, account_id: int) -> Account:
     account = await session.get(Account, account_id, populate_existing=True, with_for_update=UPDATE_LOCK)
     if account is None:
         raise NotFound(_("There is no such account."))

@@ -1,14 +1,12 @@
 """Our identities on channels, with sealed credentials and the budgets of each credential."""
 
-from datetime import date, timedelta
+from datetime import date
 
-from sqlalchemy import ForeignKey, LargeBinary, text
+from sqlalchemy import Date, ForeignKey, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
 from app.models.columns import Big, Created, Id, Jsonb, Str, Time
-
-SOON = timedelta(days=14)  # before credentials end, people are told
 
 
 class Account(Base):
@@ -25,10 +23,6 @@ class Account(Base):
     sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     needs_reconnect: Mapped[bool] = mapped_column(server_default=text("false"))
     trouble: Mapped[Str] = mapped_column(server_default="")  # why, in plain words
-    app: Mapped[Str] = mapped_column(server_default="")  # Connector.app_of its credentials
-    ends_at: Mapped[Time | None]  # when its credentials end, as the channel told
-    ends_on: Mapped[date | None]  # the same, as an admin knows it (of an app password)
-    renewing_until: Mapped[Time | None]  # somebody refreshes its credentials; nobody else does
     created_at: Mapped[Created]
 
 
@@ -65,6 +59,17 @@ class NamedBudget(Base):
     resets_at: Mapped[Time | None]
     wait_until: Mapped[Time | None]  # the channel's Retry-After for this one
     updated_at: Mapped[Created]
+
+
+class BudgetOnce(Base):
+    """What was counted today already, of an allowance where each thing counts once a UTC day."""
+
+    __tablename__ = "budget_once"
+
+    key: Mapped[Str] = mapped_column(primary_key=True)
+    name: Mapped[Str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    thing: Mapped[Str] = mapped_column(primary_key=True)
 
 
 class BudgetShare(Base):
