@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.errors import CarelineError, SealError
 from app.flow.first_run import first_run_code, is_first_run
-from app.flow.link import sealed_for
+from app.flow.sealed import sealed_for
 from app.migrate import current, head, is_behind
 from app.models.account import Account
 from app.models.agent import Agent, Role

@@ -14,8 +14,8 @@ from app.connectors.base import SettingsModel
 from app.db import sessionmaker
 from app.flow.claim import claim
 from app.flow.ingest import ingest
-from app.flow.link import revealed, sealed_for
 from app.flow.reply import reply
+from app.flow.sealed import revealed, sealed_for
 from app.models.account import Account
 from app.models.feed import Feed
 from app.models.item import Item

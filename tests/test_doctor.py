@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.db import create_engine, sessionmaker
 from app.doctor import Finding, Verdict, examine
 from app.flow.first_run import first_run_code
-from app.flow.link import sealed_for
 from app.flow.rotate_key import rotate
+from app.flow.sealed import sealed_for
 from app.models.account import Account
 from app.models.assignment import RouterLease
 from app.models.feed import Feed, Health

@@ -1,13 +1,14 @@
-"""POST /hooks/{feed_id}: what channels push to us. Signed by the sender; no cookie, no token, no page.
+"""POST /hooks/{key}: what channels push to us. Signed by the sender; no cookie, no token, no page.
 
-GET is the handshake of channels that want a proof that the address is ours.
+The key is unguessable and stands for one feed, or for an app: its deliveries are given to every feed of its accounts,
+and each takes what concerns it. GET is the handshake of channels that want a proof that the address is ours.
 
 200 taken (or a repeat) · 401 the signature does not fit · 404 no such feed · 413 too large · 422 nothing could be
 read · 429 too many at once · 503 the feed is off. Per-entry rejections stand in the answer.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -15,13 +16,14 @@ from typing import Any
 import httpx
 import structlog
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.connectors import registry
 from app.connectors.base import Batch
-from app.errors import ConnectorError, Malformed, NotFound, RateLimited, Unauthorized
+from app.errors import ConnectorError, Malformed, NotFound, RateLimited, SealError, Unauthorized
 from app.flow.deliver import Delivered, deliver
-from app.flow.link import Wire, wire
+from app.flow.hook import feeds_at
+from app.flow.link import HOOKS, Wire, wire
 from app.models.feed import Feed
 from app.telemetry import posts_ingested
 from app.transport import guarded_client
@@ -33,63 +35,108 @@ AT_ONCE = 8  # deliveries that one process works on; the rest is asked to come a
 OFF_FOR = 300  # seconds after which a sender may try again at a feed that is off
 COMPLETE_AGAIN = 30  # seconds after which a delivery is to come again when the channel does not tell the rest
 MOST_TOLD = 100  # rejections in one answer
-UNKEPT = {"Cache-Control": "no-store"}
 
 
-@router.post("/hooks/{feed_id}")
-async def receive(request: Request, feed_id: int) -> Response:
-    """Verify, read and store one delivery."""
+@router.post(HOOKS + "/{key}")
+async def receive(request: Request, key: str) -> Response:
+    """Verify, read and store one delivery, for every feed that it concerns."""
     with _place(request) as free:
         if not free:
             return _problem(HTTPStatus.TOO_MANY_REQUESTS, "Too many deliveries at once. Send this one again soon.", 1)
         body = await request.body()
-        feed, line = await _load(request, feed_id)
-        if not feed.enabled:
+        lines = await _load(request, key)
+        if not lines:
             return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "This feed is switched off.", OFF_FOR)
+        return await _taken(request, lines, body)
+
+
+async def _taken(request: Request, lines: Sequence[tuple[Feed, Wire]], body: bytes) -> Response:
+    """What each feed reads of the delivery, stored. One that needs more than its channel tells now asks for it again."""
+    batches: list[tuple[Feed, Batch]] = []
+    refused: ConnectorError | None = None
+    incomplete: ConnectorError | None = None
+    for feed, line in lines:
         try:
             batch = await asyncio.to_thread(line.connector.receive, line.link, request.headers, body)
         except ConnectorError as error:
-            log.warning("delivery_refused", feed=feed_id, cause=error.message)
-            return _refusal(error)
+            log.warning("delivery_refused", feed=feed.id, cause=error.message)
+            refused = refused or error
+            continue
         try:
-            batch = await line.connector.complete(line.link, batch)
+            batches.append((feed, await line.connector.complete(line.link, batch)))
         except ConnectorError as error:
-            log.warning("delivery_incomplete", feed=feed_id, cause=error.message)
-            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, error.message, COMPLETE_AGAIN)
-        return await _keep(request, feed, batch)
+            log.warning("delivery_incomplete", feed=feed.id, cause=error.message)
+            incomplete = incomplete or error
+    if refused is not None and not batches and incomplete is None:
+        return _refusal(refused)
+    answer = await _keep(request, batches)
+    return _problem(HTTPStatus.SERVICE_UNAVAILABLE, incomplete.message, COMPLETE_AGAIN) if incomplete else answer
 
 
-@router.get("/hooks/{feed_id}")
-async def prove(request: Request, feed_id: int) -> Response:
-    """Answer a channel that asks whether the address is ours."""
-    _feed, line = await _load(request, feed_id)
-    try:
-        said = line.connector.challenge(line.link, dict(request.query_params))
-    except ConnectorError as error:
-        log.warning("handshake_refused", feed=feed_id, cause=error.message)
-        return _problem(HTTPStatus.FORBIDDEN, error.message)
-    if said.startswith("{"):
-        return Response(said, media_type="application/json", headers=UNKEPT)
-    return PlainTextResponse(said, headers=UNKEPT)
+@router.get(HOOKS + "/{key}")
+async def prove(request: Request, key: str) -> Response:
+    """Answer a channel that asks whether the address is ours: the first feed there that can does."""
+    refused: ConnectorError | None = None
+    for feed, line in await _load(request, key):
+        try:
+            return _answer(line.connector.challenge(line.link, dict(request.query_params)))
+        except ConnectorError as error:
+            log.warning("handshake_refused", feed=feed.id, cause=error.message)
+            refused = refused or error
+    return _problem(HTTPStatus.FORBIDDEN, refused.message if refused else "This feed is switched off.")
 
 
-async def _load(request: Request, feed_id: int) -> tuple[Feed, Wire]:
-    """The feed and its opened credentials. Raises NotFound: no such feed, or nothing is pushed to it."""
+def _answer(said: str) -> Response:
+    kind = "application/json" if said.startswith("{") else "text/plain"
+    return Response(said, media_type=kind, headers={"Cache-Control": "no-store"})
+
+
+async def _load(request: Request, key: str) -> list[tuple[Feed, Wire]]:
+    """The feeds behind an address that are on, with their opened credentials.
+
+    Raises:
+        NotFound: nothing is delivered there.
+        ConnectorError, SealError: not one of them has credentials that can be used.
+    """
     state = request.app.state
+    lines: list[tuple[Feed, Wire]] = []
+    trouble: ConnectorError | SealError | None = None
     async with state.sessions.begin() as session:
-        feed = await session.get(Feed, feed_id)
-        can = registry.get(feed.channel).capabilities if feed else None
-        if feed is None or can is None or not (can.push or can.hooks):
+        feeds = await feeds_at(session, key)
+        if not feeds:
             raise NotFound("No feed takes deliveries at this address. Its page in Careline shows the right one.")
-        return feed, await wire(session, feed, Vault.load(state.settings), _client(request), state.sessions)
+        for feed in feeds:
+            try:
+                lines += [(feed, await _wired(request, session, feed))] if feed.enabled else []
+            except (ConnectorError, SealError) as error:
+                log.warning("delivery_not_read", feed=feed.id, cause=error.message)
+                trouble = trouble or error
+    if trouble is not None and not lines:
+        raise trouble
+    return lines
 
 
-async def _keep(request: Request, feed: Feed, batch: Batch) -> Response:
-    async with request.app.state.sessions.begin() as session:
-        done = await deliver(session, feed, batch)
-    posts_ingested.labels(channel=feed.channel).inc(done.new)
-    nothing = not done.taken and not done.repeated and done.rejected
-    return JSONResponse(_told(done), HTTPStatus.UNPROCESSABLE_ENTITY if nothing else HTTPStatus.OK)
+async def _wired(request: Request, session: AsyncSession, feed: Feed) -> Wire:
+    state = request.app.state
+    vault, base = Vault.load(state.settings), state.settings.base_url
+    return await wire(session, feed, vault, _client(request), state.sessions, base=base)
+
+
+async def _keep(request: Request, batches: Sequence[tuple[Feed, Batch]]) -> Response:
+    """Each feed in a transaction of its own: when one fails the sender repeats, and the others know what they have."""
+    done: list[Delivered] = []
+    for feed, batch in batches:
+        async with request.app.state.sessions.begin() as session:
+            done.append(await deliver(session, feed, batch))
+        posts_ingested.labels(channel=feed.channel).inc(done[-1].new)
+    whole = Delivered(
+        taken=sum(one.taken for one in done),
+        new=sum(one.new for one in done),
+        rejected=tuple(entry for one in done for entry in one.rejected),
+        repeated=all(one.repeated for one in done),
+    )
+    nothing = not whole.taken and not whole.repeated and whole.rejected
+    return JSONResponse(_told(whole), HTTPStatus.UNPROCESSABLE_ENTITY if nothing else HTTPStatus.OK)
 
 
 def _told(done: Delivered) -> dict[str, Any]:

@@ -398,6 +398,7 @@ class Connector:
     Settings: ClassVar[type[SettingsModel]] = NoSettings  # of a feed
     Credentials: ClassVar[type[SettingsModel] | None] = None  # of an account; None: no account needed
     oauth: ClassVar[OAuth | None] = None  # sign-in by OAuth; Credentials mix in `app.connectors.oauth.OAuthCredentials`
+    registers: ClassVar[bool] = False  # our app is made by program (`register`), so nobody types a client id
 
     def guide(self, places: Places) -> tuple[Step, ...]:
         """What the admin does on the channel before an account works, with our addresses to paste there."""

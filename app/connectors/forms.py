@@ -4,6 +4,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
 from typing import Any, Literal, TypeVar, Union
 
@@ -16,7 +17,7 @@ from app.connectors.base import SettingsModel
 from app.errors import Invalid
 from app.i18n import N_, _
 
-Kind = Literal["text", "password", "url", "number", "choice", "checkbox", "lines"]
+Kind = Literal["text", "password", "url", "number", "date", "choice", "checkbox", "lines"]
 Model = TypeVar("Model", bound=SettingsModel)
 _PROBLEMS = {  # pydantic's types of errors (docs.pydantic.dev/latest/errors/validation_errors)
     "missing": N_("This is needed."),
@@ -35,6 +36,7 @@ _PROBLEMS = {  # pydantic's types of errors (docs.pydantic.dev/latest/errors/val
     "int_parsing_size": N_("This number is too large."),
     "float_parsing": N_("This is not a number."),
     "float_type": N_("This is not a number."),
+    "date_from_datetime_parsing": N_("This is not a date."),
     "bool_parsing": N_("This is neither yes nor no."),
     "enum": N_("Choose one of %(expected)s."),
     "literal_error": N_("Choose one of %(expected)s."),
@@ -65,7 +67,7 @@ def fields(model: type[SettingsModel]) -> list[FormField]:
 
     Kinds follow the types: bool -> checkbox, int and float -> number, Enum and Literal -> choice, SecretStr or
     `json_schema_extra={"secret": True}` -> password, AnyUrl or `json_schema_extra={"format": "url"}` -> url,
-    list, tuple, set and frozenset of text -> lines, all else text. An Enum says its words by a `words` property.
+    date -> date, list, tuple, set and frozenset of text -> lines, all else text. An Enum says its words by a `words` property.
     `json_schema_extra={"hidden": True}` keeps a field out: what a connector keeps for itself, such as a session.
     """
     return [_field(name, info) for name, info in model.model_fields.items() if not _extra(info).get("hidden")]
@@ -75,6 +77,11 @@ def shown(model: SettingsModel) -> dict[str, str | bool]:
     """What a form shows of stored settings. Passwords are never shown: they come out empty."""
     form = {one.name: one for one in fields(type(model))}
     return {name: "" if one.kind == "password" else _as_text(getattr(model, name)) for name, one in form.items()}
+
+
+def shown_differs(one: SettingsModel, other: SettingsModel) -> bool:
+    """Whether two models of a kind differ in what a person typed, secrets included."""
+    return any(getattr(one, field.name) != getattr(other, field.name) for field in fields(type(one)))
 
 
 def read(model: type[Model], form: Mapping[str, str], kept: Model | None = None) -> Model:
@@ -195,6 +202,7 @@ def _kind_of_class(name: str, origin: type) -> Kind:
         ((bool,), "checkbox"),
         ((Enum,), "choice"),
         ((int, float), "number"),
+        ((date,), "date"),
         ((list, tuple, set, frozenset), "lines"),
         ((str,), "text"),
     )

@@ -6,11 +6,10 @@ Rules: docs.joinmastodon.org/methods/{notifications,timelines,accounts,search,st
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 from urllib.parse import quote
 
-import httpx
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from app.connectors.base import (
     Batch,
@@ -32,11 +31,13 @@ from app.connectors.base import (
     Visibility,
 )
 from app.connectors.mastodon_api import Gone, Server
+from app.connectors.mastodon_app import SIGN_IN, MastodonCredentials, made_app
 from app.connectors.mastodon_media import uploaded
 from app.connectors.mastodon_posts import read_account, read_change, read_post
 from app.connectors.mastodon_reply import body_of, edited_body, find_among_own, lead_of, sent_as
 from app.connectors.mastodon_threads import Threads
 from app.connectors.mastodon_walk import NOWHERE, Walk, read_source, status_of
+from app.connectors.oauth import OAuth, Places, Step
 from app.errors import ConnectorError, Malformed, Refused
 from app.i18n import N_, _
 
@@ -66,19 +67,6 @@ class Source(StrEnum):
         }[self]
 
 
-def _server_address(value: str) -> str:
-    """Scheme and host only, so that paths can be put behind it."""
-    try:
-        url = httpx.URL(value if "://" in value else f"https://{value}")
-    except httpx.InvalidURL as error:
-        message = _("This is no web address.")
-        raise ValueError(message) from error
-    if url.scheme not in {"https", "http"} or not url.host or url.userinfo:
-        message = _("Give the address that you sign in at, like https://mastodon.example.")
-        raise ValueError(message)
-    return str(url.copy_with(path="/", query=None, fragment=None)).rstrip("/")
-
-
 class MastodonSettings(SettingsModel):
     """Which posts to bring."""
 
@@ -104,23 +92,6 @@ class MastodonSettings(SettingsModel):
         return self
 
 
-class MastodonCredentials(SettingsModel):
-    """How to get in."""
-
-    server: Annotated[str, AfterValidator(_server_address)] = Field(
-        title=N_("Server"),
-        description=N_("Where the account lives."),
-        max_length=300,
-        examples=["https://mastodon.example"],
-        json_schema_extra={"format": "url"},
-    )
-    access_token: SecretStr = Field(
-        title=N_("Access token"),
-        description=N_("Preferences, Development, New application; scopes read, write:statuses and write:media."),
-        min_length=1,
-    )
-
-
 class MastodonConnector(Connector):
     """Mentions, hashtags, accounts and searches in; replies and direct messages out."""
 
@@ -128,8 +99,7 @@ class MastodonConnector(Connector):
     title: ClassVar[str] = "Mastodon"
     help: ClassVar[str] = N_(
         "Brings mentions and direct messages, a hashtag, an account or a search from Mastodon or a server that speaks "
-        "its API, and sends replies. On the server, under Preferences, Development, create an application with the "
-        "scopes read, write:statuses and write:media, and copy its access token."
+        "its API, and sends replies."
     )
     capabilities: ClassVar[Capabilities] = Capabilities(
         reply=True,
@@ -147,6 +117,32 @@ class MastodonConnector(Connector):
     )
     Settings: ClassVar[type[SettingsModel]] = MastodonSettings
     Credentials: ClassVar[type[SettingsModel] | None] = MastodonCredentials
+    oauth: ClassVar[OAuth | None] = SIGN_IN
+    registers: ClassVar[bool] = True
+
+    def guide(self, places: Places) -> tuple[Step, ...]:
+        """Nothing has to be created: our app is made by program when the admin signs in."""
+        return (
+            Step(
+                N_("Sign in on the server"),
+                N_("Give the server's address and choose the button: the server asks whether Careline may do this."),
+            ),
+            Step(
+                N_("Or paste a token"),
+                N_(
+                    "For a server without such a page: under Preferences, Development, create an application with the "
+                    "scopes read, write:statuses and write:media, and copy its access token."
+                ),
+            ),
+        )
+
+    async def register(self, link: Link, redirect: str) -> SettingsModel:
+        """Make our app there, once for each redirect address."""
+        return await made_app(link, redirect)
+
+    async def who(self, link: Link) -> IncomingAuthor | None:
+        """Whom the token belongs to."""
+        return await self._me(Server(link))
 
     async def check(self, link: Link) -> Check:
         """Say who we are there, what the server is, and show its newest post for this feed."""

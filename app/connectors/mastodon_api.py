@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 
 from app.connectors.base import Budget, Json, Link
+from app.connectors.mastodon_app import SIGN_IN
+from app.connectors.oauth import fresh
 from app.connectors.text import storable_json
 from app.connectors.wire import reaching, refusal, retry_after
 from app.errors import ConnectorError, Malformed, RateLimited, Refused, Unauthorized
@@ -43,7 +45,7 @@ class Server:
         self.budget: Budget | None = None
         self._http = link.http
         self._now = link.now
-        self._token = link.credentials.access_token.get_secret_value()
+        self._link = link
 
     async def get(self, path: str, **params: str | int | list[str]) -> Any:
         """The JSON at this path. Raises ConnectorError."""
@@ -83,14 +85,25 @@ class Server:
     async def _call(
         self, method: str, path: str, *, sending: bool = False, headers: dict[str, str] | None = None, **request: Any
     ) -> httpx.Response:
-        signed = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **(headers or {})}
-        with reaching(self.host, sending=sending):
-            response = await self._http.request(method, self.base + path, headers=signed, **request)
+        async def once(token: str) -> httpx.Response:
+            signed = {"Authorization": f"Bearer {token}", "Accept": "application/json", **(headers or {})}
+            with reaching(self.host, sending=sending):
+                return await self._http.request(method, self.base + path, headers=signed, **request)
+
+        token = await fresh(self._link, SIGN_IN)
+        response = await once(token)
+        if response.status_code == httpx.codes.UNAUTHORIZED and self._can_refresh:
+            response = await once(await fresh(self._link, SIGN_IN, refused=token))
         self.budget = _budget(response) or self.budget
         error = self._refusal(response)
         if error is not None:
             raise error
         return response
+
+    @property
+    def _can_refresh(self) -> bool:
+        """Mastodon's own tokens never end; those of some other makes do, and come with a refresh token."""
+        return bool(self._link.credentials.refresh_token.get_secret_value())
 
     def _refusal(self, response: httpx.Response) -> ConnectorError | None:
         error = refusal(response, self.host, self._now)

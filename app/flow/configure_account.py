@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from pydantic import Field
@@ -10,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import forms, registry
 from app.connectors.base import Check, Connector, SettingsModel
-from app.errors import Conflict, Invalid, NotFound, Unauthorized
+from app.errors import Conflict, Invalid, NotFound, SealError, Unauthorized
 from app.flow.configure_feed import wake_feed
 from app.flow.configured import UPDATE_LOCK
-from app.flow.link import revealed, sealed_for
+from app.flow.sealed import sealed_for, stored
 from app.i18n import N_, _
 from app.models.account import Account
 from app.models.feed import Feed, Health
@@ -27,6 +28,11 @@ class AccountSettings(SettingsModel):
     name: str = Field(
         title=N_("Name"), description=N_("For people here."), min_length=1, max_length=120, examples=["@northwindhelp"]
     )
+    ends_on: date | None = Field(
+        default=None,
+        title=N_("Credentials end on"),
+        description=N_("The last day of an app password or token, if it has one. Admins are told two weeks before."),
+    )
 
 
 async def create_account(
@@ -36,12 +42,18 @@ async def create_account(
     connector = registry.get(channel)
     _must_fit(connector, credentials)
     await _check_name(session, channel, settings.name)
-    account = Account(channel=channel, name=settings.name)
+    account = Account(channel=channel, name=settings.name, ends_on=settings.ends_on)
     session.add(account)
     await session.flush()
-    account.sealed = vault.seal(revealed(credentials), sealed_for(account.id))
+    hold(vault, account, credentials)
     await session.flush()
     return account
+
+
+def hold(vault: Vault, account: Account, credentials: SettingsModel) -> None:
+    """Seal credentials into the account's row, with what follows from them."""
+    for name, value in stored(vault, registry.get(account.channel), account.id, credentials).items():
+        setattr(account, name, value)
 
 
 async def change_account(
@@ -57,18 +69,35 @@ async def change_account(
         NotFound: there is no such account.
         Invalid: the name is taken, or the credentials are not the channel's.
     """
-    account = await _account(session, account_id)
+    account = await locked_account(session, account_id)
     if settings.name != account.name:
         await _check_name(session, account.channel, settings.name)
         account.name = settings.name
+    account.ends_on = settings.ends_on
     if credentials is not None:
         _must_fit(registry.get(account.channel), credentials)
-        account.sealed = vault.seal(revealed(credentials), sealed_for(account.id))
-        account.needs_reconnect, account.trouble = False, ""
-        account.external_id = account.handle = None  # it may be somebody else now; the next check says who
-        await _wake_feeds(session, account_id)
+        kept = _kept(vault, account)
+        if kept is None or forms.shown_differs(kept, credentials):
+            account.external_id = account.handle = None  # it may be somebody else now; the next check says who
+        else:
+            credentials = kept  # with the session or tokens that the connector keeps for itself
+        hold(vault, account, credentials)
+        await reconnected(session, account)
     await session.flush()
     return account
+
+
+async def reconnected(session: AsyncSession, account: Account) -> None:
+    """The account has good credentials again, as far as we know: its stopped feeds go on where they were."""
+    account.needs_reconnect, account.trouble = False, ""
+    await _wake_feeds(session, account.id)
+
+
+def _kept(vault: Vault, account: Account) -> SettingsModel | None:
+    try:
+        return open_credentials(vault, account)
+    except (SealError, Unauthorized, Invalid):
+        return None
 
 
 async def keep_identity(session: AsyncSession, account_id: int, check: Check) -> None:
@@ -82,7 +111,7 @@ async def keep_identity(session: AsyncSession, account_id: int, check: Check) ->
 
 async def remove_account(session: AsyncSession, account_id: int) -> None:
     """Remove an account that nothing uses. Raises NotFound, Conflict (a feed reads with it, a reply was sent by it)."""
-    account = await _account(session, account_id)
+    account = await locked_account(session, account_id)
     feed = await session.scalar(select(Feed.name).where(Feed.account_id == account_id).limit(1))
     if feed is not None:
         raise Conflict(
@@ -98,7 +127,8 @@ async def remove_account(session: AsyncSession, account_id: int) -> None:
     await session.flush()
 
 
-async def _account(session: AsyncSession, account_id: int) -> Account:
+async def locked_account(session: AsyncSession, account_id: int) -> Account:
+    """The account, locked until the transaction ends. Raises NotFound."""
     account = await session.get(Account, account_id, populate_existing=True, with_for_update=UPDATE_LOCK)
     if account is None:
         raise NotFound(_("There is no such account."))

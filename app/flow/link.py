@@ -13,11 +13,16 @@ from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor, Link, SettingsModel
 from app.errors import Unauthorized
 from app.flow.allowance import Purse, noting, purse_of
+from app.flow.hook import hook_of, takes_deliveries
+from app.flow.renew import turns
+from app.flow.sealed import sealed_for, stored
 from app.i18n import N_
 from app.models.account import Account
 from app.models.feed import Feed
 from app.transport import GuardedClient
 from app.vault import Vault
+
+HOOKS = "/hooks"  # where deliveries arrive
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +35,6 @@ class Wire:
     purse: Purse  # its named ones
 
 
-def sealed_for(account_id: int) -> str:
-    """What a sealed credential is bound to: it opens for no other account."""
-    return f"account:{account_id}"
-
-
 async def wire(
     session: AsyncSession,
     feed: Feed,
@@ -43,10 +43,11 @@ async def wire(
     sessions: async_sessionmaker[AsyncSession],
     *,
     account_id: int | None = None,
+    base: str = "",
 ) -> Wire:
     """Load what the feed's connector needs. `sessions` keeps refreshed credentials in transactions of their own.
 
-    `account_id` signs in as another account of ours than the feed's.
+    `account_id` signs in as another account of ours than the feed's; `base` is our public address.
 
     Raises:
         Unauthorized: the account is missing.
@@ -55,25 +56,16 @@ async def wire(
     connector = registry.get(feed.channel)
     account_id = account_id or feed.account_id
     account = await session.get(Account, account_id) if account_id is not None else None
-    credentials = None
-    if connector.Credentials is not None:
-        if account is None or account.sealed is None:
-            raise Unauthorized(
-                N_("Feed '%(feed)s' has no account to sign in with. Connect one on its page.") % {"feed": feed.name}
-            )
-        opened = json.loads(vault.open(account.sealed, sealed_for(account.id)))
-        credentials = connector.Credentials.model_validate(opened)
-    now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    if connector.Credentials is not None and (account is None or account.sealed is None):
+        raise Unauthorized(
+            N_("Feed '%(feed)s' has no account to sign in with. Connect one on its page.") % {"feed": feed.name}
+        )
+    link = await _link(session, connector, account, vault, http, sessions=sessions)
+    hook = ""
+    if base and takes_deliveries(connector.capabilities):
+        hook = f"{base}{HOOKS}/{await hook_of(session, feed, account.app if account else '')}"
+    link = replace(link, settings=connector.Settings.model_validate(feed.settings), hook=hook)
     key = f"account:{account.id}" if account else f"feed:{feed.id}"
-    link = Link(
-        settings=connector.Settings.model_validate(feed.settings),
-        credentials=credentials,
-        http=http,
-        now=now,
-        keep=_keeper(account, vault, sessions),
-        account=_who(account),
-        **dialing(http),
-    )
     purse = await purse_of(session, feed, connector, link, key)
     return Wire(connector, replace(link, note=noting(sessions, purse)), key, purse)
 
@@ -89,22 +81,46 @@ def _who(account: Account | None) -> IncomingAuthor | None:
     return IncomingAuthor(external_id=account.external_id, handle=account.handle or account.name)
 
 
-def revealed(model: SettingsModel) -> bytes:
-    """Credentials as JSON with their secrets, to be sealed at once."""
-    plain = model.model_dump(mode="python")
-    return json.dumps(
-        plain, default=lambda v: v.get_secret_value() if hasattr(v, "get_secret_value") else str(v)
-    ).encode()
+async def account_link(
+    session: AsyncSession,
+    account: Account,
+    vault: Vault,
+    http: httpx.AsyncClient,
+    sessions: async_sessionmaker[AsyncSession],
+) -> Link:
+    """What calls on behalf of an account alone need, whatever its feeds. Raises Unauthorized, SealError."""
+    if account.sealed is None:
+        raise Unauthorized(N_("%(account)s has no credentials. Enter them on its page.") % {"account": account.name})
+    return await _link(session, registry.get(account.channel), account, vault, http, sessions=sessions)
+
+
+async def _link(
+    session: AsyncSession,
+    connector: Connector,
+    account: Account | None,
+    vault: Vault,
+    http: httpx.AsyncClient,
+    *,
+    sessions: async_sessionmaker[AsyncSession],
+) -> Link:
+    credentials = turn = None
+    if connector.Credentials is not None and account is not None and account.sealed is not None:
+        opened = json.loads(vault.open(account.sealed, sealed_for(account.id)))
+        credentials = connector.Credentials.model_validate(opened)
+        turn = turns(account.id, connector.Credentials, vault, sessions)
+    now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    keep = _keeper(connector, account.id if account else None, vault, sessions)
+    return Link(None, credentials, http, now, keep, _who(account), take_turn=turn, **dialing(http))
 
 
 def _keeper(
-    account: Account | None, vault: Vault, sessions: async_sessionmaker[AsyncSession]
+    connector: Connector, account_id: int | None, vault: Vault, sessions: async_sessionmaker[AsyncSession]
 ) -> Callable[[SettingsModel], Awaitable[None]]:
     async def keep(fresh: SettingsModel) -> None:
-        if account is None:
+        if account_id is None:
             return
-        sealed = vault.seal(revealed(fresh), sealed_for(account.id))
+        values = stored(vault, connector, account_id, fresh)
         async with sessions.begin() as session:
-            await session.execute(update(Account).where(Account.id == account.id).values(sealed=sealed))
+            await session.execute(update(Account).where(Account.id == account_id).values(values))
 
     return keep

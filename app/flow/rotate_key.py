@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.flow.link import sealed_for
+from app.flow.sealed import sealed_for
 from app.models.account import Account
 from app.vault import Vault
 

@@ -1,12 +1,14 @@
 """Our identities on channels, with sealed credentials and the budgets of each credential."""
 
-from datetime import date
+from datetime import date, timedelta
 
 from sqlalchemy import Date, ForeignKey, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
 from app.models.columns import Big, Created, Id, Jsonb, Str, Time
+
+SOON = timedelta(days=14)  # before credentials end, people are told
 
 
 class Account(Base):
@@ -23,6 +25,10 @@ class Account(Base):
     sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     needs_reconnect: Mapped[bool] = mapped_column(server_default=text("false"))
     trouble: Mapped[Str] = mapped_column(server_default="")  # why, in plain words
+    app: Mapped[Str] = mapped_column(server_default="")  # Connector.app_of its credentials
+    ends_at: Mapped[Time | None]  # when its credentials end, as the channel told
+    ends_on: Mapped[date | None]  # the same, as an admin knows it (of an app password)
+    renewing_until: Mapped[Time | None]  # somebody refreshes its credentials; nobody else does
     created_at: Mapped[Created]
 
 

@@ -1,8 +1,9 @@
 """What the admin pages list: accounts, queues, skills, teams, agents, rules."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import case, func, select, text
+from sqlalchemy import ColumnElement, DateTime, case, cast, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.account import Account
@@ -22,6 +23,7 @@ class AccountLine:
     handle: str | None
     needs_reconnect: bool
     trouble: str
+    ends_at: datetime | None
     feeds: int
 
 
@@ -29,10 +31,20 @@ async def accounts(session: AsyncSession, channel: str | None = None) -> list[Ac
     """All accounts, or those of a channel."""
     a = Account
     used = select(func.count()).where(Feed.account_id == a.id).scalar_subquery()
-    query = select(a.id, a.channel, a.name, a.handle, a.needs_reconnect, a.trouble, used)
+    query = select(a.id, a.channel, a.name, a.handle, a.needs_reconnect, a.trouble, ends(), used)
     if channel is not None:
         query = query.where(a.channel == channel)
     return [AccountLine(*row) for row in await session.execute(query.order_by(a.channel, func.lower(a.name)))]
+
+
+def ends() -> ColumnElement[datetime | None]:
+    """When an account's credentials end: what the channel told, or the admin knows, whichever comes first."""
+    return func.least(Account.ends_at, cast(Account.ends_on + 1, DateTime(timezone=True)))
+
+
+async def ends_at(session: AsyncSession, account_id: int) -> datetime | None:
+    """When the account's credentials end, where anybody knows."""
+    return await session.scalar(select(ends()).where(Account.id == account_id))
 
 
 @dataclass(frozen=True, slots=True)

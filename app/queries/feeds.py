@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.models.account import SOON
 from app.models.feed import NEVER, Health, Quarantine
 from app.queries.budgets import BUDGETS
 
@@ -27,6 +28,7 @@ class Condition(StrEnum):
     FAILING = "failing"
     STOPPED = "stopped"
     RECONNECT = "reconnect"  # the channel refuses our credentials
+    ENDING = "ending"  # works, but its credentials end soon
     UNATTENDED = "unattended"  # long due, and no worker came
 
 
@@ -51,6 +53,7 @@ class FeedLine:
     allowance: int | None
     resets_at: datetime | None
     quarantined: int
+    ends_at: datetime | None = None  # when the account's credentials end
 
     @property
     def purse(self) -> str:
@@ -61,6 +64,7 @@ class FeedLine:
 _FEEDS = text(
     f"""
     SELECT f.*, a.name AS account, coalesce(a.needs_reconnect, false) AS reconnect,
+           least(a.ends_at, CAST(a.ends_on + 1 AS timestamptz)) AS ends_at,
            b.remaining, b.allowance, b.resets_at, now() AS now,
            (SELECT count(*) FROM quarantine x WHERE x.feed_id = f.id AND x.resolved_at IS NULL) AS quarantined
     FROM feed f
@@ -70,7 +74,8 @@ _FEEDS = text(
         WHERE x.key = coalesce('account:' || f.account_id, 'feed:' || f.id) AND remaining IS NOT NULL
         ORDER BY remaining::float / nullif(allowance, 0) LIMIT 1
     ) b ON true
-    WHERE CAST(:feed AS bigint) IS NULL OR f.id = :feed
+    WHERE (CAST(:feed AS bigint) IS NULL OR f.id = :feed)
+      AND (CAST(:account AS bigint) IS NULL OR f.account_id = :account)
     ORDER BY lower(f.name), f.id
     """  # noqa: S608 - the budgets' query is a constant
 )
@@ -78,7 +83,13 @@ _FEEDS = text(
 
 async def feeds(session: AsyncSession, feed_id: int | None = None) -> list[FeedLine]:
     """All feeds, or one."""
-    rows = await session.execute(_FEEDS, {"feed": feed_id})
+    rows = await session.execute(_FEEDS, {"feed": feed_id, "account": None})
+    return [_feed(row) for row in rows]
+
+
+async def feeds_of(session: AsyncSession, account_id: int) -> list[FeedLine]:
+    """The feeds that read with an account."""
+    rows = await session.execute(_FEEDS, {"feed": None, "account": account_id})
     return [_feed(row) for row in rows]
 
 
@@ -102,6 +113,7 @@ def _feed(row: Any) -> FeedLine:
         allowance=row.allowance,
         resets_at=row.resets_at,
         quarantined=row.quarantined,
+        ends_at=row.ends_at,
     )
 
 
@@ -116,9 +128,14 @@ def condition(row: Any, *, pushed: bool) -> Condition:
         return Condition.STOPPED
     if late and late > OVERDUE and (row.leased_until is None or row.leased_until < row.now):
         return Condition.UNATTENDED
+    return _health(row, pushed)
+
+
+def _health(row: Any, pushed: bool) -> Condition:
     if row.health == Health.NEW:
         return Condition.LISTENING if pushed else Condition.WAITING
-    return Condition(row.health)
+    ends_soon = row.ends_at is not None and row.ends_at - row.now <= SOON
+    return Condition.ENDING if ends_soon and row.health == Health.OK else Condition(row.health)
 
 
 @dataclass(frozen=True, slots=True)

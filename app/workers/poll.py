@@ -47,7 +47,7 @@ async def poll_feed(runtime: Runtime, feed_id: int) -> None:
 async def _wired(runtime: Runtime, feed: Feed) -> Wire | None:
     """The feed's line, or None when its credential has to rest (the feed is postponed)."""
     async with runtime.sessions.begin() as session:
-        line = await wire(session, feed, runtime.vault, runtime.http, runtime.sessions)
+        line = await wire(session, feed, runtime.vault, runtime.http, runtime.sessions, base=runtime.settings.base_url)
         wait = await wait_for(session, line.budget, replying=False)
         rest = await poll_rest(session, line.purse)
         if wait is None and not rest.wait:

@@ -17,7 +17,7 @@ def test_every_route_stands_in_the_docs_and_nothing_else() -> None:
 
     told = {re.sub(r"/\d+", "/{id}", one) for one in re.findall(r"`((?:GET|POST|PUT|DELETE) /\w[^?`]*)", DOCS)}
 
-    assert told - {"POST /hooks/{feed}"} == {re.sub(r"\{\w+\}", "{id}", one) for one in routes}
+    assert told - {"POST /hooks/{key}"} == {re.sub(r"\{\w+\}", "{id}", one) for one in routes}
 
 
 def test_every_disposition_that_a_person_may_choose_is_named() -> None:

@@ -1,4 +1,4 @@
-"""POST /hooks/{feed_id}: what a channel pushes, once."""
+"""POST /hooks/{key}: what a channel pushes, once."""
 
 import asyncio
 import json
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.api import hooks
 from app.connectors.signing import sign
+from app.flow.hook import hook_of
 from app.models.feed import Delivery, Feed, Quarantine
 from app.models.item import Item
 from app.models.post import Post
@@ -29,7 +30,13 @@ async def _send(
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     headers = sign(secret, event, datetime.now(UTC) - timedelta(seconds=late), body)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=HOST) as http:
-        return await http.post(f"/hooks/{feed_id}", content=body, headers=headers)
+        return await http.post(await _address(app, feed_id), content=body, headers=headers)
+
+
+async def _address(app: FastAPI, feed_id: int) -> str:
+    async with app.state.sessions.begin() as session:
+        feed = await session.get(Feed, feed_id)
+        return f"/hooks/{await hook_of(session, feed) if feed else 'nowhere'}"
 
 
 async def _count(sessions: Sessions, table: type[Post | Item | Delivery | Quarantine]) -> int:
@@ -108,7 +115,7 @@ async def test_a_wrong_or_old_signature_is_401_and_nothing_is_stored(
     assert (await _send(app, feed_id, GOOD, secret=other)).status_code == 401
     assert (await _send(app, feed_id, GOOD, late=3600)).status_code == 401
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=HOST) as http:
-        assert (await http.post(f"/hooks/{feed_id}", json=GOOD)).status_code == 401
+        assert (await http.post(await _address(app, feed_id), json=GOOD)).status_code == 401
     assert await _count(sessions, Post) == 0
 
 

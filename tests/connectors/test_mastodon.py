@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from app.connectors.base import IncomingPost, Json, OutgoingReply, PostKind, Visibility
-from app.connectors.mastodon import MastodonConnector, MastodonCredentials, MastodonSettings, Source
+from app.connectors.mastodon import MastodonConnector, MastodonSettings, Source
 from app.connectors.mastodon_api import not_newer
+from app.connectors.mastodon_app import MastodonCredentials
 from app.connectors.mastodon_threads import CALLS
 from app.errors import Malformed, MaybeSent, RateLimited, Refused
 from tests.connectors.conformance import answer, asked, drain, fetch, fill, send, tried

@@ -12,8 +12,8 @@ from app.errors import Invalid
 from app.flow.answerable import answerable
 from app.flow.draft import load_draft, save_draft
 from app.flow.ingest import ingest
-from app.flow.link import revealed, sealed_for
 from app.flow.reply import undo
+from app.flow.sealed import revealed, sealed_for
 from app.models.account import Account, Budget
 from app.models.item import Item
 from app.models.post import Post

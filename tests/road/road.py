@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from app.connectors.base import IncomingAuthor, SettingsModel
 from app.db import sessionmaker
 from app.flow.claim import claim
-from app.flow.link import revealed, sealed_for
 from app.flow.reply import reply, send_now
+from app.flow.sealed import revealed, sealed_for
 from app.models.account import Account
 from app.models.feed import Feed
 from app.models.item import Disposition, Item

@@ -23,7 +23,10 @@ from app.flow.configure_feed import (
     retry_quarantined,
 )
 from app.flow.configured import fingerprint
+from app.flow.hook import hook_of, takes_deliveries
+from app.flow.link import HOOKS
 from app.i18n import _
+from app.models.account import Account
 from app.models.feed import Feed
 from app.queries import admin
 from app.queries.budgets import budgets
@@ -77,9 +80,15 @@ async def _form_page(
         budgets=await budgets(db, line.purse) if line else [],
         check=check,
         quarantined=await quarantined(db, feed.id) if feed else [],
-        hook=f"{request.app.state.settings.base_url}/hooks/{feed.id}" if feed and connector.capabilities.push else "",
+        hook=await _hook(request, db, feed) if feed and takes_deliveries(connector.capabilities) else "",
         seen=seen,
     )
+
+
+async def _hook(request: Request, db: AsyncSession, feed: Feed) -> str:
+    account = await db.get(Account, feed.account_id) if feed.account_id is not None else None
+    key = await hook_of(db, feed, account.app if account else "")
+    return f"{request.app.state.settings.base_url}{HOOKS}/{key}"
 
 
 @router.get("")
@@ -95,12 +104,14 @@ async def health(request: Request, db: Db) -> Response:
 
 
 @router.get("/new")
-async def new(request: Request, db: Db, channel: str = "") -> Response:
-    """Choose a connector, then fill its form."""
+async def new(request: Request, db: Db, channel: str = "", account: str = "") -> Response:
+    """Choose a connector, then fill its form, for an account perhaps."""
     if not channel:
         return await page(request, db, "connectors.html", connectors=registry.all(), broken=registry.broken())
     connector = registry.get(channel)
-    return await _form_page(request, db, connector, _blank(connector))
+    form = _blank(connector)
+    form.values = {**form.values, "account_id": account}
+    return await _form_page(request, db, connector, form)
 
 
 @router.post("")

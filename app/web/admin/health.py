@@ -1,9 +1,11 @@
 """How a feed is, in plain words: a shape, a word, why, and the one thing to do."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from app.i18n import _, retold
 from app.queries.feeds import Condition, FeedLine
+from app.web.admin.ending import ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class Told:
 
 def told(feed: FeedLine) -> Told:
     """The words for a feed."""
+    near = ending(feed.ends_at, datetime.now(UTC))
     page = f"/admin/feeds/{feed.id}"
     words = {
         Condition.OFF: Told("hold", _("Off")),
@@ -44,6 +47,11 @@ def told(feed: FeedLine) -> Told:
         Condition.STOPPED: Told(
             "over", _("Stopped"), retold(feed.trouble),
             _("Correct the settings and save, or ask for a poll once the cause is gone."), page, _("Correct"),
+        ),
+        Condition.ENDING: Told(
+            "risk", _("Ends soon"), near.words if near else "",
+            _("Sign in again or enter new credentials. Nothing is lost, and every feed goes on where it was."),
+            f"/admin/accounts/{feed.account_id}", _("Account"),
         ),
         Condition.UNATTENDED: Told(
             "over", _("Not polled"), _("It should have been polled some minutes ago, and nobody came."),

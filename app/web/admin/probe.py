@@ -26,7 +26,7 @@ async def probe_stored(request: Request, db: AsyncSession, form: Form, feed: Fee
     sessions = request.app.state.sessions
     async with guarded_client(settings, timeout=PATIENCE) as http:
         try:
-            wired = await wire(db, feed, Vault.load(settings), http, sessions)
+            wired = await wire(db, feed, Vault.load(settings), http, sessions, base=settings.base_url)
             await db.commit()
             check = await wired.connector.check(wired.link)
         except CarelineError as error:

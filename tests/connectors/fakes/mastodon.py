@@ -22,8 +22,10 @@ from starlette.types import ASGIApp
 from app.connectors import registry
 from app.connectors.base import IncomingAuthor, Json, Length, SettingsModel, Visibility
 from app.connectors.length import count as length_of
-from app.connectors.mastodon import MastodonCredentials, MastodonSettings, Source
+from app.connectors.mastodon import MastodonSettings, Source
+from app.connectors.mastodon_app import MastodonCredentials
 from tests.connectors.fakes.base import FakeChannel, Standing
+from tests.connectors.fakes.oauth import Grants
 
 HOST = "social.example"
 TOKEN = "secret-of-northwind"
@@ -75,6 +77,8 @@ class FakeMastodon(FakeChannel):
         self.keys: dict[str, tuple[datetime, str]] = {}
         self.calls: dict[datetime, int] = {}
         self.max_characters = 500
+        self.us = US
+        self.grants = Grants(client_id="", client_secret="", now=lambda: self.now, ends=self.other_make)
         self.pictures: dict[str, tuple[str, bytes]] = {}  # brought, by id
         self._ids = _ulids() if ulids else map(str, count(9_985))  # ids grow by a digit on the way
         self._notice_ids = _ulids() if ulids else map(str, count(95))
@@ -82,7 +86,7 @@ class FakeMastodon(FakeChannel):
     @property
     def app(self) -> ASGIApp:
         routes: dict[str, Callable[[Request], Any]] = {
-            "/api/v1/accounts/verify_credentials": lambda _: self._account(US),
+            "/api/v1/accounts/verify_credentials": lambda _: self._account(self.us),
             "/api/v1/accounts/lookup": self._lookup,
             "/api/v1/accounts/{id}/statuses": self._statuses_of,
             "/api/v1/notifications": self._notifications,
@@ -100,7 +104,8 @@ class FakeMastodon(FakeChannel):
         made += [Route(path, partial(self._answer, run), methods=["POST"]) for path, run in changes.items()]
         made.append(Route("/api/v1/statuses/{id}", partial(self._answer, self._put), methods=["PUT"]))
         made.append(Route("/api/v1/statuses/{id}", partial(self._answer, self._delete), methods=["DELETE"]))
-        return Starlette(routes=made)
+        made.append(Route("/api/v1/apps", self._register, methods=["POST"]))
+        return Starlette(routes=[*made, *self.grants.routes()])
 
     def settings(self) -> SettingsModel:
         value = {Source.HASHTAG: "#northwind", Source.ACCOUNT: f"@{WATCHED}@other.example", Source.SEARCH: "northwind"}
@@ -183,7 +188,8 @@ class FakeMastodon(FakeChannel):
     # -- the surface
 
     async def _answer(self, run: Callable[[Request], Any], request: Request) -> Response:
-        if "instance" not in request.url.path and request.headers.get("authorization") != f"Bearer {TOKEN}":
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if "instance" not in request.url.path and token != TOKEN and not self.grants.valid(token):
             return _json({"error": "The access token is invalid"}, 401)
         headers = self._allowance()
         if int(headers.get("X-RateLimit-Remaining", "1")) < 0:
@@ -198,6 +204,14 @@ class FakeMastodon(FakeChannel):
         if isinstance(value, tuple):
             return _json(value[0], 200, headers | value[1])
         return _json(value, 200, headers)
+
+    async def _register(self, request: Request) -> Response:
+        """docs.joinmastodon.org/methods/apps: an app is made for whoever asks."""
+        asked = await request.json()
+        self.grants.client_id, self.grants.client_secret = f"app-{next(self._notice_ids)}", "secret-of-the-app"
+        self.grants.redirects = {asked["redirect_uris"]}
+        told = {"id": "1", "name": asked["client_name"], "redirect_uri": asked["redirect_uris"]}
+        return _json({**told, "client_id": self.grants.client_id, "client_secret": self.grants.client_secret}, 200)
 
     def _allowance(self) -> dict[str, str]:
         begun = datetime.fromtimestamp(self.now.timestamp() // 300 * 300, self.now.tzinfo)

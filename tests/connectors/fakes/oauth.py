@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+FOREVER = timedelta(days=36500)
+
 
 @dataclass
 class Grants:
@@ -27,6 +29,7 @@ class Grants:
     redirects: set[str] = field(default_factory=set)
     lives: timedelta = timedelta(hours=2)
     rotates: bool = True
+    ends: bool = True  # tokens end and are refreshed
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     asked: dict[str, dict[str, str]] = field(default_factory=dict)  # code -> the request for consent
     used: set[str] = field(default_factory=set)  # codes and refresh tokens that were taken
@@ -53,7 +56,9 @@ class Grants:
     def grant(self) -> dict[str, object]:
         """A token answer (RFC 6749, 5.1)."""
         access, spare = f"at-{secrets.token_hex(8)}", f"rt-{secrets.token_hex(8)}"
-        self.tokens[access] = self.now() + self.lives
+        self.tokens[access] = self.now() + (self.lives if self.ends else FOREVER)
+        if not self.ends:
+            return {"access_token": access, "token_type": "Bearer"}
         self.spares.add(spare)
         return {
             "access_token": access,
