@@ -19,11 +19,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.connectors.base import Batch
+from app.connectors import registry
+from app.connectors.base import Batch, Connector, Link
 from app.errors import ConnectorError, Malformed, NotFound, RateLimited, SealError, Unauthorized
 from app.flow.deliver import Delivered, deliver
-from app.flow.hook import feeds_at
-from app.flow.link import HOOKS, Wire, wire
+from app.flow.hook import accounts_at, feeds_at
+from app.flow.link import HOOKS, Wire, account_link, wire
 from app.models.feed import Feed
 from app.telemetry import posts_ingested
 from app.transport import guarded_client
@@ -75,15 +76,28 @@ async def _taken(request: Request, lines: Sequence[tuple[Feed, Wire]], body: byt
 
 @router.get(HOOKS + "/{key}")
 async def prove(request: Request, key: str) -> Response:
-    """Answer a channel that asks whether the address is ours: the first feed there that can does."""
+    """Answer a channel that asks whether the address is ours: the first feed, or account, there that can does."""
     refused: ConnectorError | None = None
-    for feed, line in await _load(request, key):
+    for connector, link in await _provers(request, key):
         try:
-            return _answer(line.connector.challenge(line.link, dict(request.query_params)))
+            return _answer(connector.challenge(link, dict(request.query_params)))
         except ConnectorError as error:
-            log.warning("handshake_refused", feed=feed.id, cause=error.message)
+            log.warning("handshake_refused", channel=connector.name, cause=error.message)
             refused = refused or error
     return _problem(HTTPStatus.FORBIDDEN, refused.message if refused else "This feed is switched off.")
+
+
+async def _provers(request: Request, key: str) -> list[tuple[Connector, Link]]:
+    """Who may answer for an address. An app's is proved before it has feeds."""
+    state = request.app.state
+    async with state.sessions.begin() as session:
+        accounts, vault, http = await accounts_at(session, key), Vault.load(state.settings), _client(request)
+        links = [
+            (registry.get(account.channel), await account_link(session, account, vault, http, state.sessions))
+            for account in accounts
+            if account.sealed is not None
+        ]
+    return links or [(line.connector, line.link) for _feed, line in await _load(request, key)]
 
 
 def _answer(said: str) -> Response:

@@ -438,6 +438,7 @@ class Connector:
     def challenge(self, link: Link, query: Mapping[str, str]) -> str:
         """The answer to a GET on the webhook's address: plain text, or a JSON object. Raises Unauthorized, Refused.
 
+        An app's address is proved by its accounts, before there are feeds: settings are None then.
         `query` comes from anybody: compare secrets with `hmac.compare_digest`.
         """
         raise Refused(N_("This channel asks for no proof of the address."))

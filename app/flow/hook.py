@@ -50,3 +50,9 @@ async def feeds_at(session: AsyncSession, key: str) -> list[Feed]:
     query = select(Feed).outerjoin(Account, Account.id == Feed.account_id).join(Hook, concerned)
     feeds = await session.scalars(query.where(Hook.key == key).order_by(Feed.id))
     return [feed for feed in feeds if takes_deliveries(registry.get(feed.channel).capabilities)]
+
+
+async def accounts_at(session: AsyncSession, key: str) -> list[Account]:
+    """The accounts of the app that an address belongs to: they prove it before there is any feed."""
+    of_app = and_(Hook.app == Account.app, Hook.channel == Account.channel)
+    return list(await session.scalars(select(Account).join(Hook, of_app).where(Hook.key == key).order_by(Account.id)))

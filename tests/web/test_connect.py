@@ -224,7 +224,7 @@ async def test_the_code_goes_to_no_other_server_than_was_asked(
         await admin.send(town.path, moved, "PUT")
         stranger.grants.asked = town.fake.grants.asked
 
-        await _refused(town, await admin.get(back))
+        await _refused(town, await admin.get(back), 422)
 
     assert not stranger.grants.used
 
@@ -258,7 +258,7 @@ async def test_somebody_else_who_signs_in_does_not_take_the_account_over(town: T
 
     answer = await town.connect(admin)
 
-    assert "You signed in as mallory@127.0.0.1, but this account is northwindhelp@127.0.0.1." in answer.text
+    assert "You signed in as mallory@other.example, but this account is northwindhelp@127.0.0.1." in answer.text
     assert await town.held() == kept
 
 
@@ -298,7 +298,7 @@ async def test_a_server_that_is_away_is_told_on_the_accounts_page(town: Town, si
 
     answer = await admin.send(f"{town.path}/connect")
 
-    assert answer.status_code == 200
+    assert answer.status_code == 502
     assert re.search(r"127\.0\.0\.1.*tried again|No connection to 127\.0\.0\.1", answer.text)
 
 

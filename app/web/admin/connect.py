@@ -1,6 +1,7 @@
 """/admin/accounts/{id}/connect and /oauth/callback: to the channel, where an admin agrees, and back."""
 
 from dataclasses import replace
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor, Link, SettingsModel
 from app.connectors.oauth import OAuthCredentials, redeem
-from app.errors import CarelineError, Conflict, ConnectorError, Invalid, SealError
+from app.errors import CarelineError, Conflict, ConnectorError, Invalid, Misuse, SealError
 from app.flow.configure_account import hold, locked_account
 from app.flow.connect import (
     BACK,
@@ -27,9 +28,8 @@ from app.i18n import retold
 from app.models.account import Account
 from app.transport import guarded_client
 from app.web.admin.account_page import account_of, account_page, opened, stored_form, vault_of
-from app.web.admin.pages import to
+from app.web.admin.pages import page, to
 from app.web.edge import Db
-from app.web.templating import render
 
 router = APIRouter()
 PATIENCE = 20.0  # seconds for what is asked of the channel
@@ -66,8 +66,9 @@ async def _leave(request: Request, account: Account) -> Response:
         account = await account_of(session, account.id)
         sign_in = request.state.visitor.sign_in_id
         url = await ask_consent(session, vault_of(request), account, sign_in, state.settings.base_url)
-    headers = {"Refresh": f"0; url={url}", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-    return render(request, "admin/leaving.html", headers=headers, url=url, host=urlsplit(url).hostname, account=account)
+        headers = {"Refresh": f"0; url={url}", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+        host = urlsplit(url).hostname
+        return await page(request, session, "leaving.html", headers=headers, url=url, host=host, account=account)
 
 
 @router.get(BACK)
@@ -133,4 +134,5 @@ async def _told(request: Request, account_id: int, error: CarelineError) -> Resp
         connector = registry.get(account.channel)
         form = stored_form(connector, account, opened(request, account))
         form.errors[""] = retold(error.message)
+        form.status = HTTPStatus(error.status) if isinstance(error, Misuse) else HTTPStatus.BAD_GATEWAY
         return await account_page(request, session, connector, form, account=account)
