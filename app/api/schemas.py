@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.connectors.base import Visibility
+from app.flow.house import House
 from app.models.item import Disposition, State
 from app.queries.filters import Filter, read
 
@@ -278,6 +279,13 @@ class FeedGiven(Given):
     post_at: datetime | None
     next_poll_at: datetime | None
     quarantined: int
+
+
+class HouseGiven(Given):
+    """A feed's rules of the house, and how many posts they left out in the last seven days, by reason."""
+
+    house: House
+    left_out: dict[str, int]
 
 
 class OfferGiven(Given):

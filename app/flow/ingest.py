@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors.base import IncomingAuthor, IncomingPost, PostKind
 from app.flow.change import deleted_among
 from app.flow.itemise import Arrival, itemise
+from app.flow.left_out import keep_house
 from app.listening.clean import LONGEST_TEXT, storable_json
 from app.models.feed import Feed
 
@@ -158,6 +159,9 @@ async def _store(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost
     if not new:
         return []
     new = await _placed(session, new, homes, {row.external_id for row in known if not row.post})
+    new = await keep_house(session, feed, new, [*homes])
+    if not new:
+        return []
     authors = await _authors(session, feed, new)
     rooms = await _conversations(session, feed, new, homes, authors)
     rows = [_row(i, post, rooms[post.external_id], authors[post.author.external_id][0]) for i, post in enumerate(new)]

@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.flow import notices, viewing, watch
+from app.flow import left_out, notices, viewing, watch
 from app.models.agent import SignIn, Throttle
 from app.models.assignment import Offer
 from app.models.bulk import BulkRun
@@ -55,6 +55,7 @@ async def tidy(session: AsyncSession, why_days: int, wipe_days: int | None = Non
     ):
         await session.execute(old.execution_options(synchronize_session=False))
     await notices.drop_old(session)
+    await left_out.drop_old(session)
     await watch.drop_over(session)
     await viewing.drop_gone(session)
     await _empty_decisions(session, timedelta(days=why_days))
