@@ -106,6 +106,7 @@ def capabilities() -> str:
         "can look",
         "edits a reply",
         "deletes a reply",
+        "thread above",
         "who reads a reply",
         "length",
         "pictures",
@@ -120,7 +121,7 @@ def _pictures(rules: Pictures | None) -> str:
 
 
 def _abilities(can: Capabilities) -> tuple[bool, ...]:
-    return can.reply, can.direct, can.threads, can.idempotent, can.find_sent, can.edit, can.delete
+    return can.reply, can.direct, can.threads, can.idempotent, can.find_sent, can.edit, can.delete, can.parents
 
 
 def _yes(can: bool) -> str:

@@ -171,6 +171,33 @@ class HidingGiven(Given):
     trouble: str = Field(description="Why the last try failed.")
 
 
+class ContextAuthorGiven(Given):
+    """Who wrote a post above those that came to us: no author of ours, and no customer."""
+
+    handle: str
+    name: str
+    url: str | None
+
+
+class ContextGiven(Given):
+    """A post above those that came to us, for reading only. `html` is hostile."""
+
+    id: int
+    channel: str
+    external_id: str
+    author: ContextAuthorGiven
+    own: bool = Field(description="Written by us.")
+    visibility: str
+    title: str
+    text: str
+    html: str | None
+    url: str | None
+    language: str | None
+    in_reply_to: str | None
+    media: list[dict[str, Any]]
+    posted_at: datetime
+
+
 class ReplyGiven(Given):
     """Our answer and how far it is."""
 

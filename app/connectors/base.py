@@ -11,7 +11,7 @@ conformance suite in `tests/connectors/`. docs/connectors.md walks through it.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias
@@ -25,6 +25,8 @@ from app.errors import Refused
 from app.i18n import N_, _
 
 Json: TypeAlias = dict[str, Any]
+
+MOST_PARENTS = 20  # how far a thread is fetched upward
 
 
 class Length(StrEnum):
@@ -100,6 +102,7 @@ class Capabilities:
     idempotent: bool = False  # the channel itself drops a repeat of the same send
     find_sent: bool = False  # our own posts can be looked up to settle an `unknown`
     hide: bool = False  # a post can be hidden there, and shown again (`Connector.hideable` says which)
+    parents: bool = False  # the posts above one can be fetched
     looks: int = 0  # posts that `look_again` may be asked about at once; 0: it cannot, or changes come by themselves
     visibilities: tuple[Visibility, ...] = ()  # those a reply may have
     length_limit: int | None = None  # None: no limit we know of
@@ -144,19 +147,53 @@ class IncomingAuthor:
 
 
 @dataclass(frozen=True, slots=True)
-class Media:
-    """Something that hangs on a post. `url` is remote: the web shows it only through the proxy."""
+class Quote:
+    """Whose post is quoted, when it was written, in which language."""
 
-    kind: str  # image | video | audio | link | file
+    handle: str = ""
+    posted_at: datetime | None = None
+    language: str | None = None
+
+    def told(self) -> Json:
+        """As JSON."""
+        return asdict(self) | {"posted_at": self.posted_at and self.posted_at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What can be chosen, and how often it was when the post was read. Votes that go on are no edit of the post."""
+
+    options: tuple[str, ...]
+    votes: tuple[int, ...] = ()  # one for each option; empty: not told
+    multiple: bool = False
+    ends_at: datetime | None = None
+
+    def told(self) -> Json:
+        """As JSON."""
+        return asdict(self) | {"ends_at": self.ends_at and self.ends_at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Something that hangs on a post. `url` is remote: the web shows it only through the proxy.
+
+    Of a quote, `description` is what the quoted post says and `title` its author's name; both are empty when it is gone or
+    not for us to see. A poll has no address.
+    """
+
+    kind: str  # image | video | audio | link | file | quote | poll
     url: str
     description: str = ""
     preview_url: str | None = None
     title: str = ""
+    quote: Quote | None = None
+    poll: Poll | None = None
     content: bytes | None = field(default=None, repr=False)  # what came with the post itself; kept in our own store
 
     def told(self) -> Json:
         """What its post holds of it, as JSON; `kept` is how many bytes stand in our own store."""
-        said = {name: value for name, value in asdict(replace(self, content=None)).items() if name != "content"}
+        rare = {name: part.told() for name, part in (("quote", self.quote), ("poll", self.poll)) if part is not None}
+        said = {name: getattr(self, name) for name in ("kind", "url", "description", "preview_url", "title")} | rare
         return said if self.content is None else said | {"kept": len(self.content)}
 
 
@@ -201,14 +238,16 @@ class PostChange:
     title: str | None = None  # None: as it was
     html: str | None = None
     media: tuple[Media, ...] | None = None  # None: as they were
+    visibility: Visibility | None = None  # who can read it now; None: as before
 
 
 @dataclass(frozen=True, slots=True)
 class KnownPost:
-    """A post that we hold, to be looked at again."""
+    """A post that we hold, to be looked at again, or from which its thread is fetched upward."""
 
     external_id: str
     ref: Json
+    in_reply_to: str | None = None  # external_id of its parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,6 +510,13 @@ class Connector:
         """Say what became of these posts, at most `capabilities.looks` of them; nothing for those that stand unchanged.
 
         For channels whose lists do not tell of edits and deletions.
+        """
+        raise NotImplementedError
+
+    async def parents(self, link: Link, post: KnownPost) -> tuple[IncomingPost, ...]:
+        """Bring the posts above this one, the topmost first: the nearest MOST_PARENTS of them at most.
+
+        Nothing when there are none for us to see (any more). They are for reading only: `ref` and `payload` may be empty.
         """
         raise NotImplementedError
 

@@ -173,7 +173,7 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
         try:
             way = await answerable(db, item)
             visibilities = tuple(v for v in Visibility if v in way.visibilities)  # from wide to narrow
-            usual = Visibility(way.post.visibility)
+            usual = way.visibility
             identities, account_id, windows = way.identities, way.account_id, way.windows
             if draft and draft.account_id in {one.id for one in identities}:
                 account_id = draft.account_id
