@@ -16,12 +16,13 @@ import httpx
 
 from app.connectors.base import Budget, Json, Link
 from app.connectors.text import storable, storable_json
-from app.connectors.wire import reaching, refusal
+from app.connectors.wire import is_web, reaching, read_bounded, refusal
 from app.errors import ChannelDown, ConnectorError, Malformed, RateLimited, Refused, Unauthorized
 from app.i18n import N_
 
 HOST = "graph.facebook.com"
 VERSION = "v24.0"  # of October 2025; Meta serves a version for two years at least
+_FILE_HOSTS = ("lookaside.fbsbx.com", ".fbcdn.net", ".whatsapp.net")
 _UNASKED_WAIT = timedelta(minutes=5)  # limits are counted over the last hour, and Meta seldom says when they end
 _LONGEST_WAIT = timedelta(days=1)
 _TIGHT = 90  # per cent used from which on polls rest, so that replies still go
@@ -76,6 +77,23 @@ class Graph:
     async def ask(self, path: str, body: Json) -> Json:
         """A question whose secrets do not belong into an address. Raises ConnectorError."""
         return await self._call("POST", path, json=body)
+
+    async def file(self, name: str, number: str, most: int) -> bytes:
+        """A file of WhatsApp's, by its id. Raises ConnectorError, Refused when it is larger than `most` bytes.
+
+        Our token goes to no other host than those of Meta that keep files.
+        """
+        url = str((await self.get(name, phone_number_id=number)).get("url") or "")
+        host = httpx.URL(url).host if is_web(url) else ""
+        if not host.endswith(_FILE_HOSTS):
+            raise Refused(N_("%(host)s keeps no files of Meta's.") % {"host": host})
+        with reaching(host):
+            signed = {"Authorization": self._headers["Authorization"]}
+            async with self._http.stream("GET", url, headers=signed, follow_redirects=False) as response:
+                error = refusal(response, host, self._now)
+                if error is not None:
+                    raise error
+                return await read_bounded(response, most, host)
 
     async def delete(self, path: str) -> Json:
         """Delete what stands at this path. Raises ConnectorError, Gone among them; a repeat is harmless."""

@@ -23,7 +23,7 @@ BUILT_IN: dict[str, str] = {
     "instagram": "app.connectors.instagram:InstagramConnector",
     "mastodon": "app.connectors.mastodon:MastodonConnector",
     "rss": "app.connectors.rss:RssConnector",
-    "x": "app.connectors.x:XConnector",
+    "whatsapp": "app.connectors.whatsapp:WhatsAppConnector",
     "webhook": "app.connectors.webhook:WebhookConnector",
 }
 

@@ -12,6 +12,7 @@ from app.connectors.base import Batch, Rejected
 from app.db import announce
 from app.flow.change import keep_changes
 from app.flow.hide import keep_hidings
+from app.flow.outbox import keep_fates
 from app.flow.poll import ingest_apart, quarantine
 from app.models.feed import Delivery, Feed, Health
 
@@ -31,13 +32,14 @@ async def deliver(session: AsyncSession, feed: Feed, batch: Batch) -> Delivered:
 
     A delivery of which nothing was taken is not remembered, so that it may be corrected and sent again.
     """
-    brought = len(batch.posts) + len(batch.changes) + len(batch.hidings)
+    brought = len(batch.posts) + len(batch.changes) + len(batch.hidings) + len(batch.fates)
     if brought and batch.delivery_id is not None and not await _first_time(session, feed.id, batch.delivery_id):
         return Delivered(repeated=True)
     ingested, poison = await ingest_apart(session, feed, batch.posts, quiet=False)
     rejected = (*batch.rejected, *poison)
     await keep_changes(session, feed, batch.changes)
     await keep_hidings(session, feed, batch.hidings)
+    await keep_fates(session, feed.channel, batch.fates)
     await quarantine(session, feed.id, rejected)
     changes = _well(feed)
     if ingested.posts:

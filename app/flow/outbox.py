@@ -8,18 +8,20 @@ unknown -> sent | queued | unknown for a person, after looking or after a repeat
 Every write after `sending` names its attempt, so a worker that was thought dead cannot undo what came after it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.connectors.base import Connector, Link, OutgoingReply, Picture, Sent, Visibility
+from app.connectors.base import Connector, Fate, Filled, Link, OutgoingReply, Picture, Sent, Visibility
 from app.db import announce
 from app.errors import CarelineError, ConnectorError, RateLimited
+from app.flow.kept_template import template_of
 from app.flow.notices import tell
 from app.flow.reopen import requeue
 from app.flow.thread import before, let_follow
@@ -50,6 +52,7 @@ class Errand:
     feed: Feed | None
     pictures: tuple[Picture, ...] = ()
     after: Mapping[str, Any] = field(default_factory=dict)  # where the part before it stands
+    template: Filled | None = None
 
 
 async def errand(session: AsyncSession, reply_id: int) -> Errand | None:
@@ -64,7 +67,8 @@ async def errand(session: AsyncSession, reply_id: int) -> Errand | None:
         return None
     post = await session.get_one(Post, reply.post_id)
     feed = await session.get(Feed, post.feed_id) if post.feed_id else None
-    return Errand(reply, post, feed, await pictures_of(session, reply_id), await before(session, reply_id))
+    pictures, after = await pictures_of(session, reply_id), await before(session, reply_id)
+    return Errand(reply, post, feed, pictures, after, await template_of(session, reply_id))
 
 
 async def pictures_of(session: AsyncSession, reply_id: int) -> tuple[Picture, ...]:
@@ -88,6 +92,7 @@ def outgoing(errand: Errand) -> OutgoingReply:
         attempted_at=reply.attempted_at,
         pictures=errand.pictures,
         after=dict(errand.after),
+        template=errand.template,
         automatic=reply.agent_id is None,
     )
 
@@ -226,6 +231,39 @@ async def look_later(session: AsyncSession, reply_id: int, attempt: int, error: 
         return await leave_to_person(session, reply_id, attempt, error.message)
     later = func.now() + pause(attempt, error)
     return await _settle(session, reply_id, attempt, state=ReplyState.UNKNOWN, due_at=later) is not None
+
+
+async def keep_fates(session: AsyncSession, channel: str, fates: Sequence[Fate]) -> None:
+    """A channel tells later what became of replies: one that stood fails after all, one in doubt turns out to stand."""
+    for fate in fates:
+        if fate.reason:
+            await _failed_after_all(session, channel, fate)
+        elif fate.key:
+            await _stands_after_all(session, channel, fate)
+
+
+async def _failed_after_all(session: AsyncSession, channel: str, fate: Fate) -> None:
+    lost = update(Reply).where(
+        Reply.channel == channel, Reply.external_id == fate.external_id, Reply.state == ReplyState.SENT
+    )
+    values = {"state": ReplyState.FAILED, "trouble": fate.reason, "due_at": None}
+    found = await session.scalars(lost.values(values).returning(Reply).execution_options(populate_existing=True))
+    for reply in found.all():
+        announce(session, "items", [reply.item_id])
+        await _not_delivered(session, reply)
+        await bring_back(session, reply.item_id)
+
+
+async def _stands_after_all(session: AsyncSession, channel: str, fate: Fate) -> None:
+    """By the key that we gave the channel; one that is being sent, or stands already, is left alone."""
+    try:
+        key = UUID(fate.key)
+    except ValueError:
+        return
+    doubted = select(Reply).where(Reply.key == key, Reply.channel == channel, Reply.state == ReplyState.UNKNOWN)
+    reply = await session.scalar(doubted.with_for_update().execution_options(populate_existing=True))
+    if reply is not None:
+        await succeed(session, reply.id, reply.attempt, Sent(fate.external_id, ref={"id": fate.external_id}))
 
 
 async def _not_delivered(session: AsyncSession, reply: Reply) -> None:

@@ -18,6 +18,8 @@ from app.errors import CarelineError, ConfigurationError, RateLimited, Unauthori
 from app.flow.change import keep_changes
 from app.flow.hide import keep_hidings
 from app.flow.ingest import Ingested, ingest
+from app.flow.kept_template import keep_templates
+from app.flow.outbox import keep_fates
 from app.flow.wording import in_words
 from app.listening.clean import storable, storable_json
 from app.models.account import Account
@@ -68,6 +70,9 @@ async def keep_batch(session: AsyncSession, feed: Feed, batch: Batch) -> Polled:
     rejected = (*batch.rejected, *poison)
     await keep_changes(session, feed, batch.changes)
     await keep_hidings(session, feed, batch.hidings)
+    await keep_fates(session, feed.channel, batch.fates)
+    if feed.account_id is not None:
+        await keep_templates(session, feed.account_id, batch.templates)
     await quarantine(session, feed.id, rejected)
     wait = next_wait(feed, ingested)
     changes: dict[str, Any] = {

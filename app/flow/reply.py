@@ -22,6 +22,7 @@ from app.flow.answerable import Answerable, answerable
 from app.flow.claim import claim
 from app.flow.close import close
 from app.flow.draft import carries, move_pictures
+from app.flow.kept_template import forget_template
 from app.flow.placeholders import refuse_blanks
 from app.flow.preferences import preferences
 from app.flow.reopen import requeue
@@ -90,7 +91,7 @@ async def reply(
         sources = pieces(agent, queue, item.channel, sources[0], way, numbered=numbered)
     first = numbered_text(sources[0], 1, len(sources), numbered=numbered)
     body = checked(item.channel, first if len(sources) > 1 else signed(agent, queue, first), visibility, way)
-    held = await _hold(session, agent, item, way, key=key, text=body, visibility=visibility, then_close=then_close)
+    held = await hold(session, agent, item, way, key=key, text=body, visibility=visibility, then_close=then_close)
     if len(sources) > 1:
         await hold_parts(session, held, sources, numbered=numbered, tail=signed(agent, queue, ""))
     await take_along(session, agent, held, pictures)
@@ -122,7 +123,7 @@ def pieces(agent: Agent, queue: Queue, channel: str, text: str, way: Answerable,
         Invalid: it cannot be cut, or not into a readable number of posts.
     """
     connector = registry.get(channel)
-    can, lead = connector.able(way.post.ref), connector.lead(way.post.ref)
+    can, lead = connector.capabilities, connector.lead(way.post.ref)
     if not can.threads or fits(signed(agent, queue, text), can, lead):
         return [text]
     return parts_of(text, lambda part: fits(part + signed(agent, queue, ""), can, lead), numbered=numbered)
@@ -159,7 +160,7 @@ def _sound(text: str) -> str:
 
 def _fitting(channel: str, body: str, post: Post) -> str:
     connector = registry.get(channel)
-    room = left(body, connector.able(post.ref), connector.lead(post.ref))
+    room = left(body, connector.capabilities, connector.lead(post.ref))
     if room is not None and room < 0:
         raise Invalid(
             ngettext(
@@ -173,7 +174,7 @@ def _fitting(channel: str, body: str, post: Post) -> str:
     return body
 
 
-async def _hold(
+async def hold(
     session: AsyncSession,
     agent: Agent,
     item: Item,
@@ -184,6 +185,7 @@ async def _hold(
     visibility: str,
     then_close: Disposition | None,
 ) -> Reply:
+    """Hold what was found in order for the queue's undo time. Raises Conflict: it is on its way already."""
     queue = await session.get_one(Queue, item.queue_id)
     values = {
         "text": text,
@@ -246,6 +248,7 @@ async def undo(session: AsyncSession, agent: Agent, reply_id: int) -> Reply:
     if back is None:
         raise Conflict(_("It is too late to undo: the reply has left. Write another one if something is wrong."))
     whole = await take_back_rest(session, reply_id)
+    await forget_template(session, reply_id)
     writer = await session.get_one(Agent, found.agent_id)
     tail = signed(writer, await queue_of(session, found.item_id), "")
     said = back.text.removesuffix(tail) if whole is None else whole

@@ -7,7 +7,6 @@ from app.models import (
     bulk,
     change,
     connect,
-    context,
     event,
     feed,
     hiding,
@@ -20,6 +19,7 @@ from app.models import (
     rule,
     saved,
     search,
+    template,
     together,
     translation,
 )
@@ -31,7 +31,6 @@ __all__ = [
     "bulk",
     "change",
     "connect",
-    "context",
     "event",
     "feed",
     "hiding",
@@ -44,6 +43,7 @@ __all__ = [
     "rule",
     "saved",
     "search",
+    "template",
     "together",
     "translation",
 ]

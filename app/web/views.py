@@ -22,6 +22,7 @@ from app.flow.answerable import Identity, answerable
 from app.flow.draft import NOTE, load_draft
 from app.flow.explain import explain
 from app.flow.reply import queue_of, signed
+from app.flow.template import templates_for
 from app.flow.tier import tier_of
 from app.flow.visibility import readable_item
 from app.i18n import _
@@ -29,6 +30,7 @@ from app.models.agent import Agent, Role
 from app.models.item import Item, State
 from app.models.queue import Queue, QueueMember
 from app.models.sight import visible_queues
+from app.models.template import ChannelTemplate
 from app.queries import conversation, desk, pieces
 from app.queries.attachments import Attached, of_replies
 from app.queries.drafts import begun_by, sent_under
@@ -80,6 +82,7 @@ class Composer:
     identities: tuple[Identity, ...]  # of ours that can answer
     account_id: int | None  # the one that will
     unsent: bool  # it is a reply that was begun, and cannot be sent now
+    templates: tuple[ChannelTemplate, ...]  # what can be sent in place of words of one's own
     windows: Mapping[str, Window]  # by audience, where the channel takes answers for a time only
 
 
@@ -161,8 +164,7 @@ async def seen_item(db: AsyncSession, me: Agent, item_id: int) -> Item:
 async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Composer:
     """What the reader may write to the item, with their draft in it. `key` is that of the composer on the page."""
     draft = await load_draft(db, me, item.id)
-    connector = registry.get(item.channel)
-    capabilities = connector.capabilities
+    capabilities = registry.get(item.channel).capabilities
     visibilities: tuple[str, ...] = ()
     identities: tuple[Identity, ...] = ()
     account_id: int | None = None
@@ -173,13 +175,14 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
         try:
             way = await answerable(db, item)
             visibilities = tuple(v for v in Visibility if v in way.visibilities)  # from wide to narrow
-            usual = way.visibility
+            usual = Visibility(way.post.visibility)
             identities, account_id, windows = way.identities, way.account_id, way.windows
             if draft and draft.account_id in {one.id for one in identities}:
                 account_id = draft.account_id
-            lead, capabilities = connector.lead(way.post.ref), connector.able(way.post.ref)
+            lead = registry.get(item.channel).lead(way.post.ref)
         except (Conflict, NotFound) as error:
             reason = error.message
+    templates = await _templates(db, me, item) if reason and capabilities.templates else ()
     modes = (*visibilities, NOTE)
     return Composer(
         key=str(draft.key) if draft else await _fresh(db, me, key),
@@ -200,9 +203,20 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
         identities=identities,
         account_id=account_id,
         rules=capabilities.pictures if visibilities else None,
+        templates=templates,
         windows={v: window for v, window in windows.items() if v in visibilities},
         unsent=bool(draft and draft.text.strip() and draft.visibility != NOTE and not visibilities),
     )
+
+
+async def _templates(db: AsyncSession, me: Agent, item: Item) -> tuple[ChannelTemplate, ...]:
+    """What can be sent to an item in the reader's hands when its channel takes no words of their own."""
+    if _reason(me, item):
+        return ()
+    try:
+        return tuple(await templates_for(db, item))
+    except Conflict:
+        return ()
 
 
 async def _fresh(db: AsyncSession, me: Agent, key: str) -> str:

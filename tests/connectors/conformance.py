@@ -5,8 +5,7 @@ what it needs: capabilities of the connector (`reply`, `idempotent` ...), or one
 `account` (it has credentials), `strict` (a cut answer can be recognised), `own` (the variant shows our own posts),
 `broken` (an unreadable entry can arrive among others), `changes` (what becomes of posts is told), `rewrite` (the
 channel lets authors edit), `window` (the channel shows more than two pages), `dated` (a delivery's signature covers
-its time), `parents` (a reply stands under a post, not only in a conversation),
-`above` (threads are fetched upward).
+its time), `asks` (posts come by `fetch`, or by deliveries that the variant makes of what arrives), `parents` (a reply stands under a post, not only in a conversation).
 `checks_for(fake)` gives those that apply; nothing else is skipped.
 """
 
@@ -22,7 +21,6 @@ from uuid import uuid4
 import pytest
 
 from app.connectors.base import (
-    MOST_PARENTS,
     Batch,
     Connector,
     IncomingPost,
@@ -99,13 +97,14 @@ def abilities(fake: FakeChannel) -> frozenset[str]:
         "own": fake.shows_own,
         "broken": fake.broken_arrivals,
         "dated": True,
+        "asks": type(fake).pushed is not FakeChannel.pushed,
         "parents": True,
-        "above": connector.capabilities.parents,
         "window": fake.window is None or fake.window > 2 * fake.page_size,
     }
     if not fake.shows_direct:
         declared.discard("direct")
-    return frozenset(declared | {name for name, has in more.items() if has}) - fake.cannot
+    able = frozenset(declared | {name for name, has in more.items() if has}) - fake.cannot
+    return able | {"asks"} if "pull" in able else able
 
 
 # What the checks share
@@ -134,8 +133,11 @@ async def fetch(fake: FakeChannel, cursor: Json) -> Batch:
 async def drain(
     fake: FakeChannel, cursor: Json, between: Callable[[], None] = lambda: None
 ) -> tuple[dict[str, IncomingPost], Json]:
-    """Fetch until nothing more is waiting. Returns the posts by external_id and the last cursor."""
+    """Fetch until nothing more is waiting, and take what is pushed. Returns the posts by external_id and the last cursor."""
     found: dict[str, IncomingPost] = {}
+    for sent in fake.pushed():
+        received = fake.connector.receive(fake.link(), sent.headers, sent.body)
+        found |= {post.external_id: post for post in received.posts}
     for _ in range(100):
         batch = await fetch(fake, cursor)
         found |= {post.external_id: post for post in batch.posts}
@@ -532,7 +534,7 @@ async def testing_the_connection_to_a_wrong_address_says_so(fake: FakeChannel) -
 # Replying
 
 
-@check("pull", "reply")
+@check("asks", "reply")
 async def a_reply_stands_once_under_the_right_parent(fake: FakeChannel) -> None:
     await asked(fake)
     post = await asked(fake)
@@ -545,7 +547,7 @@ async def a_reply_stands_once_under_the_right_parent(fake: FakeChannel) -> None:
     through_json(sent.ref)
 
 
-@check("pull", "reply", "threads")
+@check("asks", "reply", "threads")
 async def a_reply_to_an_answer_stands_under_that_answer(fake: FakeChannel) -> None:
     root = fake.arrive("it is broken")
     child = fake.arrive("still broken", under=root)
@@ -555,7 +557,7 @@ async def a_reply_to_an_answer_stands_under_that_answer(fake: FakeChannel) -> No
     assert standing.parent == child
 
 
-@check("pull", "reply", "threads")
+@check("asks", "reply", "threads")
 async def a_reply_goes_on_under_our_own(fake: FakeChannel) -> None:
     post = await asked(fake)
     first = await send(fake, answer(fake, post, "The first part."))
@@ -565,7 +567,7 @@ async def a_reply_goes_on_under_our_own(fake: FakeChannel) -> None:
     assert (one.parent, two.parent) == (post.external_id, one.external_id)
 
 
-@check("pull", "reply")
+@check("asks", "reply")
 async def a_reply_in_any_script_stands_verbatim(fake: FakeChannel) -> None:
     post = await asked(fake)
     for text in SCRIPTS.values():
@@ -575,7 +577,7 @@ async def a_reply_in_any_script_stands_verbatim(fake: FakeChannel) -> None:
         assert plain(text) in standing.text
 
 
-@check("pull", "reply", "direct")
+@check("asks", "reply", "direct")
 async def a_reply_to_a_direct_message_is_no_wider_than_it_even_when_asked(fake: FakeChannel) -> None:
     post = await asked(fake, direct=True)
     await send(fake, answer(fake, post, visibility=Visibility.PUBLIC))
@@ -583,7 +585,7 @@ async def a_reply_to_a_direct_message_is_no_wider_than_it_even_when_asked(fake: 
     assert standing.visibility is Visibility.DIRECT
 
 
-@check("pull", "reply")
+@check("asks", "reply")
 async def what_was_prepared_is_the_same_every_time(fake: FakeChannel) -> None:
     post = await asked(fake)
     reply = answer(fake, post)
@@ -592,7 +594,7 @@ async def what_was_prepared_is_the_same_every_time(fake: FakeChannel) -> None:
     assert through_json(again) == reply.prepared
 
 
-@check("pull", "reply", "idempotent")
+@check("asks", "reply", "idempotent")
 async def the_same_send_repeated_stands_once(fake: FakeChannel) -> None:
     post = await asked(fake)
     reply = answer(fake, post)
@@ -604,7 +606,7 @@ async def the_same_send_repeated_stands_once(fake: FakeChannel) -> None:
     assert len(fake.ledger()) == 1
 
 
-@check("pull", "reply", "idempotent")
+@check("asks", "reply", "idempotent")
 async def a_send_repeated_hours_later_still_stands_once(fake: FakeChannel) -> None:
     post = await asked(fake)
     reply = answer(fake, post)
@@ -616,7 +618,7 @@ async def a_send_repeated_hours_later_still_stands_once(fake: FakeChannel) -> No
     assert len(fake.ledger()) == 1
 
 
-@check("pull", "reply", "idempotent")
+@check("asks", "reply", "idempotent")
 async def a_send_whose_answer_was_lost_is_repeated_safely(fake: FakeChannel) -> None:
     post = await asked(fake)
     reply = answer(fake, post)
@@ -630,7 +632,7 @@ async def a_send_whose_answer_was_lost_is_repeated_safely(fake: FakeChannel) -> 
     assert sent.external_id == standing.external_id
 
 
-@check("pull", "reply")
+@check("asks", "reply")
 async def two_replies_with_the_same_text_are_two(fake: FakeChannel) -> None:
     post = await asked(fake)
     await send(fake, answer(fake, post, "Thank you!"))
@@ -654,7 +656,7 @@ async def _uncertain(fake: FakeChannel, trouble: Trouble) -> OutgoingReply:
     return again
 
 
-@check("pull", "reply", "find_sent")
+@check("asks", "reply", "find_sent")
 async def a_send_whose_answer_was_lost_is_found_by_looking(fake: FakeChannel) -> None:
     reply = await _uncertain(fake, Trouble.ANSWER_LOST)
     sent = await fake.connector.find_sent(fake.link(), reply)
@@ -663,7 +665,7 @@ async def a_send_whose_answer_was_lost_is_found_by_looking(fake: FakeChannel) ->
     assert sent.external_id == standing.external_id
 
 
-@check("pull", "reply", "find_sent")
+@check("asks", "reply", "find_sent")
 async def a_send_that_broke_off_before_it_was_done_is_not_found(fake: FakeChannel) -> None:
     for trouble in (Trouble.RESET, Trouble.SLOW):
         reply = await _uncertain(fake, trouble)
@@ -671,20 +673,20 @@ async def a_send_that_broke_off_before_it_was_done_is_not_found(fake: FakeChanne
     assert not fake.ledger()
 
 
-@check("pull", "reply")
+@check("asks", "reply")
 async def a_send_answered_with_an_error_page_leaves_its_outcome_open(fake: FakeChannel) -> None:
     for trouble in (Trouble.DOWN, Trouble.HTML, Trouble.NULL):
         await _uncertain(fake, trouble)
 
 
-@check("pull", "reply", "find_sent")
+@check("asks", "reply", "find_sent")
 async def a_send_whose_answer_was_cut_is_found_by_looking(fake: FakeChannel) -> None:
     reply = await _uncertain(fake, Trouble.TRUNCATED)
     sent = await fake.connector.find_sent(fake.link(), reply)
     assert sent is not None
 
 
-@check("pull", "reply", "find_sent", "parents")
+@check("asks", "reply", "find_sent", "parents")
 async def looking_is_not_fooled_by_the_same_text_under_another_post(fake: FakeChannel) -> None:
     other = await asked(fake)
     reply = await _uncertain(fake, Trouble.RESET)
@@ -692,7 +694,7 @@ async def looking_is_not_fooled_by_the_same_text_under_another_post(fake: FakeCh
     assert await fake.connector.find_sent(fake.link(), reply) is None
 
 
-@check("pull", "reply", "find_sent")
+@check("asks", "reply", "find_sent")
 async def looking_is_not_fooled_by_another_text_under_the_same_post(fake: FakeChannel) -> None:
     reply = await _uncertain(fake, Trouble.RESET)
     post = (await drain(fake, {}))[0][reply.to_external_id]
@@ -700,7 +702,7 @@ async def looking_is_not_fooled_by_another_text_under_the_same_post(fake: FakeCh
     assert await fake.connector.find_sent(fake.link(), reply) is None
 
 
-@check("pull", "reply", "find_sent")
+@check("asks", "reply", "find_sent")
 async def looking_is_not_fooled_by_the_same_text_of_an_earlier_reply(fake: FakeChannel) -> None:
     post = await asked(fake)
     await send(fake, answer(fake, post, "Thank you!"))
@@ -709,7 +711,7 @@ async def looking_is_not_fooled_by_the_same_text_of_an_earlier_reply(fake: FakeC
     assert await fake.connector.find_sent(fake.link(), reply) is None
 
 
-@check("pull", "reply", "find_sent")
+@check("asks", "reply", "find_sent")
 async def looking_while_the_channel_is_in_trouble_raises_and_never_says_no(fake: FakeChannel) -> None:
     reply = await _uncertain(fake, Trouble.ANSWER_LOST)
     for trouble in (Trouble.DOWN, Trouble.HTML, Trouble.RATE_LIMITED, Trouble.TRUNCATED, Trouble.NO_CONNECTION):
@@ -719,7 +721,7 @@ async def looking_while_the_channel_is_in_trouble_raises_and_never_says_no(fake:
             await fake.connector.find_sent(fake.link(), reply)
 
 
-@check("pull", "reply")
+@check("asks", "reply")
 async def a_send_without_a_connection_was_not_delivered(fake: FakeChannel) -> None:
     post = await asked(fake)
     fake.trouble(Trouble.NO_CONNECTION, times=FOREVER)
@@ -729,7 +731,7 @@ async def a_send_without_a_connection_was_not_delivered(fake: FakeChannel) -> No
     assert not fake.ledger()
 
 
-@check("pull", "reply")
+@check("asks", "reply")
 async def a_send_under_a_rate_limit_was_not_delivered_and_says_how_long_to_wait(fake: FakeChannel) -> None:
     post = await asked(fake)
     fake.trouble(Trouble.RATE_LIMITED, times=FOREVER)
@@ -740,7 +742,7 @@ async def a_send_under_a_rate_limit_was_not_delivered_and_says_how_long_to_wait(
     assert abs(caught.value.retry_after - fake.rate_wait) <= timedelta(seconds=2)
 
 
-@check("pull", "reply", "account")
+@check("asks", "reply", "account")
 async def a_send_with_refused_credentials_was_not_delivered(fake: FakeChannel) -> None:
     post = await asked(fake)
     fake.trouble(Trouble.EXPIRED, times=FOREVER)
@@ -750,7 +752,7 @@ async def a_send_with_refused_credentials_was_not_delivered(fake: FakeChannel) -
     assert not fake.ledger()
 
 
-@check("pull", "reply")
+@check("asks", "reply")
 async def a_reply_to_a_deleted_post_is_refused_for_good(fake: FakeChannel) -> None:
     post = await asked(fake)
     reply = answer(fake, post)
@@ -762,7 +764,7 @@ async def a_reply_to_a_deleted_post_is_refused_for_good(fake: FakeChannel) -> No
     assert not fake.ledger()
 
 
-@check("pull", "reply")
+@check("asks", "reply")
 async def a_reply_that_is_too_long_is_refused_for_good(fake: FakeChannel) -> None:
     limit = fake.connector.capabilities.length_limit
     if limit is None:
@@ -799,7 +801,7 @@ async def stands(fake: FakeChannel, **more: Any) -> Placed:
     return placed(await send(fake, reply), reply, fake)
 
 
-@check("pull", "reply", "edit")
+@check("asks", "reply", "edit")
 async def an_edited_reply_says_what_it_shall_and_the_others_what_they_did(fake: FakeChannel) -> None:
     reply = await stands(fake)
     before = fake.ledger()[-1]
@@ -814,7 +816,7 @@ async def an_edited_reply_says_what_it_shall_and_the_others_what_they_did(fake: 
     )
 
 
-@check("pull", "reply", "edit", "pictures")
+@check("asks", "reply", "edit", "pictures")
 async def an_edited_reply_keeps_its_pictures(fake: FakeChannel) -> None:
     reply = await stands(fake, pictures=PICTURES)
     await fake.connector.edit(fake.link(), reply, "We looked again.")
@@ -823,7 +825,7 @@ async def an_edited_reply_keeps_its_pictures(fake: FakeChannel) -> None:
     assert edited.pictures == tuple((picture.alt, picture.content) for picture in PICTURES)
 
 
-@check("pull", "reply", "edit")
+@check("asks", "reply", "edit")
 async def an_edit_whose_answer_was_lost_is_repeated_safely(fake: FakeChannel) -> None:
     reply = await stands(fake)
     fake.trouble(Trouble.ANSWER_LOST, sends_only=True)
@@ -835,7 +837,7 @@ async def an_edit_whose_answer_was_lost_is_repeated_safely(fake: FakeChannel) ->
     assert ["We looked again." in standing.text for standing in fake.ledger()] == [False, True]
 
 
-@check("pull", "reply", "edit")
+@check("asks", "reply", "edit")
 async def an_edit_that_did_not_happen_is_never_taken_for_one(fake: FakeChannel) -> None:
     reply = await stands(fake)
     for trouble in (Trouble.DOWN, Trouble.HTML, Trouble.NULL, Trouble.NO_CONNECTION, Trouble.RESET):
@@ -846,7 +848,7 @@ async def an_edit_that_did_not_happen_is_never_taken_for_one(fake: FakeChannel) 
     assert not any("We looked again." in standing.text for standing in fake.ledger())
 
 
-@check("pull", "reply", "edit", "delete")
+@check("asks", "reply", "edit", "delete")
 async def editing_what_is_gone_is_refused_for_good(fake: FakeChannel) -> None:
     reply = await stands(fake)
     await fake.connector.delete(fake.link(), reply)
@@ -856,7 +858,7 @@ async def editing_what_is_gone_is_refused_for_good(fake: FakeChannel) -> None:
     assert len(fake.ledger()) == 1
 
 
-@check("pull", "reply", "edit")
+@check("asks", "reply", "edit")
 async def an_edit_that_is_too_long_is_refused_and_what_stood_stands(fake: FakeChannel) -> None:
     limit = fake.connector.capabilities.length_limit
     if limit is None:
@@ -868,14 +870,14 @@ async def an_edit_that_is_too_long_is_refused_and_what_stood_stands(fake: FakeCh
     assert fake.ledger() == before
 
 
-@check("pull", "reply", "delete")
+@check("asks", "reply", "delete")
 async def a_deleted_reply_stands_no_more_and_the_others_do(fake: FakeChannel) -> None:
     reply = await stands(fake)
     await fake.connector.delete(fake.link(), reply)
     assert ["Another answer." in standing.text for standing in fake.ledger()] == [True]
 
 
-@check("pull", "reply", "delete")
+@check("asks", "reply", "delete")
 async def deleting_what_is_gone_already_is_no_error(fake: FakeChannel) -> None:
     reply = await stands(fake)
     for _ in range(2):
@@ -883,7 +885,7 @@ async def deleting_what_is_gone_already_is_no_error(fake: FakeChannel) -> None:
     assert len(fake.ledger()) == 1
 
 
-@check("pull", "reply", "delete")
+@check("asks", "reply", "delete")
 async def a_deletion_whose_answer_was_lost_is_repeated_safely(fake: FakeChannel) -> None:
     reply = await stands(fake)
     fake.trouble(Trouble.ANSWER_LOST, sends_only=True)
@@ -894,7 +896,7 @@ async def a_deletion_whose_answer_was_lost_is_repeated_safely(fake: FakeChannel)
     assert len(fake.ledger()) == 1
 
 
-@check("pull", "reply", "delete")
+@check("asks", "reply", "delete")
 async def a_deletion_that_did_not_happen_is_never_taken_for_one(fake: FakeChannel) -> None:
     reply = await stands(fake)
     for trouble in (Trouble.DOWN, Trouble.HTML, Trouble.NULL, Trouble.NO_CONNECTION, Trouble.RESET):
@@ -939,90 +941,6 @@ async def an_edited_post_is_told_with_its_new_text_and_time(fake: FakeChannel) -
     assert (await _changes(fake, list(batch.posts), batch.cursor))[name].changed_at > first.changed_at
 
 
-# What stands above
-
-
-def known(post: IncomingPost) -> KnownPost:
-    """The post as the database gives it back."""
-    return KnownPost(post.external_id, through_json(post.ref), post.in_reply_to)
-
-
-async def above(fake: FakeChannel, post: IncomingPost) -> list[IncomingPost]:
-    """What the connector brings of the thread above a post."""
-    return list(await fake.connector.parents(fake.link(), known(post)))
-
-
-async def under(fake: FakeChannel, parent: str) -> IncomingPost:
-    """A post that the feed brings, which answers one that it does not."""
-    name = fake.arrive("does anybody know?", under=parent)
-    found, _ = await drain(fake, {})
-    assert parent not in found
-    return found[name]
-
-
-@check("pull", "above")
-async def the_posts_above_one_are_brought_with_the_topmost_first(fake: FakeChannel) -> None:
-    top = fake.aside("which tent do you take?", by="bob")
-    middle = fake.aside("mine leaks", by="carol", under=top)
-    brought = await above(fake, await under(fake, middle))
-    assert [post.external_id for post in brought] == [top, middle]
-    assert [post.in_reply_to for post in brought] == [None, top]
-    assert [plain(post.text) for post in brought] == ["which tent do you take?", "mine leaks"]
-    assert len({post.author.external_id for post in brought}) == 2
-    for post in brought:
-        assert_sound(post)
-        assert not post.own
-
-
-@check("pull", "above")
-async def nothing_stands_above_a_post_that_begins_its_thread(fake: FakeChannel) -> None:
-    name = fake.arrive("hello")
-    found, _ = await drain(fake, {})
-    assert await above(fake, found[name]) == []
-
-
-@check("pull", "above")
-async def a_parent_that_is_gone_ends_the_thread_there(fake: FakeChannel) -> None:
-    top = fake.aside("which tent do you take?")
-    middle = fake.aside("mine leaks", under=top)
-    low = fake.aside("mine too", under=middle)
-    post = await under(fake, low)
-    fake.remove(middle)
-    assert [one.external_id for one in await above(fake, post)] == [low]
-    fake.remove(low)
-    assert await above(fake, post) == []
-
-
-@check("pull", "above")
-async def nothing_stands_above_a_post_that_is_gone_itself(fake: FakeChannel) -> None:
-    post = await under(fake, fake.aside("which tent do you take?"))
-    fake.remove(post.external_id)
-    assert await above(fake, post) == []
-
-
-@check("pull", "above")
-async def a_long_thread_is_brought_in_part_its_nearest_posts_and_few_calls(fake: FakeChannel) -> None:
-    chain = [fake.aside("one")]
-    for _ in range(MOST_PARENTS + 5):
-        chain.append(fake.aside("and one more", under=chain[-1]))
-    post = await under(fake, chain[-1])
-    fake.requests.clear()
-    brought = [one.external_id for one in await above(fake, post)]
-    assert 1 <= len(brought) <= MOST_PARENTS
-    assert brought == chain[-len(brought) :]
-    assert len(fake.requests) <= 10
-
-
-@check("pull", "above")
-async def a_channel_in_trouble_never_says_that_nothing_stands_above(fake: FakeChannel) -> None:
-    post = await under(fake, fake.aside("which tent do you take?"))
-    for trouble in (Trouble.DOWN, Trouble.HTML, Trouble.RATE_LIMITED, Trouble.NO_CONNECTION, Trouble.SLOW):
-        fake.trouble(trouble, times=FOREVER)
-        with raises(ConnectorError):
-            await above(fake, post)
-        fake.calm()
-
-
 # Pictures
 
 PICTURES = (
@@ -1031,15 +949,23 @@ PICTURES = (
 )
 
 
-@check("pull", "reply", "pictures")
+def carried(fake: FakeChannel) -> tuple[Picture, ...]:
+    """As many pictures as the channel takes, described as far as it knows descriptions."""
+    rules = fake.connector.capabilities.pictures
+    assert rules is not None
+    return tuple(replace(one, alt=one.alt[: rules.alt]) for one in PICTURES[: rules.most])
+
+
+@check("asks", "reply", "pictures")
 async def a_reply_carries_its_pictures_in_order_with_their_descriptions(fake: FakeChannel) -> None:
     post = await asked(fake)
-    await send(fake, answer(fake, post, pictures=PICTURES))
+    pictures = carried(fake)
+    await send(fake, answer(fake, post, pictures=pictures))
     (standing,) = fake.ledger()
-    assert standing.pictures == tuple((one.alt, one.content) for one in PICTURES)
+    assert standing.pictures == tuple((one.alt, one.content) for one in pictures)
 
 
-@check("pull", "reply", "pictures")
+@check("asks", "reply", "pictures")
 async def what_was_prepared_with_pictures_is_small_and_the_same_every_time(fake: FakeChannel) -> None:
     post = await asked(fake)
     heavy = replace(PICTURES[0], content=PICTURES[0].content + bytes(500_000))
@@ -1048,10 +974,10 @@ async def what_was_prepared_with_pictures_is_small_and_the_same_every_time(fake:
     assert len(json.dumps(reply.prepared)) < 10_000
 
 
-@check("pull", "reply", "pictures", "idempotent")
+@check("asks", "reply", "pictures", "idempotent")
 async def a_send_with_pictures_whose_answer_was_lost_is_repeated_safely(fake: FakeChannel) -> None:
     post = await asked(fake)
-    reply = answer(fake, post, pictures=PICTURES)
+    reply = answer(fake, post, pictures=carried(fake))
     fake.trouble(Trouble.ANSWER_LOST, sends_only=True)
     with raises(ConnectorError):
         await send(fake, reply)
@@ -1061,14 +987,14 @@ async def a_send_with_pictures_whose_answer_was_lost_is_repeated_safely(fake: Fa
     assert len(standing.pictures) == len(PICTURES)
 
 
-@check("pull", "reply", "pictures")
+@check("asks", "reply", "pictures")
 async def a_send_that_breaks_off_while_its_pictures_are_brought_was_not_delivered(fake: FakeChannel) -> None:
     post = await asked(fake)
     for trouble in (Trouble.RESET, Trouble.SLOW, Trouble.DOWN, Trouble.ANSWER_LOST, Trouble.HTML):
         fake.calm()
         fake.trouble(trouble, times=FOREVER)
         with raises(ConnectorError) as caught:
-            await send(fake, answer(fake, post, pictures=PICTURES))
+            await send(fake, answer(fake, post, pictures=carried(fake)))
         assert caught.value.delivered is False
     assert not fake.ledger()
 

@@ -146,13 +146,6 @@ class FakeChannel(ABC):
         """Something arrives that no connector can read as a post."""
         raise NotImplementedError
 
-    def aside(self, text: str, *, by: str = "bob", under: str | None = None) -> str:
-        """A stranger writes something that this variant's feed does not bring: it is not about us.
-
-        Returns the external_id under which it stands above others. Needs a channel whose threads can be fetched upward.
-        """
-        raise NotImplementedError
-
     def arrive_own(self, text: str) -> str:
         """Our own account writes something that this variant's feed shows. Needs `shows_own`."""
         raise NotImplementedError
@@ -197,6 +190,10 @@ class FakeChannel(ABC):
     def delivery(self, *texts: str, broken: int = 0) -> Delivery:
         """One signed delivery with a post for each text and `broken` entries that cannot be read."""
         raise NotImplementedError
+
+    def pushed(self) -> list[Delivery]:
+        """The deliveries of all that arrived, on a channel whose posts are not fetched."""
+        return []
 
     # -- trouble
 
