@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
@@ -60,11 +61,16 @@ def clone(url: str, template: str | None, name: str) -> str:
 
 
 @contextmanager
-def cloned(url: str) -> Iterator[str]:
-    """A migrated database of its own, dropped afterwards together with whoever is still connected."""
+def cloned(url: str, template: str = TEMPLATE) -> Iterator[str]:
+    """A database of its own, like `template`, dropped afterwards together with whoever is still connected."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    yield clone(url, TEMPLATE, name)
+    yield clone(url, template, name)
     _run(url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def name_of(url: str) -> str:
+    """The name of the database at `url`, to clone it by. Nobody may be connected to it then."""
+    return urlsplit(url).path.lstrip("/")
 
 
 def _server(folder: Path) -> Embedded:
