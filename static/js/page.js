@@ -24,8 +24,9 @@ function settle() {
   else if (box && (before.atEnd || before.item !== opened())) box.scrollTop = box.scrollHeight;
   if (asked() !== before.asked) asked()?.focus(); // a sent reply was opened for editing
   if (document.activeElement && document.activeElement !== document.body) return;
-  if (before.inComposer) (document.querySelector("[data-draft]") ?? document.querySelector(".item[aria-current] a"))?.focus();
-  else if (before.item !== opened()) document.querySelector(".item[aria-current] a")?.focus({ preventScroll: true });
+  const row = document.querySelector(".item[aria-current] a") ?? document.getElementById("list-scroll"); // where nothing is open, j goes on from there
+  if (before.inComposer) (document.querySelector("[data-draft]") ?? row)?.focus();
+  else if (before.item !== opened()) row?.focus({ preventScroll: true });
   else if (before.focused) document.getElementById(before.focused)?.focus({ preventScroll: true }); // what took its place
 }
 
@@ -45,7 +46,10 @@ let shown = location.pathname;
 
 document.addEventListener("htmx:after:swap", () => {
   settle();
-  if (shown !== location.pathname) place();
+  if (shown !== location.pathname) {
+    place();
+    if (document.activeElement === document.body) document.querySelector("main [autofocus]")?.focus(); // the browser minds it on a first page alone
+  }
   shown = location.pathname;
   document.dispatchEvent(new CustomEvent("careline:swapped"));
 });

@@ -57,7 +57,7 @@ expect.set_options(timeout=15_000)  # the windows share the machine with everyth
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One loop for all stories: Chromium lives in it."""
     for item in items:
-        if item.path.parent == Path(__file__).parent and isinstance(item, pytest.Function):
+        if item.path.parent == Path(__file__).parent and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 

@@ -4,24 +4,18 @@ import re
 
 import pytest
 from playwright.async_api import Page, expect
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 
-from app.models.agent import Agent, SignIn
+from app.models.agent import SignIn
 from app.models.item import Item, State
 from app.models.reply import Reply
 from app.northwind import company
 from tests.browser.conftest import Running
 from tests.browser.conftest import SignIn as OpenWindow
+from tests.browser.steps import agent_named, claim_first
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 TEXT = "We are sorry. A new tent leaves today."
-
-
-async def take_one(page: Page) -> int:
-    await page.locator("#rows-next .item a").first.click()
-    await page.locator("#claim").click()
-    await expect(page.locator("[name=visibility][value=direct]")).to_be_attached()
-    return int(page.url.partition("/items/")[2].partition("?")[0])
 
 
 async def answers(careline: Running) -> int:
@@ -46,7 +40,7 @@ async def test_a_reply_sent_without_a_connection_arrives_once_when_it_is_back(
     careline: Running, signed_in: OpenWindow
 ) -> None:
     page = await signed_in("marta")
-    await take_one(page)
+    await claim_first(page)
     await page.locator("[data-draft]").fill(TEXT)
     await page.context.set_offline(True)
     await expect(page.locator("#alert[data-kind=offline]")).to_be_visible()
@@ -64,7 +58,7 @@ async def test_a_reply_sent_without_a_connection_arrives_once_when_it_is_back(
 
 async def test_what_is_no_reply_goes_out_only_after_asking(careline: Running, signed_in: OpenWindow) -> None:
     page = await signed_in("marta")
-    item = await take_one(page)
+    item = await claim_first(page)
     await page.context.set_offline(True)
     await page.locator("#close").click()
     await page.locator("#close-menu").get_by_role("button", name="No reply needed").click()
@@ -83,7 +77,7 @@ async def test_a_sign_in_that_ends_while_somebody_writes_is_renewed_in_place_and
     careline: Running, signed_in: OpenWindow
 ) -> None:
     page = await signed_in("marta")
-    await take_one(page)
+    await claim_first(page)
     await page.locator("[data-draft]").fill(TEXT)
     await sign_out_everywhere(careline)
     await page.locator("[data-send]").evaluate("button => button.form.requestSubmit(button)")
@@ -97,7 +91,7 @@ async def test_who_signs_in_instead_sees_nothing_of_it_and_sends_nothing(
     careline: Running, signed_in: OpenWindow
 ) -> None:
     page = await signed_in("marta")
-    await take_one(page)
+    await claim_first(page)
     await page.locator("[data-draft]").fill(TEXT)
     await sign_out_everywhere(careline)
     await page.locator("[data-send]").evaluate("button => button.form.requestSubmit(button)")
@@ -111,7 +105,9 @@ async def test_who_signs_in_instead_sees_nothing_of_it_and_sends_nothing(
 async def test_one_tab_of_two_rings_for_an_offer_and_both_count_it(careline: Running, signed_in: OpenWindow) -> None:
     page = await signed_in("finn")
     async with careline.sessions.begin() as session:
-        await session.execute(update(Agent).where(Agent.name.like("Finn%")).values(preferences={"sound": True}))
+        finn = await agent_named(session, "finn")
+        finn.preferences = {"sound": True}
+        finn.capacity = 1  # one offer at a time
     await page.context.add_init_script(
         "addEventListener('careline:chime', () => { localStorage.rung = Number(localStorage.rung ?? 0) + 1; })"
     )

@@ -1,29 +1,22 @@
 """The composer in a real browser: two windows that disagree, pictures, threads, and what is changed after it was sent."""
 
-import re
 from io import BytesIO
 
 import pytest
 from PIL import Image
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from tests.browser.conftest import Running, SignIn
+from tests.browser.steps import claim_first
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-ITEM = re.compile(r"/items/\d+")
-
-
-async def claim_the_first(page: Page) -> None:
-    await page.locator("#rows-next .item a").first.click()
-    await page.locator("#claim").click()
-    await expect(page.locator("[name=visibility][value=direct]")).to_be_attached()
 
 
 async def test_when_two_windows_write_the_same_draft_one_sees_both_and_chooses(
     careline: Running, signed_in: SignIn
 ) -> None:
     first = await signed_in("marta")
-    await claim_the_first(first)
+    await claim_first(first)
     second = await first.context.new_page()
     await second.goto(first.url)
     async with first.expect_response(lambda answer: answer.url.endswith("/draft")):
@@ -48,24 +41,11 @@ def snapshot() -> bytes:
     return out.getvalue()
 
 
-async def answer_publicly(page: Page) -> None:
-    """Take an item whose reply everybody may read."""
-    for _ in range(8):
-        await page.locator("#rows-next .item a").first.click()  # waits until somebody writes
-        await page.wait_for_url(ITEM)
-        await page.locator("#claim").click()
-        await expect(page.locator("[name=visibility][value=direct]")).to_be_attached()
-        if await page.locator("[name=visibility][value=public]").count():
-            return
-        await page.goto("/desk")
-    raise AssertionError("Nobody among eight wrote in public.")
-
-
 async def test_a_picture_is_attached_by_the_keyboard_described_and_stands_on_the_network(
     careline: Running, signed_in: SignIn
 ) -> None:
     page = await signed_in("marta")
-    await answer_publicly(page)
+    await claim_first(page)
     await page.locator("[data-draft]").fill("This is how it should look.")
     async with page.expect_file_chooser() as chooser:
         await page.locator("[data-attach]").press("Enter")
@@ -90,7 +70,7 @@ async def test_what_is_no_picture_is_refused_and_a_pasted_one_can_be_removed(
     careline: Running, signed_in: SignIn
 ) -> None:
     page = await signed_in("marta")
-    await claim_the_first(page)
+    await claim_first(page)
     await page.locator("[data-attach]").set_input_files(
         {"name": "x.png", "mimeType": "image/png", "buffer": b"<svg onload=alert(1)>"}
     )
@@ -110,7 +90,7 @@ async def test_what_is_no_picture_is_refused_and_a_pasted_one_can_be_removed(
 
 async def test_a_text_too_long_for_one_post_goes_out_as_a_thread(careline: Running, signed_in: SignIn) -> None:
     page = await signed_in("marta")
-    await answer_publicly(page)
+    await claim_first(page)
     await page.locator("[data-draft]").fill(
         " ".join(f"This is sentence number {n} of a long answer." for n in range(15))
     )

@@ -1,7 +1,7 @@
 """The conversation in a real browser: what becomes of posts on their channel is shown as it happens."""
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from app.connectors.base import PostChange
 from app.flow.change import keep_changes
@@ -9,15 +9,9 @@ from app.models.feed import Feed
 from app.models.item import Item
 from app.models.post import Post
 from tests.browser.conftest import Running, SignIn
+from tests.browser.steps import claim_first
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-
-
-async def take_one(page: Page) -> int:
-    await page.locator("#rows-next .item a").first.click()
-    await page.locator("#claim").click()
-    await expect(page.locator("#close-menu")).to_be_attached()
-    return int(page.url.partition("/items/")[2].partition("?")[0])
 
 
 async def change(careline: Running, item_id: int, **said: object) -> None:
@@ -33,7 +27,7 @@ async def test_an_edit_and_a_deletion_show_at_once_and_take_nothing_away_from_wh
     careline: Running, signed_in: SignIn
 ) -> None:
     page = await signed_in("finn")
-    item = await take_one(page)
+    item = await claim_first(page)
     await page.locator("[data-draft]").fill("We are looking into it")
     await page.locator("[data-draft]").focus()
     await change(careline, item, text="It is the blue tent, not the red one.")

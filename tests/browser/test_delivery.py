@@ -5,6 +5,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Running, SignIn
+from tests.browser.steps import claim_first
 from tests.browser.wire import Trouble
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -12,9 +13,7 @@ TEXT = "We are sorry. Your new tent leaves today."
 
 
 async def answer(page: Page) -> None:
-    await page.locator("#rows-next .item a").first.click()
-    await page.locator("#claim").click()
-    await expect(page.locator("[name=visibility][value=direct]")).to_be_attached()
+    await claim_first(page)
     await page.locator("[data-draft]").fill(TEXT)
     await page.locator("[data-send]").click()
     await page.get_by_role("button", name="Send now").click()

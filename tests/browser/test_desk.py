@@ -5,34 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, Route, expect
-from sqlalchemy import func, select
+from playwright.async_api import Route, expect
+from sqlalchemy import select
 
 from app.models.item import Item, State
-from app.models.reply import Reply, ReplyState
 from tests.browser.conftest import Running, SignIn
+from tests.browser.steps import ITEM, claim_first, in_hand, number, open_first, sent
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-ITEM = re.compile(r"/items/\d+")
 TEXT = "We are sorry. It leaves our warehouse today and is with you tomorrow."
-
-
-def number(page: Page) -> int:
-    found = ITEM.search(page.url)
-    assert found, page.url
-    return int(found.group().rpartition("/")[2])
-
-
-async def claim_the_first(page: Page) -> None:
-    await page.locator("#rows-next .item a").first.click()
-    await page.locator("#claim").click()
-    await expect(page.locator("[name=visibility][value=direct]")).to_be_attached()
-
-
-async def sent_replies(careline: Running, text: str = TEXT) -> int:
-    async with careline.sessions() as session:
-        asked = select(func.count()).where(Reply.text == text, Reply.state == ReplyState.SENT)
-        return (await session.scalar(asked)) or 0
 
 
 async def state_of(careline: Running, item: int) -> str | None:
@@ -57,7 +38,7 @@ async def test_with_the_mouse_an_offer_is_accepted_answered_delivered_and_closed
     await page.locator("#close-menu").get_by_role("button", name="Answered").click()
     await expect(page.locator(f"#rows-active #item-{item}")).to_have_count(0)
     assert await state_of(careline, item) == State.CLOSED
-    assert await sent_replies(careline) == 1
+    assert await sent(careline, TEXT) == 1
 
 
 async def test_the_keyboard_alone_is_enough(careline: Running, signed_in: SignIn) -> None:
@@ -67,18 +48,15 @@ async def test_the_keyboard_alone_is_enough(careline: Running, signed_in: SignIn
     await page.keyboard.press("Enter")
     await page.wait_for_url(ITEM)
     item = number(page)
+    await expect(page.locator("#claim")).to_be_visible()
     await page.keyboard.press("c")
-    await expect(page.locator("#close-menu [name=disposition]").first).to_be_attached()
-    await expect(page.locator("[name=visibility][value=direct]")).to_be_attached()
+    await in_hand(page)
     await page.keyboard.press("n")
     await page.keyboard.type("Called the warehouse.")
     await page.keyboard.press("Control+Enter")
     await expect(page.locator(".msg[data-kind=note]")).to_contain_text("Called the warehouse.")
     await page.keyboard.press("Escape")
-    if not await page.evaluate("document.querySelector('[name=visibility][value=public]')"):
-        await page.keyboard.press("p")
-    else:
-        await page.keyboard.press("r")
+    await page.keyboard.press("r")
     await page.keyboard.type(TEXT)
     await page.keyboard.press("Control+Enter")
     await expect(page.locator(".undo")).to_be_visible()
@@ -106,8 +84,8 @@ async def test_without_javascript_the_whole_road_works(careline: Running, signed
     await page.locator("[data-draft]").fill(TEXT)
     await page.get_by_role("button", name="Send Ctrl Enter").click()
     await page.get_by_role("button", name="Send now").click()
-    sent = page.locator(".msg .delivery[data-state=sent]")
-    while not await sent.count():
+    delivered = page.locator(".msg .delivery[data-state=sent]")
+    while not await delivered.count():
         await page.reload()
     await page.locator("#close").click()
     await page.locator("#close-menu").get_by_role("button", name="Answered").click()
@@ -115,7 +93,7 @@ async def test_without_javascript_the_whole_road_works(careline: Running, signed
     await page.get_by_role("button", name="Reopen").click()
     await expect(page.locator("#reopen")).to_have_count(0)
     assert await state_of(careline, item) in {State.QUEUED, State.OFFERED}
-    assert await sent_replies(careline) == 1
+    assert await sent(careline, TEXT) == 1
 
 
 async def test_the_second_of_two_agents_sees_who_has_the_item(careline: Running, signed_in: SignIn) -> None:
@@ -150,7 +128,7 @@ async def test_what_a_colleague_does_shows_without_a_reload(careline: Running, s
 
 async def test_a_draft_is_kept_and_what_is_being_written_is_left_alone(careline: Running, signed_in: SignIn) -> None:
     page = await signed_in("marta")
-    await claim_the_first(page)
+    await claim_first(page)
     field = page.locator("[data-draft]")
     async with page.expect_response(lambda answer: answer.url.endswith("/draft")):
         await field.fill("Half a thought")
@@ -169,8 +147,7 @@ async def test_a_draft_is_kept_and_what_is_being_written_is_left_alone(careline:
 
 async def test_what_is_written_while_a_claim_is_on_its_way_goes_on(careline: Running, signed_in: SignIn) -> None:
     page = await signed_in("marta")
-    await page.locator("#rows-next .item a").first.click()
-    await page.wait_for_url(ITEM)
+    await open_first(page)
     answer = asyncio.Event()
 
     async def wait(route: Route) -> None:
@@ -189,7 +166,7 @@ async def test_what_is_written_while_a_claim_is_on_its_way_goes_on(careline: Run
 
 async def test_too_long_a_reply_cannot_be_sent_and_says_why(careline: Running, signed_in: SignIn) -> None:
     page = await signed_in("marta")
-    await claim_the_first(page)
+    await claim_first(page)
     await page.locator("[data-draft]").fill("👩‍👩‍👧" * 501)
     await expect(page.locator(".counter")).to_contain_text("1 too long")
     await expect(page.locator("[data-send]")).to_be_disabled()

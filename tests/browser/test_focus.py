@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Running, SignIn
-from tests.browser.test_together import claim_one
+from tests.browser.steps import claim_first
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 PARTS = ("rail", "list", "conv-head", "thread", "dock", "context")
@@ -32,7 +32,7 @@ async def drawn_anew(page: Page, parts: tuple[str, ...] = PARTS) -> None:
 
 async def test_a_live_update_of_every_part_leaves_the_focus_where_it_is(careline: Running, signed_in: SignIn) -> None:
     page = await signed_in("finn")
-    await claim_one(page)
+    await claim_first(page)
     lost = []
     for place in PLACES:
         here = page.locator(place).first
@@ -47,7 +47,7 @@ async def test_a_live_update_leaves_an_open_menu_open_and_what_is_being_typed_al
     careline: Running, signed_in: SignIn
 ) -> None:
     page = await signed_in("finn")
-    await claim_one(page)
+    await claim_first(page)
     await page.locator("#close").focus()
     await page.keyboard.press("Enter")
     choice = page.locator("#close-menu .opt").nth(1)
@@ -79,7 +79,7 @@ async def test_tab_goes_from_the_bar_through_the_panes_to_the_composer_and_the_c
     careline: Running, signed_in: SignIn
 ) -> None:
     page = await signed_in("finn")
-    await claim_one(page)
+    await claim_first(page)
     await page.evaluate("document.activeElement.blur()")
     await page.evaluate("getSelection().removeAllRanges()")
     places = {

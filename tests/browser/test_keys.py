@@ -4,6 +4,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Running, SignIn
+from tests.browser.steps import open_first
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -21,8 +22,7 @@ async def test_single_keys_fire_only_where_nobody_types_or_composes(careline: Ru
     await pressed(page, key="?", isComposing=True)
     await pressed(page, key="?", keyCode=229)
     await expect(sheet).to_be_hidden()
-    await page.locator("#rows-next .item a").first.click()
-    await expect(page.locator("[data-draft]")).to_be_visible()
+    await open_first(page)
     await page.keyboard.press("n")
     await page.keyboard.type("Who? RW")
     await expect(page.locator("[data-draft]")).to_have_value("Who? RW")

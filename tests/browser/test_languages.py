@@ -5,6 +5,7 @@ import re
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Running, SignIn
+from tests.browser.steps import claim_first
 
 
 async def speak(page: Page, language: str) -> None:
@@ -21,9 +22,7 @@ async def test_an_agent_switches_to_arabic_and_answers_an_item(careline: Running
     await page.goto("/desk")
     await expect(page.locator("html")).to_have_attribute("dir", "rtl")
     rail, thread = page.locator("#rail"), page.locator("#conversation")
-    await page.locator(".item a").first.click(timeout=60_000)
-    await page.locator("#claim").click()
-    await expect(page.locator("[data-draft]").first).to_be_visible()
+    await claim_first(page)
     left, right = await thread.bounding_box(), await rail.bounding_box()
     assert left is not None
     assert right is not None

@@ -4,28 +4,25 @@ import re
 
 import pytest
 from playwright.async_api import expect
-from sqlalchemy import select
 
 from app.flow.macro import MacroSettings, save_macro
 from app.flow.saved import ALL, SavedSettings, save_reply
-from app.models.agent import Agent
 from tests.browser.conftest import Running, SignIn
+from tests.browser.steps import agent_named, in_hand, open_first
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
 async def test_a_macro_is_chosen_previewed_and_run(careline: Running, signed_in: SignIn) -> None:
     async with careline.sessions.begin() as session:
-        ada = (await session.scalars(select(Agent).where(Agent.email.startswith("ada@")))).one()
+        ada = await agent_named(session, "ada")
         saved = await save_reply(session, ada, SavedSettings(title="Wait", body="One moment, please.", whose=ALL))
         settings = MacroSettings(name="Zenith wait", reply=saved.id, add_tags=("waits",), priority=4, whose=ALL)
         await save_macro(session, ada, settings)
     page = await signed_in("finn")
-    await page.locator("#rows-next .item a").first.click()
-    await page.wait_for_url(re.compile(r"/items/\d+"))
-    await expect(page.locator("#claim")).to_be_visible()
+    await open_first(page)
     await page.keyboard.press("c")
-    await expect(page.locator("#park")).to_be_attached()
+    await in_hand(page)
     await page.keyboard.press("Control+k")
     await page.keyboard.type("zenith")
     await expect(page.get_by_role("option", name=re.compile("Zenith"))).to_have_attribute("aria-selected", "true")

@@ -7,21 +7,20 @@ from playwright.async_api import Locator, Page, expect
 from sqlalchemy import select
 
 from app.flow.offer import Proposal, make_offer
-from app.models.agent import Agent
 from app.models.item import Item, State
 from tests.browser.conftest import Running, SignIn
+from tests.browser.steps import ITEM, agent_named, claim_first
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 PHONE = {"width": 390, "height": 844}
-ITEM = re.compile(r"/items/\d+")
 
 
 async def offer_to(careline: Running, who: str) -> int:
-    """Offer somebody an item, as the router does, as soon as one waits; the item."""
+    """Offer somebody an item that waits, as the router does; the item."""
     async with careline.sessions.begin() as session:
-        agent = (await session.scalars(select(Agent).where(Agent.email == f"{who}@northwind.example"))).one()
-        while (item := await session.scalar(select(Item).where(Item.state == State.QUEUED).limit(1))) is None:
-            pass  # the customers keep writing
+        agent = await agent_named(session, who)
+        waiting = select(Item).where(Item.state == State.QUEUED).order_by(Item.id).limit(1)
+        item = (await session.scalars(waiting)).one()
         assert await make_offer(session, Proposal(item.id, item.version, agent.id, {}))
         return item.id
 
@@ -44,9 +43,7 @@ async def test_on_a_phone_an_offer_is_seen_beside_a_conversation_and_does_not_co
 ) -> None:
     page = await signed_in("ada", viewport=PHONE)
     await get_ready(page)
-    await page.locator("#rows-next .item a").first.click()
-    await page.locator("#claim").click()
-    await expect(page.locator("[name=visibility][value=direct]")).to_be_attached()
+    await claim_first(page)
     field = page.locator("[data-draft]")
     await field.fill("Half a thought")
     item = await offer_to(careline, "ada")
@@ -100,9 +97,7 @@ async def test_on_the_desk_an_offer_leaves_the_waiting_list_in_the_moment_it_app
 
 async def test_on_a_phone_the_list_shows_what_can_still_be_taken_back(careline: Running, signed_in: SignIn) -> None:
     page = await signed_in("marta", viewport=PHONE)
-    await page.locator("#rows-next .item a").first.click()
-    await page.locator("#claim").click()
-    await expect(page.locator("[name=visibility][value=direct]")).to_be_attached()
+    await claim_first(page)
     await page.locator("[data-draft]").fill("On its way.")
     await page.locator("[data-send]").click()
     await expect(page.locator(".undo")).to_be_visible()

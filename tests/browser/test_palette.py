@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import Running, SignIn
+from tests.browser.steps import open_first
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 NAME = "Search or run a command"
@@ -15,9 +16,7 @@ async def test_an_action_is_found_and_run_and_only_what_is_possible_is_offered(
     careline: Running, signed_in: SignIn
 ) -> None:
     page = await signed_in("finn")
-    await page.locator("#rows-next .item a").first.click()
-    await page.wait_for_url(re.compile(r"/items/\d+"))
-    await expect(page.locator("#claim")).to_be_visible()
+    await open_first(page)
     await page.keyboard.press("Control+k")
     field = page.get_by_role("combobox", name=NAME)
     await expect(field).to_be_focused()

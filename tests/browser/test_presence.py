@@ -12,9 +12,9 @@ from app.models.agent import Agent, Presence, PresenceState
 from app.models.item import Item, State
 from app.models.queue import Queue
 from tests.browser.conftest import Running, SignIn
+from tests.browser.steps import ITEM, claim_first, in_hand
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-ITEM = re.compile(r"/items/\d+")
 PRESSED = re.compile("true")
 
 
@@ -23,23 +23,11 @@ async def set_queues(careline: Running, **values: int) -> None:
         await session.execute(update(Queue).values(values))
 
 
-async def claim_the_first(page: Page) -> None:
-    await page.locator("#rows-next .item a").first.click()
-    await page.wait_for_url(ITEM)
-    await page.locator("#claim").click()
-    await in_hand(page)
-
-
 async def accept_an_offer(page: Page) -> None:
-    """Who is ready is offered something soon: the demo's customers keep writing."""
-    await page.locator("#accept").click(timeout=60_000)
+    """Who is ready is offered what waits."""
+    await page.locator("#accept").click()
     await page.wait_for_url(ITEM)
     await in_hand(page)
-
-
-async def in_hand(page: Page) -> None:
-    await expect(page.locator("#close-menu [name=disposition]").first).to_be_attached()
-    await expect(page.locator("#park")).to_be_visible()
 
 
 async def close_it(page: Page) -> None:
@@ -93,8 +81,7 @@ async def test_a_shift_that_ends_with_work_in_hand_asks_and_keeps_it(
     careline: Running, signed_in: SignIn, script: bool
 ) -> None:
     page = await signed_in("finn", java_script_enabled=script)
-    await expect(page.locator("#rows-next .item a").first).to_be_visible(timeout=30_000)
-    await claim_the_first(page) if script else await _claim_plainly(page)
+    await claim_first(page)
     await page.get_by_role("button", name=re.compile("Offline|Not ready")).first.click()  # a popover needs no script
     await page.locator("#state-menu button[value=offline]").click()
     await page.wait_for_url("**/presence/end")
@@ -109,13 +96,6 @@ async def test_a_shift_that_ends_with_work_in_hand_asks_and_keeps_it(
     await page.wait_for_url("**/desk")
     assert (await held(careline, State.ACTIVE), await held(careline, State.PARKED)) == (0, 1)
     assert (await presence_of_finn(careline)).state == PresenceState.OFFLINE
-
-
-async def _claim_plainly(page: Page) -> None:
-    await page.locator("#rows-next .item a").first.click()
-    await page.wait_for_url(ITEM)
-    await page.locator("#claim").click()
-    await expect(page.locator("#claim")).to_have_count(0)
 
 
 async def test_an_open_desk_keeps_its_agent_and_a_laptop_that_is_shut_does_not(

@@ -4,14 +4,12 @@ import re
 
 import pytest
 from playwright.async_api import expect
-from sqlalchemy import select
 
 from app.flow.saved import ALL, SavedSettings, save_reply
-from app.models.agent import Agent
 from tests.browser.conftest import Running, SignIn
+from tests.browser.steps import agent_named, in_hand, open_first
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-ITEM = re.compile(r"/items/\d+")
 BODY = "Hello {customer.name}, order {order number} is on its way, {greeting}. {agent.first_name}"
 
 
@@ -19,14 +17,12 @@ async def test_a_saved_reply_is_found_put_in_and_sent_once_its_blanks_are_filled
     careline: Running, signed_in: SignIn
 ) -> None:
     async with careline.sessions.begin() as session:
-        ada = (await session.scalars(select(Agent).where(Agent.email.startswith("ada@")))).one()
+        ada = await agent_named(session, "ada")
         await save_reply(session, ada, SavedSettings(title="Zebra crossing", body=BODY, whose=ALL))
     page = await signed_in("finn")
-    await page.locator("#rows-next .item a").first.click()
-    await page.wait_for_url(ITEM)
-    await expect(page.locator("#claim")).to_be_visible()
+    await open_first(page)
     await page.keyboard.press("c")
-    await expect(page.locator("[name=visibility][value=direct]")).to_be_attached()
+    await in_hand(page)
     await page.keyboard.press("p")
     await page.keyboard.type("a/b")
     draft = page.locator("[data-draft]")
@@ -54,8 +50,7 @@ async def test_a_saved_reply_is_found_put_in_and_sent_once_its_blanks_are_filled
 
 async def test_escape_leaves_the_picker_and_goes_back_to_the_text(careline: Running, signed_in: SignIn) -> None:
     page = await signed_in("finn")
-    await page.locator("#rows-next .item a").first.click()
-    await expect(page.locator("[data-draft]")).to_be_visible()
+    await open_first(page)
     await page.keyboard.press("/")
     await expect(page.get_by_role("combobox", name="Find a saved reply")).to_be_focused()
     await page.keyboard.press("Escape")

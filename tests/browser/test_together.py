@@ -3,23 +3,13 @@
 import re
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from app.models.item import Item, State
 from tests.browser.conftest import Running, SignIn
-from tests.browser.test_desk import ITEM, number
+from tests.browser.steps import claim_first
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-expect.set_options(timeout=15_000)  # two browsers share the machine with everything else
-
-
-async def claim_one(page: Page) -> int:
-    """Claim the first item that waits; it is open then."""
-    await page.locator("#rows-next .item a").first.click()
-    await page.wait_for_url(ITEM)
-    await page.locator("#claim").click()
-    await expect(page.locator("#park")).to_be_visible()
-    return number(page)
 
 
 async def holder(careline: Running, item: int) -> tuple[str, int | None]:
@@ -33,7 +23,7 @@ async def test_an_item_goes_to_a_colleague_with_a_note_and_a_begun_reply_by_keys
 ) -> None:
     marta, ada = await signed_in("marta"), await signed_in("ada")
     await ada.locator("#go-ready").click()
-    item = await claim_one(marta)
+    item = await claim_first(marta)
     async with marta.expect_response(lambda answer: answer.url.endswith("/draft")):
         await marta.locator("[data-draft]").fill("Dear customer,")
     await marta.locator("[data-draft]").press("Escape")
@@ -59,7 +49,7 @@ async def test_an_expert_is_asked_and_the_parked_item_wakes_with_the_answer(
     careline: Running, signed_in: SignIn
 ) -> None:
     marta, ada = await signed_in("marta"), await signed_in("ada")
-    item = await claim_one(marta)
+    item = await claim_first(marta)
     await marta.keyboard.press("e")
     await expect(marta.locator("#consult-find")).to_be_focused()
     await marta.keyboard.type("Ada")
@@ -80,7 +70,7 @@ async def test_an_expert_is_asked_and_the_parked_item_wakes_with_the_answer(
 
 async def test_a_colleague_is_chosen_after_an_at_and_hears_of_it(careline: Running, signed_in: SignIn) -> None:
     marta, ada = await signed_in("marta"), await signed_in("ada")
-    await claim_one(marta)
+    await claim_first(marta)
     field = marta.locator("[data-draft]")
     await field.press_sequentially("@Ad")
     await expect(marta.locator("#mentions")).to_have_count(0)  # in a reply, an @ is the channel's
@@ -99,7 +89,7 @@ async def test_a_colleague_is_chosen_after_an_at_and_hears_of_it(careline: Runni
 
 async def test_who_looks_on_and_types_is_seen_and_who_asks_is_given(careline: Running, signed_in: SignIn) -> None:
     finn, marta = await signed_in("finn"), await signed_in("marta")
-    item = await claim_one(finn)
+    item = await claim_first(finn)
     await marta.goto(f"/items/{item}")
     await expect(finn.locator("#viewers .avatar")).to_have_attribute("title", re.compile("Marta .* is also looking"))
     await marta.locator("[data-draft]").press_sequentially("I know her")
@@ -115,7 +105,7 @@ async def test_who_looks_on_and_types_is_seen_and_who_asks_is_given(careline: Ru
 
 async def test_the_former_holder_learns_that_a_supervisor_took_over(careline: Running, signed_in: SignIn) -> None:
     finn, marta = await signed_in("finn"), await signed_in("marta")
-    item = await claim_one(finn)
+    item = await claim_first(finn)
     await finn.goto("/desk/parked")
     await marta.goto(f"/items/{item}")
     await marta.locator("#take-over").click()

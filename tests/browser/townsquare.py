@@ -14,7 +14,7 @@ from app.demo.network import Network
 from app.demo.posts import NetPost
 from tests.browser.serving import served
 
-TOKEN = "the-token-of-northwind"  # noqa: S105 - of a network that lives as long as a story
+TOKEN = "the-token-of-northwind"
 HELEN = "hikingwithhelen"  # many hear her: the first that waits
 TOM = "tom_hartley"  # writes in private, about money
 GRACE = "grace_liu"  # sends a picture
@@ -30,7 +30,7 @@ WRITTEN: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ),
     ("callum.mcrae", "@northwindhelp The app crashes as soon as I open my cart.", {}),
     ("anna.berger", "@northwindhelp Wo bleibt mein Paket NW-55019? Es sollte am Dienstag kommen.", {"language": "de"}),
-    ("kenta.s", "@northwindhelp 注文 NW-60233 がまだ届きません。いつ届きますか？", {"language": "ja"}),
+    ("kenta.s", "@northwindhelp 注文 NW-60233 がまだ届きません。いつ届くか教えてください。", {"language": "ja"}),
     ("layla.h", "@northwindhelp أين طلبي NW-71408؟ كان يجب أن يصل يوم الثلاثاء.", {"language": "ar"}),
     ("priya.n", "@northwindhelp Best rucksack ever, thank you!", {}),
     ("maya.okafor", "Does the Tarn 45 come in a tall version?", {"direct": True}),
