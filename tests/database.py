@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -44,19 +44,36 @@ def template() -> Iterator[str]:
     folder = Path(os.environ[FOLDER])
     server = _server(folder)
     url = server.start()
-    with (folder / "template.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _exists(url, TEMPLATE):
-            migrate(clone(url, None, "building"))
-            _run(url, sql.SQL("ALTER DATABASE building RENAME TO {}").format(sql.Identifier(TEMPLATE)))
+    _once(url, TEMPLATE, None, migrate)
     yield url
     server.leave()
+
+
+def shared(url: str, name: str, fill: Callable[[str], None]) -> str:
+    """The URL of a database that all workers read and none changes; whoever is first makes and fills it."""
+    _once(url, name, TEMPLATE, fill)
+    return _url_of(url, name)
+
+
+def _once(url: str, name: str, template: str | None, fill: Callable[[str], None]) -> None:
+    """Make a database unless another worker has; one that could not be filled is not left behind under its name."""
+    with (Path(os.environ[FOLDER]) / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _exists(url, name):
+            unfinished = f"{name}_unfinished"
+            fill(clone(url, template, unfinished))
+            query = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+            _run(url, query.format(sql.Identifier(unfinished), sql.Identifier(name)))
 
 
 def clone(url: str, template: str | None, name: str) -> str:
     """Make a database like `template` (empty for None); return its URL."""
     query = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
     _run(url, query.format(sql.Identifier(name), sql.Identifier(template or "template0")))
+    return _url_of(url, name)
+
+
+def _url_of(url: str, name: str) -> str:
     return url.replace("/careline?", f"/{name}?")
 
 

@@ -145,7 +145,7 @@ ELSEWHERE = {  # what a browser asks for that is no page of PAGES
     "/login", "/first-run",  # each has a story below
     "/", "/admin",  # they lead on
     "/desk/mine",  # /desk, once somebody holds an item
-    "/healthz", "/readyz", "/metrics", "/live", "/presence/alive", "/media/*/*/*", "/avatar/*/*", "/attachments/*",  # no HTML
+    "/healthz", "/readyz", "/metrics", "/live", "/presence/alive", "/media/*/*/*", "/avatar/*/*", "/attachments/*", "/hooks/*",  # no HTML
     "/palette", "/presence", "/items/*/saved", "/items/*/macros", "/items/*/posts", "/items/*/transfer",  # parts of a page
     "/items/*/colleagues", "/items/*/consults", "/items/*/attachments", "/admin/feeds/health", "/admin/feeds/*/health",
     "/bulk/*",  # read after something was done

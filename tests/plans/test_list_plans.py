@@ -1,15 +1,8 @@
 """Every list of the desk, and the search, at a hundred thousand items: no query reads a whole table, whatever is asked."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, ClassVar, Self
-
-import psycopg
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import create_engine, driver
 from app.errors import Invalid
 from app.models.agent import Agent, Role
 from app.models.sight import visible_queues
@@ -18,91 +11,7 @@ from app.queries.asked import parse
 from app.queries.filters import Filter, Sort, decoded
 from app.queries.names import people
 from app.queries.search import search
-from tests import database
-from tests.plans.test_plans import FILL, Plans
-
-ROWS = 100_000
-MORE = """
-UPDATE agent SET role = 'admin' WHERE id = 2;
-INSERT INTO team_member (team_id, agent_id) SELECT 1, id FROM agent WHERE id <> 3;
-INSERT INTO team (name) VALUES ('Small');
-INSERT INTO team_member (team_id, agent_id) VALUES (2, 3);
-INSERT INTO queue (name, team_id) VALUES ('Small', 2);
-UPDATE item SET queue_id = 6 WHERE id % 500 = 1;
-INSERT INTO customer (name) SELECT 'Person ' || n FROM generate_series(1, 20000) n;
-INSERT INTO author (channel, external_id, customer_id, handle, name)
-SELECT 'rss', 'person-' || id, id, '@person' || id, substr(md5(id * 7 || ''), 1, 6) || ' ' || substr(md5(id || ''), 1, 8)
-FROM customer WHERE name <> 'Ada';
-INSERT INTO search_entry (kind, ref_id, at, words, name)
-SELECT 'person', id, now(), to_tsvector('simple', name) || array_to_tsvector(ARRAY['=k:person', '=c:rss']), name FROM author;
-INSERT INTO search_entry (kind, ref_id, conversation_id, at, words)
-SELECT 'post', p.id, p.conversation_id, now() - make_interval(secs => p.id),
-       to_tsvector('simple', 'hello ' || CASE WHEN p.id % 3 = 0 THEN 'torn tent ' ELSE '' END
-                             || CASE WHEN p.id % 20000 = 7 THEN 'quizzaciously ' ELSE '' END || 'n' || p.id)
-       || array_to_tsvector(ARRAY['=k:post', '=c:rss', '=a:1', '=q:' || i.queue_id, '=l:' || (ARRAY['en', 'de'])[1 + p.id % 2]])
-FROM post p JOIN item i ON i.conversation_id = p.conversation_id;
-"""
-
-
-@pytest.fixture(scope="module")
-def crowded(_server_url: str) -> Iterator[str]:
-    """A database with a hundred thousand conversations, for the tests of this module; they only read."""
-
-    async def fill(url: str) -> None:
-        engine = create_engine(url, pool_size=1)
-        async with engine.begin() as connection:
-            await connection.execute(text("SET LOCAL session_replication_role = replica"))  # triggers only check
-            for statement in (FILL.format(rows=ROWS) + MORE).split(";\n")[:-1]:
-                await connection.execute(text(statement.replace(":", "\\:")))
-        async with engine.connect() as connection:
-            await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("VACUUM ANALYZE"))
-        await engine.dispose()
-
-    with database.cloned(_server_url) as url:
-        asyncio.run(fill(url))
-        yield url
-
-
-@pytest.fixture
-async def busy(crowded: str) -> AsyncIterator[AsyncSession]:
-    engine = create_engine(crowded, pool_size=1)
-    async with AsyncSession(engine, expire_on_commit=False) as session:
-        yield session
-        await session.rollback()
-    await engine.dispose()
-
-
-Doing = Callable[[AsyncSession], Coroutine[Any, Any, Any]]
-
-
-class Explaining(psycopg.AsyncCursor[Any]):
-    """Explains each query just before it is carried out, by the settings of that moment."""
-
-    plans: ClassVar[list[Plans]] = []
-
-    async def execute(self, query: Any, params: Any = None, **how: Any) -> Self:
-        if query.split(None, 1)[0] in {"SELECT", "WITH"}:
-            beside = psycopg.AsyncCursor(self.connection)
-            await beside.execute("EXPLAIN (FORMAT JSON, COSTS OFF) " + query, params)
-            found = await beside.fetchone()
-            assert found
-            self.plans.append(Plans.of(found[0][0]["Plan"]))
-        return await super().execute(query, params, **how)
-
-
-async def all_statements(session: AsyncSession, doing: Doing) -> list[Plans]:
-    """Do something, and explain every query that it sends."""
-    connection = await driver(session)
-    Explaining.plans.clear()
-    connection.cursor_factory = Explaining
-    await doing(session)
-    connection.cursor_factory = psycopg.AsyncCursor
-    return list(Explaining.plans)
-
-
-async def reads_all_of(session: AsyncSession, doing: Doing) -> set[str]:
-    return set().union(*[plans.reads_all_of() for plans in await all_statements(session, doing)])
-
+from tests.plans.explain import all_statements, reads_all_of
 
 BIG = {"item", "post", "conversation", "event", "offer", "reply", "search_entry", "author"}
 
