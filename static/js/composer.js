@@ -25,7 +25,8 @@ function room(form) {
   return rooms.length ? Math.min(...rooms) : null;
 }
 
-export function show(form, left = room(form), posts = 0) {
+export function show(form, left = room(form)) {
+  const posts = Number(form.dataset.posts ?? 0); // as the draft was last saved
   const note = mode(form) === "note";
   const over = !note && left !== null && left < 0;
   const counter = form.querySelector(".counter");

@@ -54,7 +54,9 @@ async function keep(form) {
     if (!answer.ok) throw new Error(said.error?.message);
     for (const one of [form, composer()]) if (one && same(one, form)) one.dataset.version = said.version;
     line.textContent = "";
-    if (mode(form) !== "note" && !unsaved) show(form, said.left, said.posts);
+    if (mode(form) === "note" || unsaved) return;
+    form.dataset.posts = said.posts;
+    show(form, said.left);
   } catch (error) {
     if (!form.isConnected || form === going) return;
     line.textContent = form.dataset.wordsUnsaved;
@@ -99,6 +101,7 @@ document.addEventListener("input", ({ target }) => {
   const form = target.closest?.("[data-composer]");
   if (!form || target.type === "file") return;
   going = null;
+  delete form.dataset.posts;
   show(form);
   soon(form);
 });

@@ -11,6 +11,7 @@ from app.models.reply import Reply, ReplyState
 from tests.browser.conftest import Running
 
 ITEM = re.compile(r"/items/\d+")
+PARTS = ("rail", "list", "conv-head", "thread", "dock", "context")
 
 
 def number(page: Page) -> int:
@@ -41,6 +42,15 @@ async def claim_first(page: Page) -> int:
     await page.locator("#claim").click()
     await in_hand(page)
     return item
+
+
+async def drawn_anew(page: Page, parts: tuple[str, ...] = PARTS) -> None:
+    """Wait until every part has come from the server again: what was marked in it is gone by then."""
+    await page.evaluate(
+        "parts => parts.forEach((part) => document.getElementById(part).setAttribute('data-before', ''))", parts
+    )
+    await page.evaluate("document.dispatchEvent(new CustomEvent('careline:refresh'))")
+    await expect(page.locator("[data-before]")).to_have_count(0)
 
 
 async def sent(careline: Running, text: str) -> int:

@@ -1,13 +1,12 @@
 """Focus on the desk: live updates leave it where it is, and Tab goes through the panes in the order in which they are read."""
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from tests.browser.conftest import Running, SignIn
-from tests.browser.steps import claim_first
+from tests.browser.steps import claim_first, drawn_anew
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-PARTS = ("rail", "list", "conv-head", "thread", "dock", "context")
 PLACES = (  # where somebody may be while the desk is drawn anew
     "#rail a[aria-current]",
     "#list .item[aria-current] a",
@@ -19,15 +18,6 @@ PLACES = (  # where somebody may be while the desk is drawn anew
     "#context a[href]:visible",
     "#context summary",
 )
-
-
-async def drawn_anew(page: Page, parts: tuple[str, ...] = PARTS) -> None:
-    """Wait until every part has come from the server again: what was marked in it is gone by then."""
-    await page.evaluate(
-        "parts => parts.forEach((part) => document.getElementById(part).setAttribute('data-before', ''))", parts
-    )
-    await page.evaluate("document.dispatchEvent(new CustomEvent('careline:refresh'))")
-    await expect(page.locator("[data-before]")).to_have_count(0)
 
 
 async def test_a_live_update_of_every_part_leaves_the_focus_where_it_is(careline: Running, signed_in: SignIn) -> None:
