@@ -228,7 +228,7 @@ async def test_axe_finds_nothing_before_anybody_has_signed_in(
             await expect(page.locator("html")).to_have_attribute("dir", "rtl" if language == "ar" else "ltr")
             wrong += await looked_at(page, path, dark=language == "en")
             await page.locator("form").first.evaluate("form => { form.noValidate = true; form.requestSubmit(); }")
-            await expect(page.locator("[role=alert], .form-error").first).to_be_visible()
+            await expect(page.locator("[aria-invalid=true]").first).to_be_visible()
             wrong += await looked_at(page, f"{path}, refused", dark=language == "en")
         await context.close()
         app.state.hub.stop()

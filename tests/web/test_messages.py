@@ -54,3 +54,13 @@ def test_every_template_compiles(page: str) -> None:
 
 def test_templates_lie_where_the_extraction_looks() -> None:
     assert {path.suffix for path in Path(TEMPLATES).rglob("*") if path.is_file()} == {".html"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_counted_is_the_first_word_of_a_plural(page: str) -> None:
+    """Jinja takes the plural's form from it; a language that needs a number for that fails on a word."""
+    source = (TEMPLATES / page).read_text(encoding="utf-8")
+    found = re.findall(
+        r"\{%-?\s*trans\b((?:(?!endtrans).)*?)-?%\}(?:(?!endtrans).)*?pluralize", source, flags=re.DOTALL
+    )
+    assert [one for one in found if not re.match(r"\s*n\b", one)] == []
