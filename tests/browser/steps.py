@@ -31,7 +31,7 @@ async def open_first(page: Page) -> int:
 
 async def in_hand(page: Page) -> None:
     """Wait until the open item is the agent's own, and its composer takes a reply."""
-    await expect(page.locator("#park")).to_be_visible()
+    await expect(page.locator("#park")).to_be_attached()  # on a phone it stands in a menu
     await expect(page.locator("#close-menu [name=disposition]").first).to_be_attached()
     await expect(page.locator("[name=visibility][value=direct]")).to_be_attached()
 
