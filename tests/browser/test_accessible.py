@@ -187,7 +187,9 @@ async def looked_at(page: Page, where: str, *, dark: bool = True) -> list[str]:
 
 @pytest.mark.parametrize("language", ["en", "ar"])
 @pytest.mark.parametrize("part", PAGES)
-async def test_axe_finds_nothing_on_any_page_and_none_is_wider_than_a_phone(careline: Running, signed_in: SignIn, part: str, language: str) -> None:
+async def test_axe_finds_nothing_on_any_page_and_none_is_wider_than_a_phone(
+    careline: Running, signed_in: SignIn, part: str, language: str
+) -> None:
     ids = asdict(await furnish(careline))
     async with careline.sessions.begin() as session:
         await session.execute(update(Agent).values(language=language))

@@ -1,12 +1,11 @@
 """What the planner makes of the statements that a session sends."""
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Self
 
 import psycopg
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db import driver
 
@@ -35,13 +34,12 @@ class Plans:
 
 async def explained(session: AsyncSession, statement: str, parameters: Any) -> Plans:
     """The plan of one statement as it was sent."""
-    connection: AsyncConnection = await session.connection()
-    raw = await connection.get_raw_connection()
-    driver: Any = raw.driver_connection
-    async with driver.cursor() as cursor:
+    connection = await driver(session)
+    async with connection.cursor() as cursor:
         await cursor.execute("EXPLAIN (FORMAT JSON, COSTS OFF) " + statement, parameters)
-        [found] = await cursor.fetchone()
-    return Plans.of((found if isinstance(found, list) else json.loads(found))[0]["Plan"])
+        [found] = await cursor.fetchone() or [None]
+    assert found
+    return Plans.of(found[0]["Plan"])
 
 
 def _walk(node: dict[str, Any], plans: Plans) -> None:
