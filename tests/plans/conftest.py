@@ -33,7 +33,7 @@ FROM (SELECT id, CASE WHEN id % 10 < 6 THEN 'closed' WHEN id % 400 = 99 THEN 'of
 INSERT INTO offer (item_id, agent_id, expires_at, outcome, ended_at)
 SELECT id, 1 + id % 50, now() - interval '1 hour', 'declined', now() - interval '1 hour' FROM item;
 INSERT INTO offer (item_id, agent_id, expires_at)
-SELECT id, agent_id, now() + make_interval(secs => id % 60 - 2) FROM item WHERE state = 'offered';
+SELECT id, agent_id, now() + make_interval(secs => 600 + id % 60) FROM item WHERE state = 'offered';
 INSERT INTO reply (item_id, conversation_id, post_id, agent_id, channel, state, text, visibility, due_at)
 SELECT id, id, id, 1, 'rss', CASE WHEN id % 100 = 0 THEN 'queued' ELSE 'sent' END, 'hello', 'public',
        CASE WHEN id % 100 = 0 THEN now() + make_interval(secs => id % 600 - 30) END FROM conversation;
