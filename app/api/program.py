@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from starlette.datastructures import State
 
-from app.api import items, posts, presence, problems, reading, replies, search
+from app.api import items, posts, presence, problems, reading, replies, saved, search, together
 
 PREFIX = "/api/v1"
 
@@ -21,6 +21,15 @@ def create_api(state: State) -> FastAPI:
     )
     api.state = state
     problems.install(api)
-    for router in (items.router, posts.router, presence.router, reading.router, replies.router, search.router):
+    for router in (
+        items.router,
+        posts.router,
+        presence.router,
+        reading.router,
+        replies.router,
+        saved.router,
+        search.router,
+        together.router,
+    ):
         api.include_router(router)
     return api

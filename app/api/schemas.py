@@ -2,9 +2,9 @@
 
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.connectors.base import Visibility
 from app.models.item import Disposition, State
@@ -100,6 +100,56 @@ class AssignmentAsked(Asked):
 
     agent: int = Field(description="An agent's id: of the queue's team, or a member of the queue.")
     how: Literal["offer", "now"] = Field("offer", description="As an offer, or into their hands at once.")
+
+
+class TransferAsked(Asked):
+    """Where the item goes on to: an `agent`, or a line (another `queue`, other `needs`)."""
+
+    agent: int | None = Field(None, description="An agent's id: of the queue's team, or a member of the queue.")
+    how: Literal["offer", "now"] = Field("offer", description="With agent: as an offer, or into their hands at once.")
+    overrule: bool = Field(False, description="With agent: although they lack a skill or take a break.")
+    queue: int | None = Field(None, description="A queue's id; null: the one it is in.")
+    needs: dict[str, int] | None = Field(None, description="Skill -> lowest level; null: what it asks for now.")
+    note: str = Field("", max_length=20_000)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "TransferAsked":
+        if (self.agent is None) == (self.queue is None and self.needs is None):
+            raise ValueError("name an agent, or a queue or needs")
+        return self
+
+
+class ConsultAsked(Asked):
+    """A question to an `agent`, to whoever has a `skill`, or to a `team`, by id."""
+
+    agent: int | None = None
+    skill: int | None = None
+    team: int | None = None
+    question: str = Field(min_length=1, max_length=20_000)
+    park: bool = Field(False, description="Put the item aside until the answer comes.")
+
+    @property
+    def whom(self) -> tuple[str, int]:
+        """Who is asked: what they are, and its id."""
+        return next((name, one) for name in ("agent", "skill", "team") if (one := getattr(self, name)) is not None)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "ConsultAsked":
+        if [self.agent, self.skill, self.team].count(None) != 2:  # noqa: PLR2004 - all but one
+            raise ValueError("name one of agent, skill and team")
+        return self
+
+
+class AnswerAsked(Asked):
+    """What an expert says."""
+
+    text: str = Field(min_length=1, max_length=20_000)
+
+
+class RunAsked(Asked):
+    """A run of a macro."""
+
+    key: UUID = Field(default_factory=uuid4, description="Makes its reply once: repeat a request safely with it.")
 
 
 class RefusalAsked(Asked):
@@ -214,6 +264,53 @@ class ReplyWhole(ReplyGiven):
     versions: list[VersionGiven] = Field(description="What it said before, oldest first.")
     deleted_at: datetime | None
     change: ReplyChangeGiven | None = Field(description="What is being done to it, or went wrong last.")
+
+
+class ConsultGiven(Given):
+    """A question to experts."""
+
+    id: int
+    item_id: int
+    at: datetime = Field(description="When it was answered; until then, when it was asked.")
+    asker_id: int
+    whom: str
+    question: str
+    answer: str | None
+    answerer_id: int | None
+    withdrawn: bool
+
+
+class SavedGiven(Given):
+    """A text to answer with."""
+
+    id: int
+    title: str
+    body: str
+    language: str
+    tags: list[str]
+    whose: str = Field(description="`own`, `all`, or a team's id.")
+    uses: int
+
+
+class MacroGiven(Given):
+    """Several actions under one name."""
+
+    id: int
+    name: str
+    reply: int | None = Field(description="A saved reply's id.")
+    add_tags: tuple[str, ...]
+    remove_tags: tuple[str, ...]
+    priority: int | None
+    end: str = Field(description="close:<disposition>, park:<time>, transfer:<queue id>, or empty.")
+    whose: str = Field(description="`own`, `all`, or a team's id.")
+    uses: int
+
+
+class RunGiven(Given):
+    """Where a macro left the item."""
+
+    item_id: int
+    state: State
 
 
 class NoteGiven(Given):

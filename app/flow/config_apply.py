@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Invalid
+from app.flow.config_saved import apply_macros, apply_saved
 from app.flow.config_schema import AgentPart, Document, FeedPart, QueuePart, RulePart
 from app.flow.configure_agent import (
     AgentPlaces,
@@ -45,6 +46,8 @@ async def apply_document(session: AsyncSession, document: Document) -> None:
     if document.rules is not None:
         await _rules(session, document.rules)
     await _queues(session, document.queues or (), closing=True)
+    await apply_saved(session, document.saved_replies or ())
+    await apply_macros(session, document.macros or ())
 
 
 async def _names(session: AsyncSession, document: Document) -> None:

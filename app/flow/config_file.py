@@ -13,7 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors.base import SettingsModel
 from app.errors import Conflict
 from app.flow.config_apply import apply_document
-from app.flow.config_schema import AgentPart, Document, FeedPart, QueuePart, RulePart, WhenPart
+from app.flow.config_saved import macro_parts, saved_parts
+from app.flow.config_schema import (
+    AgentPart,
+    Document,
+    FeedPart,
+    MacroPart,
+    QueuePart,
+    RulePart,
+    SavedPart,
+    WhenPart,
+)
 from app.flow.config_yaml import read, write
 from app.flow.configure_agent import agent_places, agent_settings
 from app.flow.configure_feed import feed_settings
@@ -78,6 +88,9 @@ async def current(session: AsyncSession) -> Document:
     _unique("feeds", [f"{feed.channel} {feed.name}" for feed in feeds])
     _unique("rules", [rule.name for rule in rules])
     queue_names = {queue.id: queue.name for queue in queues}
+    saved, macros = await saved_parts(session, teams), await macro_parts(session, teams, queue_names)
+    _unique("saved replies", [one.key for one in saved])
+    _unique("macros", [one.name for one in macros])
     feed_names = {feed.id: feed.name for feed in feeds}
     return Document(
         teams=tuple(sorted(teams.values())),
@@ -87,6 +100,8 @@ async def current(session: AsyncSession) -> Document:
         agents=tuple([await _agent(session, agent, teams, queue_names, skills) for agent in agents]),
         feeds=tuple(_feed(feed, accounts) for feed in feeds),
         rules=tuple(_rule(rule, queue_names, skills, feed_names) for rule in rules),
+        saved_replies=saved,
+        macros=macros,
     )
 
 
@@ -166,6 +181,8 @@ def _difference(stored: Document, wanted: Document) -> Iterable[str]:
     if wanted.rules is not None:
         yield from _changes("rule", stored.rules or (), wanted.rules)
         yield from _gone_and_moved([r.name for r in stored.rules or ()], [r.name for r in wanted.rules])
+    yield from _changes("saved reply", stored.saved_replies or (), wanted.saved_replies or ())
+    yield from _changes("macro", stored.macros or (), wanted.macros or ())
 
 
 def _changes(thing: str, stored: Iterable[SettingsModel], wanted: Iterable[SettingsModel]) -> Iterable[str]:
@@ -199,8 +216,10 @@ def key_of(part: SettingsModel) -> str:
             return part.email.lower()
         case FeedPart():
             return f"{part.channel} {part.name}"
-        case QueuePart() | RulePart():
+        case QueuePart() | RulePart() | MacroPart():
             return part.name
+        case SavedPart():
+            return part.key
     raise TypeError(f"{type(part).__name__} has no key.")
 
 

@@ -10,6 +10,7 @@ from app.flow.configure_feed import FeedShape
 from app.flow.configure_reason import reason_name
 from app.flow.queue_shape import QueueShape
 from app.flow.relaxing import sorted_lines
+from app.flow.saved import SavedShape
 from app.flow.triage import Conditions, compiled
 
 
@@ -77,10 +78,34 @@ class RulePart(SettingsModel):
     tags: tuple[Name, ...] = ()
 
 
+class SavedPart(SavedShape):
+    """A shared saved reply, known by its title, and its language where it has one; for a team, or for everybody."""
+
+    team: Name | None = None
+
+    @property
+    def key(self) -> str:
+        """What it is known by, also to macros."""
+        return f"{self.title} ({self.language})" if self.language else self.title
+
+
+class MacroPart(SettingsModel):
+    """A shared macro, known by its name; its reply as `SavedPart.key` names it, a queue that it sends to by name."""
+
+    name: Name
+    team: Name | None = None
+    reply: str | None = None
+    add_tags: tuple[Name, ...] = ()
+    remove_tags: tuple[Name, ...] = ()
+    priority: int | None = Field(None, ge=1, le=5)
+    end: str = ""
+
+
 class Document(SettingsModel):
     """The whole file. A section that is left out is left alone.
 
-    Teams, skills, queues, agents and feeds that the file does not name stay as they are; the rules are complete, so a
+    Teams, skills, queues, agents, feeds, saved replies and macros that the file does not name stay as they are (what
+    somebody keeps to themselves is never in it); the rules are complete, so a
     rule that the file does not name is removed, and so are the reasons not to be ready.
     """
 
@@ -92,6 +117,8 @@ class Document(SettingsModel):
     agents: tuple[AgentPart, ...] | None = None
     feeds: tuple[FeedPart, ...] | None = None
     rules: tuple[RulePart, ...] | None = None
+    saved_replies: tuple[SavedPart, ...] | None = None
+    macros: tuple[MacroPart, ...] | None = None
 
 
 if WhenPart.model_fields.keys() != Conditions.model_fields.keys():

@@ -17,19 +17,24 @@ K = TypeVar("K", bound=Kept)
 OWN, ALL = "own", "all"
 
 
-class SavedSettings(SettingsModel):
-    """What a person writes of a saved reply. `whose` is own, all, or the id of a team."""
+class SavedShape(SettingsModel):
+    """What a saved reply says, whoever it is for."""
 
     title: str = Field(title=N_("Title"), min_length=1, max_length=120)
     body: str = Field(title=N_("Text"), min_length=1, max_length=10_000)
     language: str = Field("", title=N_("Language"), max_length=35, pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*)?$")
     tags: tuple[str, ...] = Field((), title=N_("Topics"), max_length=20)
-    whose: str = Field(OWN, title=N_("For"))
 
     @field_validator("tags")
     @classmethod
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(tag.strip()[:60].lower() for tag in value if tag.strip()))
+
+
+class SavedSettings(SavedShape):
+    """What a person writes of a saved reply. `whose` is own, all, or the id of a team."""
+
+    whose: str = Field(OWN, title=N_("For"))
 
 
 async def usable(session: AsyncSession, kind: type[K], agent: Agent, kept_id: int) -> K:
@@ -88,14 +93,8 @@ def whose(kept: Kept) -> str:
 async def save_reply(session: AsyncSession, agent: Agent, settings: SavedSettings) -> SavedReply:
     """Keep a new one. Raises Forbidden, Invalid."""
     agent_id, team_id = await owner(session, agent, settings.whose)
-    kept = SavedReply(
-        title=settings.title,
-        body=_lines(settings.body),
-        language=settings.language,
-        tags=list(settings.tags),
-        agent_id=agent_id,
-        team_id=team_id,
-    )
+    kept = SavedReply(agent_id=agent_id, team_id=team_id)
+    shape(kept, settings)
     session.add(kept)
     await session.flush()
     return kept
@@ -105,10 +104,15 @@ async def change_saved(session: AsyncSession, agent: Agent, saved_id: int, setti
     """Change one. Raises NotFound, Forbidden, Invalid."""
     kept = await changeable(session, SavedReply, agent, saved_id)
     kept.agent_id, kept.team_id = await owner(session, agent, settings.whose)
-    kept.title, kept.body, kept.language = settings.title, _lines(settings.body), settings.language
-    kept.tags = list(settings.tags)
+    shape(kept, settings)
     await session.flush()
     return kept
+
+
+def shape(kept: SavedReply, says: SavedShape) -> None:
+    """Have a saved reply say this."""
+    kept.title, kept.body, kept.language = says.title, _lines(says.body), says.language
+    kept.tags = list(says.tags)
 
 
 async def count_use(session: AsyncSession, agent: Agent, saved_id: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.errors import Invalid
 from app.models.agent import Agent, Skill, Team
 from app.models.item import Item
 from app.models.post import Author, Post
@@ -109,6 +110,15 @@ async def reply_changes(session: AsyncSession, reply_id: int) -> Sequence[ReplyC
 async def notes(session: AsyncSession, item_id: int) -> Sequence[Note]:
     """The notes of an item, oldest first."""
     return (await session.scalars(select(Note).where(Note.item_id == item_id).order_by(Note.id))).all()
+
+
+async def by_skill(session: AsyncSession, needs: Mapping[str, int]) -> dict[int, int]:
+    """Levels by the ids of skills that are given by name. Raises Invalid, naming the first that does not exist."""
+    ids = dict(list(await session.execute(select(Skill.name, Skill.id))))
+    for name in needs:
+        if name not in ids:
+            raise Invalid(f"There is no skill named '{name}'.", "needs")
+    return {ids[name]: level for name, level in needs.items()}
 
 
 async def queues_of(session: AsyncSession, queues: Select[Any]) -> list[tuple[Queue, Team]]:

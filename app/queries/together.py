@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -134,14 +134,25 @@ async def onlookers(session: AsyncSession, item_ids: Iterable[int], reader_id: i
 
 async def questions(session: AsyncSession, conversation_id: int) -> list[Asked]:
     """The questions about all items of a conversation."""
+    return await _questions(session, Item.conversation_id == conversation_id)
+
+
+async def question(session: AsyncSession, consult_id: int) -> Asked:
+    """One question, which is there."""
+    [found] = await _questions(session, Consult.id == consult_id)
+    return found
+
+
+async def _questions(session: AsyncSession, which: ColumnElement[bool]) -> list[Asked]:
     asker, answerer = aliased(Agent), aliased(Agent)
     query = (
         select(Consult, asker.name, answerer.name)
         .join(Item, Item.id == Consult.item_id)
         .join(asker, asker.id == Consult.asker_id)
         .outerjoin(answerer, answerer.id == Consult.answerer_id)
-        .where(Item.conversation_id == conversation_id)
+        .where(which)
         .order_by(Consult.id)
+        .execution_options(populate_existing=True)
     )
     found = (await session.execute(query)).all()
     if not found:

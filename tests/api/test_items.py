@@ -284,6 +284,9 @@ async def test_openapi_describes_every_route_and_needs_no_other_host(app: FastAP
         "/items", "/items/{item_id}", "/items/{item_id}/assignment", "/items/{item_id}/replies",
         "/items/{item_id}/why", "/items/{item_id}/notes", "/items/{item_id}/closure", "/items/{item_id}/acceptance", "/items/{item_id}/refusal",
         "/items/{item_id}/offer/extension", "/posts", "/posts/{post_id}", "/replies/{reply_id}", "/replies/{reply_id}/versions", "/posts/{post_id}/hiding",
+        "/items/{item_id}/transfer", "/items/{item_id}/watch", "/items/{item_id}/consults",
+        "/items/{item_id}/consults/{consult_id}", "/items/{item_id}/consults/{consult_id}/answer",
+        "/items/{item_id}/macros/{macro_id}", "/saved", "/saved/{saved_id}", "/macros", "/macros/{macro_id}",
         "/feeds", "/queues", "/presence", "/reasons", "/search",
     }  # fmt: skip
     assert "HTTPBearer" in described["components"]["securitySchemes"]

@@ -9,10 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import Conflict, Invalid
 from app.flow.config_file import apply, export, plan
 from app.flow.configure_team import TeamSettings, create_team
+from app.flow.saved import SavedSettings, save_reply
 from app.models.agent import Agent
 from app.models.feed import Feed
 from app.models.queue import Queue
 from app.models.rule import Rule
+from app.models.saved import Macro, SavedReply
 
 HOUSE = """
 careline: 1
@@ -314,3 +316,88 @@ async def test_reasons_not_to_be_ready_are_exactly_those_of_the_file_in_their_or
         await _apply(session, "reasons: [missed]\n")
     with pytest.raises(Invalid, match="a reason named LUNCHBREAK already"):
         await _apply(session, "reasons: [Lunchbreak, LUNCHBREAK]\n")
+
+
+SHARED = """
+saved_replies:
+  - title: On its way
+    language: en
+    tags: [delivery]
+    body: It has left our warehouse.
+  - title: Returns
+    team: Care
+    body: Send it back within 60 days.
+macros:
+  - name: Answer and close
+    team: Care
+    reply: On its way (en)
+    add_tags: [delivery]
+    end: "close:answered"
+  - name: To billing
+    end: "transfer:Billing"
+"""
+
+
+async def test_shared_saved_replies_and_macros_go_there_and_back_by_names(session: AsyncSession) -> None:
+    await _apply(session, HOUSE)
+    lines = await _apply(session, SHARED)
+    assert lines == [
+        "+ saved reply On its way (en)",
+        "+ saved reply Returns",
+        "+ macro Answer and close",
+        "+ macro To billing",
+    ]
+    text = await export(session)
+    assert (await plan(session, text)).lines == ()
+    assert await _apply(session, text) == []
+    queue = (await session.scalars(select(Queue).where(Queue.name == "Billing"))).one()
+    kept = {macro.name: macro.steps for macro in await session.scalars(select(Macro))}
+    assert kept["To billing"] == [{"do": "transfer", "value": str(queue.id)}]
+    [step, *_] = kept["Answer and close"]
+    assert await session.scalar(select(SavedReply.title).where(SavedReply.id == step["value"])) == "On its way"
+
+
+async def test_what_somebody_keeps_to_themselves_is_not_in_the_file(session: AsyncSession) -> None:
+    await _apply(session, HOUSE)
+    ayumi = (await session.scalars(select(Agent))).one()
+    await save_reply(session, ayumi, SavedSettings(title="Mine", body="My own words."))
+    assert "My own words." not in await export(session)
+    await _apply(session, "saved_replies: [{title: Mine, body: Of all of us.}]")
+    assert set(await session.scalars(select(SavedReply.body))) == {"My own words.", "Of all of us."}
+
+
+async def test_a_saved_reply_of_the_file_is_changed_in_place_and_those_it_does_not_name_stay(
+    session: AsyncSession,
+) -> None:
+    await _apply(session, HOUSE)
+    await _apply(session, SHARED)
+    before = dict(list(await session.execute(select(SavedReply.title, SavedReply.id))))
+    lines = await _apply(session, "saved_replies: [{title: Returns, body: Within 90 days.}]")
+    assert lines == [
+        "~ saved reply Returns: body Send it back within 60 days. -> Within 90 days.; team Care -> nothing"
+    ]
+    assert dict(list(await session.execute(select(SavedReply.title, SavedReply.id)))) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("macros: [{name: M, reply: Nothing}]", "macro M: there is no saved reply named 'Nothing'"),
+        ("macros: [{name: M, end: 'transfer:Nowhere'}]", "macro M: there is no queue named 'Nowhere'"),
+        ("macros: [{name: M, end: 'fly:away'}]", "macro M: end: "),
+        ("macros: [{name: M}]", "at least one thing"),
+        ("saved_replies: [{title: T, body: B, team: Nobody}]", "saved reply T: there is no team named 'Nobody'"),
+    ],
+)
+async def test_a_name_that_belongs_to_nothing_is_refused_by_its_macro_or_saved_reply(
+    session: AsyncSession, text: str, said: str
+) -> None:
+    with pytest.raises(Invalid, match=said):
+        await _apply(session, text)
+
+
+async def test_two_shared_saved_replies_of_one_name_cannot_be_told_apart(session: AsyncSession) -> None:
+    session.add_all([SavedReply(title="Returns", body=one) for one in ("This.", "That.")])
+    await session.flush()
+    with pytest.raises(Conflict, match="Two saved replies are named 'Returns'"):
+        await export(session)
