@@ -24,7 +24,6 @@ COUNTED = {
     Length.CHARACTERS: "code points",
     Length.GRAPHEMES: "graphemes",
     Length.MASTODON: "as Mastodon counts",
-    Length.X: "as X weighs",
 }
 
 
@@ -106,7 +105,6 @@ def capabilities() -> str:
         "can look",
         "edits a reply",
         "deletes a reply",
-        "thread above",
         "who reads a reply",
         "length",
         "pictures",
@@ -121,7 +119,7 @@ def _pictures(rules: Pictures | None) -> str:
 
 
 def _abilities(can: Capabilities) -> tuple[bool, ...]:
-    return can.reply, can.direct, can.threads, can.idempotent, can.find_sent, can.edit, can.delete, can.parents
+    return can.reply, can.direct, can.threads, can.idempotent, can.find_sent, can.edit, can.delete
 
 
 def _yes(can: bool) -> str:

@@ -17,7 +17,7 @@ TOPICS = (
     "wish_to_buy",
     "spam",
 )
-TURNS = ("nudge", "nudge_again", "last_straw", "thanks", "not_solved", "detail", "echo", "aside")
+TURNS = ("nudge", "nudge_again", "last_straw", "thanks", "not_solved", "detail", "echo")
 
 
 @dataclass(frozen=True, slots=True)
