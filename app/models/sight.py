@@ -53,11 +53,13 @@ def consulted_of(agent_ids: Iterable[int]) -> Select[int, int]:
     )
 
 
+@lru_cache(maxsize=2_000)
 def consulted_items(agent_id: int) -> Select[int]:
     """The ids of the open items about which the agent is asked, or has answered a question."""
     return consulted_of([agent_id]).with_only_columns(Consult.item_id)
 
 
+@lru_cache(maxsize=2_000)
 def sees(agent_id: int, queues: Select[Any]) -> ColumnElement[bool]:
     """Whether the agent may read an item: in a queue of theirs (`queues`), in their hands, or asked about it."""
     return Item.queue_id.in_(queues) | (Item.agent_id == agent_id) | Item.id.in_(consulted_items(agent_id))
