@@ -20,6 +20,7 @@ from app.models.item import Item
 from app.models.post import Author, Post
 from app.models.reply import ChangeKind, ChangeState, Note, Reply, ReplyChange, ReplyPart, ReplyState
 from app.models.sight import sees
+from app.models.together import Mention
 from app.models.translation import Translation
 from app.queries.attachments import Attached, of_replies
 from app.queries.together import Asked
@@ -74,6 +75,7 @@ class Said:
     wiped: bool = False  # what it had said is not kept
     pictures: tuple[Attached, ...] = ()  # of a reply of ours
     account: str = ""  # under which a reply of ours went out
+    named: frozenset[str] = frozenset()  # colleagues, as a note of ours may name them
     editable: bool = False  # a reply of ours that the reader may have edited on the channel
     deletable: bool = False  # or deleted
     change_kind: str = ""  # of an edit or deletion of a reply of ours that is waiting, or failed
@@ -327,6 +329,8 @@ async def notes(session: AsyncSession, item: Item, reader_id: int) -> list[Said]
         .join(Item, Item.id == Note.item_id)
         .where(Item.conversation_id == item.conversation_id)
     )
+    found = (await session.execute(written)).all()
+    named = await _named(session, [row[0].id for row in found])
     return [
         Said(
             kind="note",
@@ -337,9 +341,23 @@ async def notes(session: AsyncSession, item: Item, reader_id: int) -> list[Said]
             handle="",
             text=note.text,
             mine=note.agent_id == reader_id,
+            named=frozenset(named.get(note.id, ())),
         )
-        for note, name in await session.execute(written)
+        for note, name in found
     ]
+
+
+async def _named(session: AsyncSession, note_ids: list[int]) -> dict[int, set[str]]:
+    """Of each note the names, and beginnings of mail addresses, of the colleagues it names (see `app.flow.mention`)."""
+    asked = (
+        select(Mention.note_id, Agent.name, Agent.email)
+        .join(Agent, Agent.id == Mention.agent_id)
+        .where(Mention.note_id.in_(note_ids))
+    )
+    named: dict[int, set[str]] = defaultdict(set)
+    for note_id, name, email in await session.execute(asked) if note_ids else ():
+        named[note_id] |= {name, email.partition("@")[0]}
+    return named
 
 
 async def events(session: AsyncSession, item: Item, window: Window) -> list[Event]:

@@ -52,14 +52,15 @@ def is_program(request: Request) -> bool:
 
 def answer(request: Request, status: int, message: str, **more: Any) -> Response:
     """The error in the shape that the caller reads."""
-    headers = more.pop("headers", None)
+    headers, changed = more.pop("headers", None), more.pop("changed", ())
     if is_program(request):
         return JSONResponse({"error": {"status": status, "message": message, **more}}, status, headers)
+    kept = getattr(request.state, "kept_text", "")
+    told = {"message": message, "changed": changed, "kept_text": kept}
     if wants_fragment(request):
         quiet = {"HX-Push-Url": "false", **(headers or {})}  # the address of a form that failed is no page
-        return render(request, "toast.html", status=status, headers=quiet, message=message)
-    kept = getattr(request.state, "kept_text", "")
-    return render(request, "error.html", status=status, headers=headers, message=message, code=status, kept_text=kept)
+        return render(request, "toast.html", status=status, headers=quiet, **told)
+    return render(request, "error.html", status=status, headers=headers, code=status, **told)
 
 
 async def misuse(request: Request, error: Exception) -> Response:
@@ -70,8 +71,8 @@ async def misuse(request: Request, error: Exception) -> Response:
     if isinstance(error, Throttled):
         more["headers"] = {"Retry-After": str(max(1, int(error.retry_after.total_seconds())))}
     message = error.message
-    if isinstance(error, Conflict) and not is_program(request) and (last := await meanwhile(request)):
-        message = f"{message} {last}"
+    if isinstance(error, Conflict) and not is_program(request):
+        more["changed"] = await meanwhile(request)
     return answer(request, error.status, message, **more)
 
 

@@ -5,6 +5,7 @@ link keeps only http, https and mailto, and opens elsewhere without telling wher
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import nh3
@@ -34,6 +35,7 @@ class Part:
 
     text: str
     href: str | None = None
+    named: bool = False  # an @ and a colleague's name
 
 
 def parts(text: str) -> list[Part]:
@@ -48,6 +50,22 @@ def parts(text: str) -> list[Part]:
     if at < len(text):
         found.append(Part(text[at:]))
     return found
+
+
+def noted(text: str, names: Collection[str]) -> list[Part]:
+    """A note cut at its links, and where it names colleagues by one of these names."""
+    if not names:
+        return parts(text)
+    longest = sorted(names, key=len, reverse=True)
+    named = regex.compile(rf"(?<![\w@])@(?:{'|'.join(map(regex.escape, longest))})(?![\w-])", regex.IGNORECASE)
+    found: list[Part] = []
+    for part in parts(text):
+        at = 0
+        for one in [] if part.href else named.finditer(part.text):
+            found += [Part(part.text[at : one.start()]), Part(one.group(), named=True)]
+            at = one.end()
+        found.append(Part(part.text[at:], part.href) if at else part)
+    return [part for part in found if part.text]
 
 
 def clean(html: str) -> str:

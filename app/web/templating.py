@@ -84,7 +84,7 @@ def environment() -> Environment:
     jinja.filters.update(direction_of=i18n.direction_of)
     jinja.globals.update(kbd=keys.kbd, with_key=keys.with_key)
     jinja.filters.update(masked=masked)
-    jinja.filters.update(parts=sanitize.parts, clean=cleaned, unquoted=unquoted)
+    jinja.filters.update(parts=sanitize.parts, noted=sanitize.noted, clean=cleaned, unquoted=unquoted)
     jinja.filters["reason_code"] = words.reason_code
     return jinja
 

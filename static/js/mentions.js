@@ -86,3 +86,20 @@ document.addEventListener("keydown", (event) => {
   event.stopImmediatePropagation();
 }, true);
 document.addEventListener("focusout", ({ target }) => target === field && shut());
+
+// The composer may be drawn anew while proposals are open (drafts.js carries the text over): they open again in its place.
+let open = null;
+document.addEventListener("htmx:before:swap", () => {
+  if (box) open = { text: field.value, at: field.selectionEnd };
+});
+document.addEventListener("careline:swapped", () => {
+  const next = document.querySelector("[data-draft]");
+  if (open && next && next !== field && next.value === open.text) {
+    shut();
+    field = next;
+    field.focus();
+    field.setSelectionRange(open.at, open.at);
+    propose();
+  }
+  open = null;
+});

@@ -9,7 +9,7 @@ new MutationObserver((changes) => {
   for (const { addedNodes } of changes)
     for (const toast of addedNodes)
       if (toast.nodeType === Node.ELEMENT_NODE)
-        setTimeout(() => toast.matches(":hover, :focus-within") || toast.remove(), LASTING);
+        setTimeout(() => toast.matches(":hover, :focus-within, [data-stays]") || toast.remove(), LASTING);
 }).observe(document.getElementById("toasts"), { childList: true });
 
 export function toast(words) {

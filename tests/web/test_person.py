@@ -86,3 +86,16 @@ async def test_who_was_late_is_told_what_a_colleague_did_meanwhile(items: list[I
     )
     assert late.status_code == 409
     assert "Supervisor closed it: Spam" in late.text
+
+
+async def test_a_refused_form_shows_what_changed_beside_what_was_written(items: list[Item], sign_in: Opener) -> None:
+    agent, supervisor = await sign_in("agent"), await sign_in("supervisor")
+    at = f"/items/{items[0].id}"
+    assert (await supervisor.send(f"{at}/closure", {"disposition": "spam"})).status_code == 303
+    asked = {"text": "We are on it.", "visibility": "public", "key": "7f3c1f9e-6c0b-4b55-9f0a-0d9a2c1f5b11"}
+    for headers, box in (({"HX-Request": "true"}, "What you wrote"), ({}, "Your text, so that nothing is lost")):
+        late = await agent.http.post(f"{at}/replies", data={"csrf": agent.csrf, **asked}, headers=headers)
+        assert late.status_code == 409
+        changed, _, wrote = late.text.partition(box)
+        assert "Supervisor closed it: Spam" in changed
+        assert "We are on it." in wrote

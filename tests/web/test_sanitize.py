@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.sanitize import clean, parts
+from app.web.sanitize import clean, noted, parts
 
 HOSTILE = [
     "<script>alert(1)</script>x",
@@ -69,3 +69,16 @@ def test_cutting_a_text_at_its_links_loses_nothing(text: str) -> None:
 def test_a_link_in_a_text_ends_before_the_sentence_does() -> None:
     found = parts("Look (https://a.example/b?c=1), or http://x.example/ü. Not javascript:alert(1).")
     assert [part.href for part in found if part.href] == ["https://a.example/b?c=1", "http://x.example/ü"]
+
+
+def test_a_note_marks_the_names_that_it_names_and_nothing_else() -> None:
+    found = noted(
+        "@Marta Nowak and @marta, not @martas or a@marta; https://x.example/@marta <b>", {"marta", "Marta Nowak"}
+    )
+    assert [part.text for part in found if part.named] == ["@Marta Nowak", "@marta"]
+    assert [part.href for part in found if part.href] == ["https://x.example/@marta"]
+    assert "".join(part.text for part in found).endswith("@marta <b>")
+
+
+def test_a_note_that_names_nobody_is_cut_at_its_links_only() -> None:
+    assert noted("@marta see https://x.example", ()) == parts("@marta see https://x.example")
