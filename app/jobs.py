@@ -14,14 +14,16 @@ POLL = "poll_feed"
 SEND = "send_reply"
 CHANGE = "change_reply"
 HIDE = "hide_post"
+PARENTS = "fetch_parents"
 REHEARSE = "rehearse"
 PRIORITY = {
     SEND: 10,
     CHANGE: 10,
     HIDE: 10,
     POLL: 0,
+    PARENTS: -5,
     REHEARSE: -10,
-}  # replies come before polls, and both before what is only asked
+}  # replies come before polls, both before what only explains them, and all before what is only asked
 
 _DEFER = text(
     """

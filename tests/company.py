@@ -75,7 +75,9 @@ def post(number: int | str, said: str = "My tent arrived torn.", **values: Any) 
     defaults: dict[str, Any] = {
         "external_id": f"post-{number}",
         "thread_id": f"thread-{number}",
-        "author": IncomingAuthor(external_id=author, handle=author, name=author.title()),
+        "author": author
+        if isinstance(author, IncomingAuthor)
+        else IncomingAuthor(external_id=author, handle=author, name=author.title()),
         "text": said,
         "posted_at": NOW,
         "kind": PostKind.MENTION,

@@ -24,6 +24,7 @@ COUNTED = {
     Length.CHARACTERS: "code points",
     Length.GRAPHEMES: "graphemes",
     Length.MASTODON: "as Mastodon counts",
+    Length.X: "as X weighs",
 }
 
 
@@ -105,6 +106,7 @@ def capabilities() -> str:
         "can look",
         "edits a reply",
         "deletes a reply",
+        "thread above",
         "who reads a reply",
         "length",
         "pictures",
@@ -119,7 +121,7 @@ def _pictures(rules: Pictures | None) -> str:
 
 
 def _abilities(can: Capabilities) -> tuple[bool, ...]:
-    return can.reply, can.direct, can.threads, can.idempotent, can.find_sent, can.edit, can.delete
+    return can.reply, can.direct, can.threads, can.idempotent, can.find_sent, can.edit, can.delete, can.parents
 
 
 def _yes(can: bool) -> str:

@@ -50,6 +50,13 @@ async def _admin(who: Annotated[Bearer, Depends(known)]) -> Agent:
     return who.agent
 
 
+async def _admin_writes(who: Annotated[Bearer, Depends(known)]) -> Agent:
+    if not who.agent.is_at_least(Role.ADMIN):
+        raise Forbidden("Only tokens of an admin may change this.")
+    return await _writes(who)
+
+
 Reader = Annotated[Agent, Depends(_reads)]
 Writer = Annotated[Agent, Depends(_writes)]
 AdminReader = Annotated[Agent, Depends(_admin)]
+AdminWriter = Annotated[Agent, Depends(_admin_writes)]

@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.door import Db, Reader, Writer
@@ -11,6 +12,8 @@ from app.api.schemas import (
     AssignmentAsked,
     AuthorGiven,
     ClosureAsked,
+    ContextAuthorGiven,
+    ContextGiven,
     DecidedGiven,
     ItemGiven,
     ItemsAsked,
@@ -38,10 +41,12 @@ from app.flow.reopen import reopen
 from app.flow.reply import reply
 from app.flow.visibility import visible_item
 from app.models.agent import Agent
+from app.models.context import ContextPost
 from app.models.item import State
 from app.models.post import Author, Post
 from app.models.sight import visible_queues
 from app.queries import programs
+from app.queries.context import rows_above
 from app.queries.programs import ItemRow
 
 router = APIRouter(prefix="/items", tags=["items"])
@@ -50,6 +55,7 @@ router = APIRouter(prefix="/items", tags=["items"])
 class ItemWhole(ItemGiven):
     """An item with all that was said."""
 
+    context: list[ContextGiven] = Field(description="What stands above the conversation's posts, the oldest first.")
     conversation: list[PostGiven]
     replies: list[ReplyGiven]
     notes: list[NoteGiven]
@@ -58,6 +64,13 @@ class ItemWhole(ItemGiven):
 def post_given(post: Post, author: Author) -> PostGiven:
     """A post as it is answered."""
     return PostGiven.model_validate({**_columns(post), "author": AuthorGiven.model_validate(author)})
+
+
+def context_given(post: ContextPost) -> ContextGiven:
+    """A post above, as it is answered."""
+    author = ContextAuthorGiven(handle=post.author_handle, name=post.author_name, url=post.author_url)
+    plain = ContextGiven.model_fields.keys() - {"author"}
+    return ContextGiven(author=author, **{name: getattr(post, name) for name in plain})
 
 
 def _columns(row: Post) -> dict[str, object]:
@@ -108,6 +121,7 @@ async def shown(db: Db, me: Reader, item_id: int) -> ItemWhole:
     posts = await programs.posts(db, me, visible_queues(me), conversation=row.item.conversation_id, limit=100)
     return ItemWhole(
         **item_given(row).model_dump(),
+        context=[context_given(one) for one in await rows_above(db, row.item.conversation_id)],
         conversation=[post_given(*one) for one in reversed(posts)],
         replies=[ReplyGiven.model_validate(one) for one in await programs.replies(db, item_id)],
         notes=[NoteGiven.model_validate(one) for one in await programs.notes(db, item_id)],

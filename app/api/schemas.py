@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.connectors.base import Visibility
+from app.flow.house import House
 from app.models.item import Disposition, State
 from app.queries.filters import Filter, read
 
@@ -220,6 +221,33 @@ class HidingGiven(Given):
     trouble: str = Field(description="Why the last try failed.")
 
 
+class ContextAuthorGiven(Given):
+    """Who wrote a post above those that came to us: no author of ours, and no customer."""
+
+    handle: str
+    name: str
+    url: str | None
+
+
+class ContextGiven(Given):
+    """A post above those that came to us, for reading only. `html` is hostile."""
+
+    id: int
+    channel: str
+    external_id: str
+    author: ContextAuthorGiven
+    own: bool = Field(description="Written by us.")
+    visibility: str
+    title: str
+    text: str
+    html: str | None
+    url: str | None
+    language: str | None
+    in_reply_to: str | None
+    media: list[dict[str, Any]]
+    posted_at: datetime
+
+
 class ReplyGiven(Given):
     """Our answer and how far it is."""
 
@@ -375,6 +403,13 @@ class FeedGiven(Given):
     post_at: datetime | None
     next_poll_at: datetime | None
     quarantined: int
+
+
+class HouseGiven(Given):
+    """A feed's rules of the house, and how many posts they left out in the last seven days, by reason."""
+
+    house: House
+    left_out: dict[str, int]
 
 
 class OfferGiven(Given):

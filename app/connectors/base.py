@@ -9,9 +9,9 @@ To add one: subclass `Connector` in a file named after the channel, add it to `r
 conformance suite in `tests/connectors/`. docs/connectors.md walks through it.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias
@@ -26,6 +26,8 @@ from app.i18n import N_, _
 
 Json: TypeAlias = dict[str, Any]
 
+MOST_PARENTS = 20  # how far a thread is fetched upward
+
 
 class Length(StrEnum):
     """How a channel counts the length of a reply (`app.connectors.length` does the counting)."""
@@ -33,6 +35,7 @@ class Length(StrEnum):
     GRAPHEMES = "graphemes"  # what a person sees as one character (Bluesky)
     CHARACTERS = "characters"  # Unicode code points
     MASTODON = "mastodon"  # graphemes; a link counts 23, a remote mention without its server
+    X = "x"  # weighted: a link 23, an emoji 2, most letters 1, those of large alphabets 2
 
 
 class PostKind(StrEnum):
@@ -94,11 +97,13 @@ class Capabilities:
     pictures: Pictures | None = None  # None: a reply carries none
     threads: bool = False
     push: bool = False  # posts are pushed to us, nothing is fetched
+    streams: bool = False  # `listen` brings posts as they come
     hooks: bool = False  # deliveries are taken beside fetching
     idempotent: bool = False  # the channel itself drops a repeat of the same send
     find_sent: bool = False  # our own posts can be looked up to settle an `unknown`
     templates: bool = False  # `fetch` brings approved texts, which go out when a window is closed
     hide: bool = False  # a post can be hidden there, and shown again (`Connector.hideable` says which)
+    parents: bool = False  # the posts above one can be fetched
     looks: int = 0  # posts that `look_again` may be asked about at once; 0: it cannot, or changes come by themselves
     visibilities: tuple[Visibility, ...] = ()  # those a reply may have
     length_limit: int | None = None  # None: no limit we know of
@@ -143,19 +148,53 @@ class IncomingAuthor:
 
 
 @dataclass(frozen=True, slots=True)
-class Media:
-    """Something that hangs on a post. `url` is remote: the web shows it only through the proxy."""
+class Quote:
+    """Whose post is quoted, when it was written, in which language."""
 
-    kind: str  # image | video | audio | link | file
+    handle: str = ""
+    posted_at: datetime | None = None
+    language: str | None = None
+
+    def told(self) -> Json:
+        """As JSON."""
+        return asdict(self) | {"posted_at": self.posted_at and self.posted_at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What can be chosen, and how often it was when the post was read. Votes that go on are no edit of the post."""
+
+    options: tuple[str, ...]
+    votes: tuple[int, ...] = ()  # one for each option; empty: not told
+    multiple: bool = False
+    ends_at: datetime | None = None
+
+    def told(self) -> Json:
+        """As JSON."""
+        return asdict(self) | {"ends_at": self.ends_at and self.ends_at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Something that hangs on a post. `url` is remote: the web shows it only through the proxy.
+
+    Of a quote, `description` is what the quoted post says and `title` its author's name; both are empty when it is gone or
+    not for us to see. A poll has no address.
+    """
+
+    kind: str  # image | video | audio | link | file | quote | poll
     url: str
     description: str = ""
     preview_url: str | None = None
     title: str = ""
+    quote: Quote | None = None
+    poll: Poll | None = None
     content: bytes | None = field(default=None, repr=False)  # what came with the post itself; kept in our own store
 
     def told(self) -> Json:
         """What its post holds of it, as JSON; `kept` is how many bytes stand in our own store."""
-        said = {name: value for name, value in asdict(replace(self, content=None)).items() if name != "content"}
+        rare = {name: part.told() for name, part in (("quote", self.quote), ("poll", self.poll)) if part is not None}
+        said = {name: getattr(self, name) for name in ("kind", "url", "description", "preview_url", "title")} | rare
         return said if self.content is None else said | {"kept": len(self.content)}
 
 
@@ -200,14 +239,16 @@ class PostChange:
     title: str | None = None  # None: as it was
     html: str | None = None
     media: tuple[Media, ...] | None = None  # None: as they were
+    visibility: Visibility | None = None  # who can read it now; None: as before
 
 
 @dataclass(frozen=True, slots=True)
 class KnownPost:
-    """A post that we hold, to be looked at again."""
+    """A post that we hold, to be looked at again, or from which its thread is fetched upward."""
 
     external_id: str
     ref: Json
+    in_reply_to: str | None = None  # external_id of its parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +317,7 @@ class Spent:
 
     name: str
     amount: int
+    once: tuple[str, ...] = ()  # what was used, where each counts once a UTC day however often it is used
 
 
 @dataclass(frozen=True, slots=True)
@@ -496,10 +538,21 @@ class Connector:
         """Fetch what a delivery only names (who wrote it, what a mention says), before it is stored."""
         return batch
 
+    def listen(self, link: Link, cursor: Json) -> AsyncGenerator[Batch, None]:
+        """Bring what is new as it comes, until the connection ends; polling stays beneath (`capabilities.streams`)."""
+        raise NotImplementedError
+
     async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
         """Say what became of these posts, at most `capabilities.looks` of them; nothing for those that stand unchanged.
 
         For channels whose lists do not tell of edits and deletions.
+        """
+        raise NotImplementedError
+
+    async def parents(self, link: Link, post: KnownPost) -> tuple[IncomingPost, ...]:
+        """Bring the posts above this one, the topmost first: the nearest MOST_PARENTS of them at most.
+
+        Nothing when there are none for us to see (any more). They are for reading only: `ref` and `payload` may be empty.
         """
         raise NotImplementedError
 

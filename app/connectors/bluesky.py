@@ -28,7 +28,15 @@ from app.connectors.base import (
     Standing,
     Visibility,
 )
-from app.connectors.bluesky_lists import PAGE, BlueskySettings, author_page, complete, post_views, read_page
+from app.connectors.bluesky_lists import (
+    PAGE,
+    BlueskySettings,
+    author_page,
+    complete,
+    parent_views,
+    post_views,
+    read_page,
+)
 from app.connectors.bluesky_posts import Entry, as_dict, read_author, read_post, web_url
 from app.connectors.bluesky_records import BYTES, COLLECTION, GRAPHEMES, blob, record_key, reply_record
 from app.connectors.bluesky_walk import BACKLOG_PAGES, Page, Walk
@@ -66,6 +74,7 @@ class BlueskyConnector(Connector):
         length_limit=GRAPHEMES,
         length_counts=Length.GRAPHEMES,
         byte_limit=BYTES,
+        parents=True,
         looks=25,  # what one call may name
         pictures=_PICTURES,
     )
@@ -115,6 +124,13 @@ class BlueskyConnector(Connector):
         return tuple(
             PostChange(one.external_id, link.now, deleted=True) for one in posts if one.external_id not in shown
         )
+
+    async def parents(self, link: Link, post: KnownPost) -> tuple[IncomingPost, ...]:
+        """All that the network shows above a post, in one call."""
+        api = Xrpc(link)
+        views = await parent_views(api, post.external_id)
+        posts, _ = _read([Entry(view, None) for view in views], await api.did(), link)
+        return tuple(posts)
 
     def stands_in(self, ours: IncomingAuthor, addressed: IncomingAuthor) -> bool:
         """Everybody can: a record has one address on the whole network."""

@@ -1,6 +1,7 @@
-"""The lists that a Bluesky feed reads, page by page: notifications, an account's posts, a search.
+"""The lists that a Bluesky feed reads, page by page: notifications, an account's posts, a search; and single posts.
 
-Sources: the lexicons `app.bsky.notification.listNotifications`, `app.bsky.feed.getAuthorFeed`, `searchPosts`, `getPosts`.
+Sources: the lexicons `app.bsky.notification.listNotifications`, `app.bsky.feed.getAuthorFeed`, `searchPosts`, `getPosts`,
+`getPostThread`.
 """
 
 from collections.abc import Iterable
@@ -10,10 +11,10 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from app.connectors.base import Json, PostKind, SettingsModel
+from app.connectors.base import MOST_PARENTS, Json, PostKind, SettingsModel
 from app.connectors.bluesky_posts import Entry, as_dict, parse_time
 from app.connectors.bluesky_walk import Page
-from app.connectors.bluesky_xrpc import NotOffered, Xrpc
+from app.connectors.bluesky_xrpc import NotOffered, Xrpc, XrpcError
 from app.errors import Malformed, Refused
 from app.i18n import N_, _
 
@@ -184,4 +185,25 @@ async def post_views(api: Xrpc, uris: list[str]) -> dict[str, Json]:
     for start in range(0, len(uris), _VIEWS_A_CALL):
         answer = await api.query("app.bsky.feed.getPosts", uris=uris[start : start + _VIEWS_A_CALL])
         views |= {view["uri"]: view for view in map(as_dict, _lines(answer, "posts", "getPosts")) if "uri" in view}
+    return views
+
+
+async def parent_views(api: Xrpc, uri: str) -> list[Json]:
+    """The views of the posts above this one, the topmost first, up to one that is gone or not for us to see."""
+    try:
+        answer = await api.query("app.bsky.feed.getPostThread", uri=uri, depth=0, parentHeight=MOST_PARENTS)
+    except XrpcError as error:
+        if error.error == "NotFound":
+            return []
+        raise
+    if not isinstance(answer.get("thread"), dict):
+        raise Malformed(
+            N_("%(host)s answered with JSON of another shape than its API promises.")
+            % {"host": api.credentials.service}
+        )
+    views: list[Json] = []
+    above = as_dict(answer["thread"].get("parent"))
+    while isinstance(above.get("post"), dict) and len(views) < MOST_PARENTS:  # else notFoundPost or blockedPost
+        views.insert(0, above["post"])
+        above = as_dict(above.get("parent"))
     return views

@@ -10,7 +10,7 @@ from typing import Any
 
 import regex
 
-from app.connectors.base import IncomingAuthor, IncomingPost, Json, Media, PostKind
+from app.connectors.base import IncomingAuthor, IncomingPost, Json, Media, PostKind, Quote
 from app.connectors.text import storable, storable_json
 from app.errors import Malformed
 from app.i18n import N_
@@ -164,10 +164,26 @@ def _embedded(embed: Json) -> Iterator[Media]:
 
 
 def _quoted(record: Json) -> Iterator[Media]:
-    """The quoted post as a link; what it says, where it may be seen."""
-    handle = _text(as_dict(record.get("author")).get("handle"))
-    text = as_dict(record.get("value")).get("text")
-    yield from _one("link", web_url(str(record.get("uri"))), text, title=f"@{handle}" if handle else "")
+    """The quoted post; empty when it is gone, hidden from us, or its author has taken it out of the quote."""
+    url, author, value = web_url(str(record.get("uri"))), as_dict(record.get("author")), as_dict(record.get("value"))
+    if url is None:
+        return  # a list or a feed
+    handle, langs = _text(author.get("handle")), _languages(value)
+    shown = next((one for embed in _list(record.get("embeds")) for one in _pictured(as_dict(embed))), None)
+    yield Media(
+        "quote",
+        url,
+        _text(value.get("text")),
+        shown.preview_url if shown else None,
+        _text(author.get("displayName")) or handle,
+        quote=Quote(handle, parse_time(record.get("indexedAt")), langs[0] if langs else None),
+    )
+
+
+def _pictured(embed: Json) -> Iterator[Media]:
+    """What of a quoted post's own embeds can be shown; never what it quotes in turn."""
+    kind = str(embed.get("$type", "")).partition("#")[0]
+    return _embedded(embed) if kind in {"app.bsky.embed.images", "app.bsky.embed.video"} else iter(())
 
 
 def _hidden_links(record: Json) -> Iterator[Media]:

@@ -11,6 +11,7 @@ import httpx
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, SecretStr, ValidationError
 
 from app.connectors.base import (
+    MOST_PARENTS,
     Batch,
     Budget,
     Capabilities,
@@ -19,6 +20,7 @@ from app.connectors.base import (
     IncomingAuthor,
     IncomingPost,
     Json,
+    KnownPost,
     Length,
     Link,
     Media,
@@ -121,6 +123,11 @@ class _One(BaseModel):
     post: _Post | None
 
 
+class _Parents(BaseModel):
+    me: str
+    posts: list[Any]
+
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -141,6 +148,7 @@ class DemoConnector(Connector):
         threads=True,
         idempotent=True,
         find_sent=True,
+        parents=True,
         visibilities=(Visibility.PUBLIC, Visibility.DIRECT),
         length_limit=_LIMIT,
         length_counts=Length.GRAPHEMES,
@@ -187,6 +195,13 @@ class DemoConnector(Connector):
                 PostChange(one.uri, one.at, deleted=one.text is None, text=one.text or "") for one in told.changes
             ),
         )
+
+    async def parents(self, link: Link, post: KnownPost) -> tuple[IncomingPost, ...]:
+        """What stands above a post, in one call."""
+        path = f"/api/posts/{int(post.ref['id'])}/parents?" + urlencode({"limit": MOST_PARENTS})
+        said, _ = await _call(link, "GET", path)
+        posts, _ = _read(_shaped(_Parents, said))
+        return tuple(posts)
 
     def stands_in(self, ours: IncomingAuthor, addressed: IncomingAuthor) -> bool:
         """Everybody can: there is one network."""
@@ -300,7 +315,7 @@ def _shaped(model: type[_Model], said: Json) -> _Model:
         ) from error
 
 
-def _read(inbox: _Inbox) -> tuple[list[IncomingPost], list[Rejected]]:
+def _read(inbox: _Inbox | _Parents) -> tuple[list[IncomingPost], list[Rejected]]:
     posts: list[IncomingPost] = []
     rejected: list[Rejected] = []
     for raw in inbox.posts:

@@ -1,10 +1,23 @@
 """How long a reply is, counted as its channel counts."""
 
+import unicodedata
+
 import regex
 
 from app.connectors.base import Capabilities, Length
 
 MASTODON_LINK = 23  # characters that any link counts: docs.joinmastodon.org/user/posting, "Links"
+
+X_LINK = 23  # as above: github.com/twitter/twitter-text, config/v3.json, transformedURLLength
+_LIGHT = ((0, 4351), (8192, 8205), (8208, 8223), (8242, 8247))  # v3.json, ranges of weight 100
+_EMOJI = regex.compile(r"\p{Emoji_Presentation}|\uFE0F|\u20E3|[\U0001F1E6-\U0001F1FF]|\u200D\p{Extended_Pictographic}")
+_BARE = "com|org|net|edu|gov|info|biz|app|dev|shop|store|online|site|blog|cloud|news|xyz|club|live"  # common ones
+_X_LINK = regex.compile(
+    r"(?<![\p{L}\p{N}_@#$/.\-])(?:https?://[^\s<>\"\p{C}]*[^\s<>\"\p{C}.,:;!?'\u2019”»…\-]"
+    rf"|(?:[a-z0-9][a-z0-9\-]{{0,62}}\.){{1,8}}(?:{_BARE}|[a-z]{{2}})(?![\p{{L}}\p{{N}}_@])"
+    r"(?:/(?:[^\s<>\"\p{C}]*[^\s<>\"\p{C}.,:;!?'\u2019”»…\-])?)?)",
+    regex.IGNORECASE,
+)
 
 _GRAPHEME = regex.compile(r"\X")
 _LINK = regex.compile(r"(?<![\p{L}\p{N}_@/])https?://[^\s<>\"\p{C}]*[^\s<>\"\p{C}.,:;!?'\u2019”»…\-]", regex.IGNORECASE)
@@ -16,6 +29,8 @@ def count(text: str, rule: Length) -> int:
     """The length of `text` by this rule."""
     if rule is Length.CHARACTERS:
         return len(text)
+    if rule is Length.X:
+        return _weighed(text)
     if rule is Length.MASTODON:
         text = _countable(text)
     return sum(1 for _ in _GRAPHEME.finditer(text))
@@ -40,6 +55,22 @@ def fits(text: str, capabilities: Capabilities, lead: str = "") -> bool:
     """Whether the channel takes a reply of this length."""
     room = left(text, capabilities, lead)
     return room is None or room >= 0
+
+
+def _weighed(text: str) -> int:
+    """Links as 23, each emoji as 2, light letters as 1 and all others as 2, after composing (twitter-text, v3.json)."""
+    rest, links = _X_LINK.subn(_unlinked, unicodedata.normalize("NFC", text))
+    heavy = sum(2 if _EMOJI.search(one) else _weight(one) for one in _GRAPHEME.findall(rest))
+    return heavy + links * X_LINK
+
+
+def _unlinked(link: regex.Match[str]) -> str:
+    """What of the match is no link: a bracket that belongs to the sentence around it."""
+    return link.group()[len(_without_loose_brackets(link.group())) :]
+
+
+def _weight(grapheme: str) -> int:
+    return sum(1 if any(low <= ord(c) <= high for low, high in _LIGHT) else 2 for c in grapheme)
 
 
 def _countable(text: str) -> str:

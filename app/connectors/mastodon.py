@@ -33,6 +33,7 @@ from app.connectors.base import (
 from app.connectors.mastodon_api import Gone, Server
 from app.connectors.mastodon_app import SIGN_IN, MastodonCredentials, made_app
 from app.connectors.mastodon_media import uploaded
+from app.connectors.mastodon_parents import above
 from app.connectors.mastodon_posts import read_account, read_change, read_post
 from app.connectors.mastodon_reply import body_of, edited_body, find_among_own, lead_of, sent_as
 from app.connectors.mastodon_threads import Threads
@@ -112,6 +113,7 @@ class MastodonConnector(Connector):
         visibilities=(Visibility.PUBLIC, Visibility.UNLISTED, Visibility.FOLLOWERS, Visibility.DIRECT),
         length_limit=_USUAL_LIMIT,
         length_counts=Length.MASTODON,
+        parents=True,
         looks=8,  # a call each: half of what the server allows in five minutes, at the shortest interval of a feed
         pictures=_PICTURES,
     )
@@ -170,6 +172,10 @@ class MastodonConnector(Connector):
         server = Server(link)
         found = [await _looked(server, known, link.now) for known in posts]
         return tuple(change for change in found if change is not None)
+
+    async def parents(self, link: Link, post: KnownPost) -> tuple[IncomingPost, ...]:
+        """The status's context in one call; on servers that give an empty one, a few levels, a call each."""
+        return await above(Server(link), status_path(post.ref), link.account)
 
     def lead(self, to: Json) -> str:
         """The mention of who is answered; without it they would not be told."""
@@ -265,7 +271,7 @@ def status_path(ref: Json) -> str:
 async def _looked(server: Server, known: KnownPost, now: datetime) -> PostChange | None:
     try:
         raw = await server.get_object(status_path(known.ref))
-        return read_change(raw, known)
+        return read_change(raw, known, now)
     except Gone:
         return PostChange(known.external_id, now, deleted=True)
     except ValidationError:

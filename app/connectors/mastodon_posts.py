@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import (
@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    TypeAdapter,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -21,8 +22,10 @@ from app.connectors.base import (
     Json,
     KnownPost,
     Media,
+    Poll,
     PostChange,
     PostKind,
+    Quote,
     Rejected,
     Visibility,
 )
@@ -51,6 +54,9 @@ def _readable(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 
 
 Moment = Annotated[AwareDatetime | None, WrapValidator(_readable)]
+
+
+_MOMENT: TypeAdapter[datetime | None] = TypeAdapter(Moment)
 
 
 class _Entity(BaseModel):
@@ -98,6 +104,9 @@ class Status(_Entity):
     mentions: Many = []
     media_attachments: Many = []
     card: Any = None
+    poll: Any = None
+    quote: Any = None  # docs.joinmastodon.org/entities/Quote; some makes give the quoted status itself
+    pleroma: Any = None  # where Pleroma keeps it
     reblog: Any = None
 
     @property
@@ -149,20 +158,25 @@ def read_post(raw: Json, placed: Placed, me: IncomingAuthor | None, host: str) -
     )
 
 
-def read_change(raw: Json, known: KnownPost) -> PostChange | None:
-    """The newest version of a status that was edited, None for one that was not. Raises ValidationError."""
+def read_change(raw: Json, known: KnownPost, now: datetime) -> PostChange | None:
+    """The newest version of a status that was edited, or is shown to others than before (moderators of some makes do that).
+
+    None for one that stands as it was. Raises ValidationError.
+    """
     status = Status.model_validate(raw)
-    if status.edited_at is None or status.uri != known.external_id or status.reblog:
+    moved = status.who_reads.value != known.ref.get("visibility", status.who_reads.value)
+    if not (status.edited_at or moved) or status.uri != known.external_id or status.reblog:
         return None
     if not (status.content or status.media_attachments):
         return None  # some makes give edits blank
     return PostChange(
         external_id=status.uri,
-        changed_at=status.edited_at.astimezone(UTC),
+        changed_at=now if moved or status.edited_at is None else status.edited_at.astimezone(UTC),
         text=plain(status.content),
         title=status.spoiler_text,
         html=status.content or None,
         media=_media(status),
+        visibility=status.who_reads,
     )
 
 
@@ -197,6 +211,7 @@ def _media(status: Status) -> tuple[Media, ...]:
     if _web(card.get("url")):
         words, title = str(card.get("description") or ""), str(card.get("title") or "")
         found.append(Media("link", card["url"], words, _web(card.get("image")), title))
+    found += [_quote(status), _poll(status.poll)]
     return tuple(one for one in found if one is not None)
 
 
@@ -206,6 +221,46 @@ def _attachment(raw: Json) -> Media | None:
         return None
     kind = _MEDIA.get(str(raw.get("type")), "file")
     return Media(kind, url, str(raw.get("description") or ""), _web(raw.get("preview_url")))
+
+
+def _quote(status: Status) -> Media | None:
+    """The quoted post; empty while its author has not agreed, or when it is gone."""
+    told = status.quote or (status.pleroma.get("quote") if isinstance(status.pleroma, dict) else None)
+    if not isinstance(told, dict):
+        return None
+    try:
+        quoted = Status.model_validate(told.get("quoted_status") or told)
+    except ValidationError:
+        return Media("quote", "", quote=Quote())
+    who = quoted.account
+    shown = next((one.get("preview_url") for one in quoted.media_attachments if isinstance(one, dict)), None)
+    return Media(
+        "quote",
+        _web(quoted.url) or _web(quoted.uri) or "",
+        plain(quoted.content),
+        _web(shown),
+        who.display_name or who.acct,
+        quote=Quote(who.acct, quoted.created_at.astimezone(UTC), quoted.language or None),
+    )
+
+
+def _poll(raw: Any) -> Media | None:
+    """docs.joinmastodon.org/entities/Poll; results may be hidden until it ends, so they are told for all or not at all."""
+    told = raw.get("options") if isinstance(raw, dict) else None
+    options = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    if not options:
+        return None
+    votes = [one["votes_count"] for one in options if isinstance(one.get("votes_count"), int)]
+    return Media(
+        "poll",
+        "",
+        poll=Poll(
+            tuple(str(one.get("title") or "") for one in options),
+            tuple(votes) if len(votes) == len(options) else (),
+            multiple=raw.get("multiple") is True,
+            ends_at=_MOMENT.validate_python(raw.get("expires_at")),
+        ),
+    )
 
 
 def _web(url: Any) -> str | None:

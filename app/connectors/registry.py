@@ -24,6 +24,7 @@ BUILT_IN: dict[str, str] = {
     "mastodon": "app.connectors.mastodon:MastodonConnector",
     "rss": "app.connectors.rss:RssConnector",
     "whatsapp": "app.connectors.whatsapp:WhatsAppConnector",
+    "x": "app.connectors.x:XConnector",
     "webhook": "app.connectors.webhook:WebhookConnector",
 }
 

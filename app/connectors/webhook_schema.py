@@ -109,6 +109,7 @@ class ChangeIn(_Taken):
     title: str | None = Field(default=None, max_length=1000)
     html: str | None = Field(default=None, max_length=500_000)
     media: list[MediaIn] | None = Field(default=None, max_length=50)
+    visibility: Visibility | None = Field(default=None, description="Who can read it now. Empty: as before.")
 
 
 def is_change(entry: object) -> bool:
@@ -127,6 +128,7 @@ def changed(change: ChangeIn, source: str, now: datetime) -> PostChange:
         title=change.title,
         html=change.html,
         media=None if change.media is None else media or (),
+        visibility=change.visibility,
     )
 
 

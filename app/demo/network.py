@@ -4,6 +4,7 @@ API (JSON; `Authorization: Bearer <token>`, `X-RateLimit-*` on every answer, 429
 
     GET  /api/me                         who we are
     GET  /api/inbox?after=&limit=        what concerns us, oldest first: {"me", "posts": [...], "last", "more"}
+    GET  /api/posts/{id}/parents?limit=  the posts above one, the topmost first: {"me", "posts": [...]}; none if it is gone
     GET  /api/changes?after=             posts edited and deleted since: {"changes": [{"uri", "text" or null, "at"}], "last", "more"}
     POST /api/media                      a PNG or JPEG, its bytes: {"id"}
     POST /api/posts                      {"text", "in_reply_to", "visibility", "media": [{"id", "alt"}]} with an
@@ -71,6 +72,7 @@ class Network:
                 Route("/api/changes", self.changes),
                 Route("/api/posts", self.take, methods=["POST"]),
                 Route("/api/posts/{number:int}", self.rewrite, methods=["PUT"]),
+                Route("/api/posts/{number:int}/parents", self.parents),
                 Route("/api/posts/{number:int}", self.take_down, methods=["DELETE"]),
                 Route("/api/sent", self.sent),
             ],
@@ -107,6 +109,16 @@ class Network:
             found, more = self.world.changed_since(after, PAGE)
             told = [{"uri": self.uri(one.post), "text": one.text, "at": one.at.isoformat()} for one in found]
             return {"changes": told, "last": found[-1].number if found else after, "more": more}
+
+        return self._answer(request, read)
+
+    async def parents(self, request: Request) -> Response:
+        """What stands above a post, the topmost first: the nearest `limit` of it."""
+        limit = max(_number(request, "limit", PAGE), 1)
+
+        def read() -> dict[str, Any]:
+            chain = self.world.above(request.path_params["number"])[-limit:]
+            return {"me": US.handle, "posts": [self.shown(request, post) for post in chain]}
 
         return self._answer(request, read)
 

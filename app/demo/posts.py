@@ -33,6 +33,7 @@ class NetPost:
     picture: str = ""
     alt: str = ""
     key: str = ""  # the idempotency key of ours
+    aside: bool = False  # between others: it is not about us, so our inbox has not got it
     media: tuple[tuple[str, str], ...] = ()  # ours: pictures by id, with their alternative text
 
     @property

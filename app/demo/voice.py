@@ -17,7 +17,7 @@ TOPICS = (
     "wish_to_buy",
     "spam",
 )
-TURNS = ("nudge", "nudge_again", "last_straw", "thanks", "not_solved", "detail", "echo")
+TURNS = ("nudge", "nudge_again", "last_straw", "thanks", "not_solved", "detail", "echo", "aside")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from app.demo.people import CUSTOMERS, SPAMMERS, US, Person
@@ -40,6 +41,7 @@ _PRIVATE = {"double_charge": 0.5, "late_delivery": 0.15, "wrong_size": 0.15, "ap
 _NAMES_US = 0.6  # chances
 _ECHOED = 0.12
 _REGRETTED = 0.12  # of the stories whose first post is changed later, or taken back
+_OVERHEARD = 0.1  # of the public stories: the first post answers somebody who did not write about us
 _TAKEN_BACK = 0.35  # of those
 _FAST_START = 8  # the first openings come within seconds: an empty screen explains nothing
 _PAUSE = timedelta(minutes=2)  # time in which nobody looked at the world stands still
@@ -137,6 +139,7 @@ class World:
         text = line.text.format(order=order)
         if not direct and chance.random() < _NAMES_US:
             text = f"@{US.handle} {text}"
+        rows = [] if direct or topic == "spam" else self._talk(who, at)
         patient = topic in {"praise", "spam"}
         story = Story(
             thread=self.last_id + 1,
@@ -150,7 +153,19 @@ class World:
             echo=after(chance, at, self.pace.patience.echo) if self._echoes(topic, chance, direct=direct) else None,
             regret=self._regret(at) if topic != "spam" else None,
         )
-        return self._say(who.handle, text, at, language=who.language, direct=direct, line=line, story=story)
+        above = self.posts[self.last_id] if rows else None
+        return rows + self._say(
+            who.handle, text, at, language=who.language, direct=direct, parent=above, line=line, story=story
+        )
+
+    def _talk(self, who: Person, at: datetime) -> list[Row]:
+        """Now and then somebody else asks around, and the customer's story begins with an answer to that."""
+        chance = self._chance("talk")
+        others = [one for one in CUSTOMERS if one.language == who.language and one.handle != who.handle]
+        if chance.random() >= _OVERHEARD:
+            return []
+        text = line_for(who.language, "aside", chance).text
+        return self._say(chance.choice(others).handle, text, at, language=who.language, aside=True)
 
     def _regret(self, at: datetime) -> datetime | None:
         chance = self._chance("regret")
@@ -262,11 +277,12 @@ class World:
         *,
         parent: int | None = None,
         direct: bool = False,
+        aside: bool = False,
         language: str = "",
     ) -> tuple[NetPost, list[Row]]:
         """Somebody says something that is in no story: a visitor of the network's page, or a test."""
         above = self.posts[parent] if parent else None
-        rows = self._say(handle, text, now, language=language, direct=direct, parent=above)
+        rows = self._say(handle, text, now, language=language, direct=direct, aside=aside, parent=above)
         return self.posts[self.last_id], rows
 
     def remove(self, number: int, at: datetime | None = None) -> list[Row]:
@@ -291,6 +307,7 @@ class World:
         *,
         language: str,
         direct: bool = False,
+        aside: bool = False,
         parent: NetPost | None = None,
         line: Line | None = None,
         story: Story | None = None,
@@ -300,7 +317,7 @@ class World:
         number = self.last_id + 1
         post = NetPost(
             id=number,
-            thread=parent.thread if parent else number,
+            thread=parent.thread if parent and not parent.aside else number,
             handle=handle,
             text=text,
             at=at,
@@ -310,6 +327,7 @@ class World:
             picture=line.picture if line else "",
             alt=line.alt if line else "",
             key=key,
+            aside=aside,
             media=media,
         )
         row: Row = {"post": post.as_row()}
@@ -365,10 +383,18 @@ class World:
     # -- what can be read
 
     def since(self, number: int, limit: int) -> tuple[list[NetPost], bool]:
-        """Posts after that one, oldest first, and whether there are more."""
-        start = bisect_right(self.order, number)
-        found = [self.posts[one] for one in self.order[start : start + limit]]
-        return found, len(self.order) > start + limit
+        """Posts after that one that may concern us, oldest first, and whether there are more."""
+        waiting = (self.posts[one] for one in self.order[bisect_right(self.order, number) :])
+        found = list(islice((post for post in waiting if not post.aside), limit + 1))
+        return found[:limit], len(found) > limit
+
+    def above(self, number: int) -> list[NetPost]:
+        """The posts above that one, the topmost first, up to one that is gone."""
+        chain: list[NetPost] = []
+        post = self.posts.get(number)
+        while post is not None and (post := self.posts.get(post.in_reply_to or 0)) is not None:
+            chain.insert(0, post)
+        return chain
 
     def changed_since(self, number: int, limit: int) -> tuple[list[NetChange], bool]:
         """Changes after that one, oldest first, and whether there are more."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Date, case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -14,7 +14,7 @@ from app.errors import RateLimited
 from app.flow import pace
 from app.flow.budget import keep_told, keep_wait, wait_for
 from app.i18n import N_
-from app.models.account import BudgetShare, NamedBudget
+from app.models.account import BudgetOnce, BudgetShare, NamedBudget
 from app.models.feed import Feed
 
 Note = Callable[[Budget | Spent], Awaitable[None]]
@@ -65,7 +65,8 @@ def noting(sessions: Sessions, purse: Purse) -> Note:
     async def note(said: Budget | Spent) -> None:
         async with sessions.begin() as session:
             if isinstance(said, Spent):
-                await _count(session, purse, known[said.name], said.amount)
+                amount = await _new_today(session, purse.key, said) if said.once else said.amount
+                await _count(session, purse, known[said.name], amount)
             elif said.name:
                 title = known[said.name].title if said.name in known else said.name
                 await _tell(session, purse.key, title, said)
@@ -193,6 +194,15 @@ async def _count(session: AsyncSession, purse: Purse, one: Allowance, amount: in
     await _add(session, insert(NamedBudget).values(**mine, **about), NamedBudget, ["key", "name"], about)
     share = insert(BudgetShare).values(**mine, feed_id=purse.feed_id)
     await _add(session, share, BudgetShare, ["key", "name", "feed_id"], {})
+
+
+async def _new_today(session: AsyncSession, key: str, said: Spent) -> int:
+    """How many of these things were not counted yet today."""
+    once, today = BudgetOnce, func.timezone("UTC", func.clock_timestamp()).cast(Date)
+    await session.execute(delete(once).where(once.key == key, once.name == said.name, once.day < today))
+    rows = [{"key": key, "name": said.name, "day": today, "thing": thing} for thing in sorted(set(said.once))]
+    found = await session.execute(insert(once).values(rows).on_conflict_do_nothing().returning(once.thing))
+    return len(found.all())
 
 
 async def _add(session: AsyncSession, row: Any, table: Any, keys: list[str], about: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from app.connectors.base import Connector, IncomingAuthor, Visibility, Window
 from app.errors import Conflict, Invalid
 from app.i18n import _
 from app.models.account import Account
+from app.models.change import PostChange
 from app.models.feed import Feed
 from app.models.item import Item
 from app.models.post import Post
@@ -33,6 +34,7 @@ class Answerable:
     """What a reply to an item's newest post may be."""
 
     post: Post
+    visibility: Visibility  # of the post: as it came, or narrower when that changed on the channel
     account_id: int | None  # who was addressed: the account of the feed that brought the post
     visibilities: tuple[Visibility, ...]  # never wider than the post that is answered
     identities: tuple[
@@ -60,15 +62,16 @@ async def answerable(session: AsyncSession, item: Item, *, templates: bool = Fal
         raise Conflict(_("The feed that brought this post was removed, so there is no way back to its author."))
     if not registry.get(item.channel).able(post.ref).reply:
         raise Conflict(_("This channel takes no replies. Open the post and answer there, then close the item."))
-    fitting = [v for v in capabilities.visibilities or (Visibility.PUBLIC,) if _fits(v, post.visibility)]
-    fitting = fitting or [Visibility(post.visibility)]
+    seen = await _seen_by(session, post)
+    fitting = [v for v in capabilities.visibilities or (Visibility.PUBLIC,) if _fits(v, seen)]
+    fitting = fitting or [seen]
     windows, shut = await _windows(session, feed, post, fitting)
     if templates and not capabilities.templates:
         raise Conflict(_("This channel has no templates."))
     if len(shut) == len(fitting) and not templates:
         raise Conflict(_(windows[fitting[0]].after))
-    identities = await _identities(session, feed, Visibility(post.visibility))
-    return Answerable(post, feed.account_id, tuple(v for v in fitting if v not in shut), identities, windows)
+    identities = await _identities(session, feed, seen)
+    return Answerable(post, seen, feed.account_id, tuple(v for v in fitting if v not in shut), identities, windows)
 
 
 async def _windows(
@@ -97,8 +100,21 @@ def _given(post: Post) -> Select[str]:
     )
 
 
-def _fits(visibility: Visibility, post: str) -> bool:
-    return WIDTH.index(visibility) <= WIDTH.index(Visibility(post))
+async def _seen_by(session: AsyncSession, post: Post) -> Visibility:
+    """The narrowest audience that the post had and has. What it was is in its `ref`, to which the connector holds."""
+    newest = (
+        select(PostChange.visibility)
+        .where(PostChange.channel == post.channel, PostChange.external_id == post.external_id)
+        .where(~PostChange.deleted, PostChange.visibility.is_not(None))
+        .order_by(PostChange.changed_at.desc())
+        .limit(1)
+    )
+    now = await session.scalar(newest)
+    return min(Visibility(post.visibility), Visibility(now or post.visibility), key=WIDTH.index)
+
+
+def _fits(visibility: Visibility, post: Visibility) -> bool:
+    return WIDTH.index(visibility) <= WIDTH.index(post)
 
 
 async def _identities(session: AsyncSession, feed: Feed, visibility: Visibility) -> tuple[Identity, ...]:

@@ -29,8 +29,8 @@ async def picture_rules(session: AsyncSession, agent: Agent, item_id: int) -> tu
         NotFound, Conflict: see `held_item` and `answerable`; or the channel takes no pictures.
     """
     item = await held_item(session, agent, item_id)
-    await answerable(session, item)
-    rules = registry.get(item.channel).capabilities.pictures
+    way = await answerable(session, item)
+    rules = registry.get(item.channel).able(way.post.ref).pictures
     if rules is None:
         raise Conflict(_("This channel takes no pictures in a reply."))
     return item, rules

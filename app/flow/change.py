@@ -22,34 +22,60 @@ from app.models.post import Post
 from app.models.queue import Queue
 from app.routing.raises import on_arrival
 
-# A version that says what stood before it is no change: senders without times of their own repeat themselves.
+# A version that says what stood before it is no change: senders without times of their own repeat themselves. Votes go on
+# without an edit, so polls are compared without them (`steady`). `says` is false where only the audience is another.
 _KEEP = text(
     """
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS g(
-            external_id text, deleted bool, title text, text text, html text, media jsonb, changed_at timestamptz)
+            external_id text, deleted bool, title text, text text, html text, media jsonb, steady jsonb, visibility text,
+            changed_at timestamptz)
+    ), new AS MATERIALIZED (
+        SELECT g.*,
+               was.text IS NULL OR (coalesce(g.title, was.title), g.text, coalesce(g.steady, was.steady))
+                   IS DISTINCT FROM (was.title, was.text, was.steady) AS says,
+               coalesce(g.visibility, was.visibility) IS DISTINCT FROM was.visibility AS shows
+        FROM given g
+        LEFT JOIN LATERAL (
+            SELECT q.* FROM (
+                SELECT title, text, media, visibility FROM post
+                WHERE channel = :channel AND external_id = g.external_id
+                UNION ALL
+                SELECT title, text, media, visibility FROM context_post
+                WHERE channel = :channel AND external_id = g.external_id
+                LIMIT 1
+            ) AS q
+        ) AS p ON true
+        LEFT JOIN LATERAL (
+            SELECT c.title, c.text, c.media, c.visibility FROM post_change c
+            WHERE c.channel = :channel AND c.external_id = g.external_id AND NOT c.deleted
+              AND c.changed_at < g.changed_at
+            ORDER BY c.changed_at DESC LIMIT 1
+        ) AS earlier ON true
+        CROSS JOIN LATERAL (
+            SELECT coalesce(earlier.title, p.title) AS title, coalesce(earlier.text, p.text) AS text,
+                   coalesce(earlier.visibility, p.visibility) AS visibility, coalesce((
+                SELECT jsonb_agg(m #- '{poll,votes}' ORDER BY n)
+                FROM jsonb_array_elements(coalesce(earlier.media, p.media)) WITH ORDINALITY AS e (m, n)
+            ), '[]') AS steady
+        ) AS was
+        WHERE NOT EXISTS (SELECT 1 FROM post_change c
+            WHERE c.channel = :channel AND c.external_id = g.external_id AND c.wiped_at IS NOT NULL)
+    ), kept AS (
+        INSERT INTO post_change (channel, external_id, deleted, title, text, html, media, visibility, changed_at)
+        SELECT :channel, external_id, deleted, title, text, html, media, visibility, changed_at FROM new g
+        WHERE CASE
+            WHEN deleted THEN NOT EXISTS (SELECT 1 FROM post_change c
+                WHERE c.channel = :channel AND c.external_id = g.external_id AND c.deleted)
+            ELSE says OR shows
+        END
+        ORDER BY external_id, changed_at
+        ON CONFLICT DO NOTHING
+        RETURNING external_id, deleted, changed_at
     )
-    INSERT INTO post_change (channel, external_id, deleted, title, text, html, media, changed_at)
-    SELECT :channel, g.external_id, g.deleted, g.title, g.text, g.html, g.media, g.changed_at
-    FROM given g
-    LEFT JOIN LATERAL (
-        SELECT c.title, c.text, c.html, c.media FROM post_change c
-        WHERE c.channel = :channel AND c.external_id = g.external_id AND NOT c.deleted AND c.changed_at < g.changed_at
-        ORDER BY c.changed_at DESC LIMIT 1
-    ) AS earlier ON true
-    LEFT JOIN post p ON p.channel = :channel AND p.external_id = g.external_id
-    WHERE NOT EXISTS (SELECT 1 FROM post_change c
-        WHERE c.channel = :channel AND c.external_id = g.external_id AND c.wiped_at IS NOT NULL)
-      AND CASE
-        WHEN g.deleted THEN NOT EXISTS (SELECT 1 FROM post_change c
-            WHERE c.channel = :channel AND c.external_id = g.external_id AND c.deleted)
-        WHEN earlier.text IS NOT NULL THEN (coalesce(g.title, earlier.title), g.text, coalesce(g.media, earlier.media))
-            IS DISTINCT FROM (earlier.title, earlier.text, earlier.media)
-        ELSE p.id IS NULL OR (coalesce(g.title, p.title), g.text, coalesce(g.media, p.media)) <> (p.title, p.text, p.media)
-    END
-    ORDER BY g.external_id, g.changed_at
-    ON CONFLICT DO NOTHING
-    RETURNING external_id, deleted, text
+    SELECT DISTINCT ON (external_id, changed_at, deleted) external_id, deleted, text, says
+    FROM kept JOIN new USING (external_id, changed_at, deleted)
+    ORDER BY external_id, changed_at, deleted
     """
 )
 
@@ -72,6 +98,7 @@ class _Told:
     conversation_id: int
     deleted: bool
     text: str
+    says: bool  # something else than before; false where only its audience changed
 
 
 async def keep_changes(session: AsyncSession, feed: Feed, changes: Sequence[PostChange]) -> int:
@@ -88,7 +115,7 @@ async def keep_changes(session: AsyncSession, feed: Feed, changes: Sequence[Post
     bound = {"channel": feed.channel, "rows": storable_json([_row(change) for change in changes])}
     kept = (await session.execute(_KEEP, bound)).all()
     told = [
-        _Told(posts[row.external_id].id, posts[row.external_id].conversation_id, row.deleted, row.text)
+        _Told(posts[row.external_id].id, posts[row.external_id].conversation_id, row.deleted, row.text, row.says)
         for row in kept
         if row.external_id in posts and not posts[row.external_id].own
     ]
@@ -118,15 +145,24 @@ async def _posts(session: AsyncSession, channel: str, changes: Sequence[PostChan
 
 
 def _row(change: PostChange) -> dict[str, Any]:
+    media = None if change.media is None else [media.told() for media in change.media]
     return {
         "external_id": change.external_id,
         "deleted": change.deleted,
         "title": change.title,
         "text": change.text[:LONGEST_TEXT],
         "html": change.html,
-        "media": None if change.media is None else [media.told() for media in change.media],
+        "media": media,
+        "steady": None if media is None else [_steady(one) for one in media],
+        "visibility": change.visibility,
         "changed_at": change.changed_at.isoformat(),
     }
+
+
+def _steady(media: dict[str, Any]) -> dict[str, Any]:
+    """Without the votes of a poll."""
+    poll = media.get("poll")
+    return media | {"poll": {name: part for name, part in poll.items() if name != "votes"}} if poll else media
 
 
 async def _tell(session: AsyncSession, told: Sequence[_Told]) -> None:
@@ -145,8 +181,9 @@ async def _tell(session: AsyncSession, told: Sequence[_Told]) -> None:
     for item in items:
         for one in [one for one in told if one.conversation_id == item.conversation_id]:
             verb = Verb.WITHDRAW if one.deleted else Verb.EDIT
-            await record(session, item, verb, FEED, (), why={"post_id": one.post_id})
-            if not one.deleted:
+            only_shown = {} if one.deleted or one.says else {"visibility": True}
+            await record(session, item, verb, FEED, (), why={"post_id": one.post_id, **only_shown})
+            if one.says and not one.deleted:
                 await _edited(session, item, queues[item.queue_id], one.text)
         if item.conversation_id not in standing and item.state == State.QUEUED:
             await _end(session, item)

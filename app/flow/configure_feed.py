@@ -12,6 +12,7 @@ from app.connectors.base import Connector, SettingsModel
 from app.db import announce
 from app.errors import Conflict, Invalid, NotFound
 from app.flow.configured import UPDATE_LOCK, must_be_fresh
+from app.flow.house import House
 from app.i18n import N_, _
 from app.jobs import POLL, defer
 from app.models.account import Account
@@ -36,6 +37,7 @@ class FeedShape(FeedBasics):
     """The basics and the settings of the connector."""
 
     settings: Mapping[str, Any] = Field(default_factory=dict, title=N_("Settings of the connector"))
+    house: House = Field(default_factory=House, title=N_("Rules of the house"))
 
 
 class FeedSettings(FeedShape):
@@ -54,6 +56,7 @@ def feed_settings(feed: Feed) -> FeedSettings:
         min_interval=feed.min_interval,
         max_interval=feed.max_interval,
         settings=dict(sorted(feed.settings.items())),
+        house=House.model_validate(feed.house),
     )
 
 
@@ -89,6 +92,15 @@ async def change_feed(session: AsyncSession, feed_id: int, settings: FeedSetting
         _start_afresh(feed)
     await session.flush()
     await wake_feed(session, feed)
+    return feed
+
+
+async def change_house(session: AsyncSession, feed_id: int, house: House) -> Feed:
+    """Give a feed other rules of the house; what is stored stays. Raises NotFound."""
+    feed = await _feed(session, feed_id)
+    feed.house = house.model_dump(mode="json", exclude_defaults=True)
+    await session.flush()
+    announce(session, "feeds", [feed.id])
     return feed
 
 
@@ -194,4 +206,5 @@ async def _check(session: AsyncSession, connector: Connector, settings: FeedSett
 
 
 def _columns(settings: FeedSettings, checked: dict[str, Any]) -> dict[str, Any]:
-    return settings.model_dump(mode="json") | {"settings": checked}
+    asked = settings.house.model_dump(mode="json", exclude_defaults=True)
+    return settings.model_dump(mode="json") | {"settings": checked, "house": asked}

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors.base import IncomingAuthor, IncomingPost, PostKind
 from app.flow.change import deleted_among
 from app.flow.itemise import Arrival, itemise
+from app.flow.left_out import keep_house
+from app.flow.parents import ask_for_parents
 from app.listening.clean import LONGEST_TEXT, storable_json
 from app.models.feed import Feed
 
@@ -29,13 +31,20 @@ _KNOWN = text(
 )
 
 # `known` is looked up by a list of ids: joined with `given` instead, the planner would read all authors of the channel.
+# A handle under .invalid (RFC 6761) says that the network could not tell the author's name; nobody was called so.
 _AUTHORS = text(
     """
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS g(
             external_id text, handle text, name text, url text, avatar_url text, followers int)
     ), known AS MATERIALIZED (
-        SELECT external_id, customer_id FROM author WHERE channel = :channel AND external_id = ANY(:ids)
+        SELECT id, external_id, customer_id, handle FROM author WHERE channel = :channel AND external_id = ANY(:ids)
+    ), former AS (
+        INSERT INTO former_handle AS f (author_id, handle)
+        SELECT k.id, k.handle FROM given g JOIN known k USING (external_id)
+        WHERE lower(k.handle) <> lower(g.handle) AND k.handle NOT LIKE '%.invalid'
+        ORDER BY k.id
+        ON CONFLICT (author_id, handle) DO UPDATE SET until = excluded.until
     ), people AS MATERIALIZED (
         SELECT g.*, k.customer_id IS NULL AS fresh,
                coalesce(k.customer_id, nextval(pg_get_serial_sequence('customer', 'id'))) AS customer_id
@@ -135,6 +144,8 @@ async def ingest(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost
     gone = await deleted_among(session, feed.channel, [a.post.external_id for a in arrivals]) if arrivals else set()
     asking = [a for a in arrivals if a.post.external_id not in gone and _asks(a.post)]
     opened, joined, reopened = await itemise(session, feed, asking, quiet)
+    if not quiet:
+        await ask_for_parents(session, feed, [a.post_id for a in asking if a.post.in_reply_to])
     return Ingested(len(arrivals), opened, joined, reopened)
 
 
@@ -158,6 +169,9 @@ async def _store(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost
     if not new:
         return []
     new = await _placed(session, new, homes, {row.external_id for row in known if not row.post})
+    new = await keep_house(session, feed, new, [*homes])
+    if not new:
+        return []
     authors = await _authors(session, feed, new)
     rooms = await _conversations(session, feed, new, homes, authors)
     rows = [_row(i, post, rooms[post.external_id], authors[post.author.external_id][0]) for i, post in enumerate(new)]

@@ -198,7 +198,7 @@ class _Run:
         if draft is not None and draft.text.strip():
             raise Conflict(_("You have begun a reply to this item. Send it or clear it, then run the macro."))
         way = await answerable(self.session, self.item)
-        wanted = way.post.visibility
+        wanted = way.visibility
         visibility = wanted if wanted in way.visibilities else way.visibilities[0]
         text = await filled(self.session, self.agent, self.item, saved_id)
         who = (self.session, self.agent, self.item.id)

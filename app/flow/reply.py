@@ -123,7 +123,7 @@ def pieces(agent: Agent, queue: Queue, channel: str, text: str, way: Answerable,
         Invalid: it cannot be cut, or not into a readable number of posts.
     """
     connector = registry.get(channel)
-    can, lead = connector.capabilities, connector.lead(way.post.ref)
+    can, lead = connector.able(way.post.ref), connector.lead(way.post.ref)
     if not can.threads or fits(signed(agent, queue, text), can, lead):
         return [text]
     return parts_of(text, lambda part: fits(part + signed(agent, queue, ""), can, lead), numbered=numbered)
@@ -160,7 +160,7 @@ def _sound(text: str) -> str:
 
 def _fitting(channel: str, body: str, post: Post) -> str:
     connector = registry.get(channel)
-    room = left(body, connector.capabilities, connector.lead(post.ref))
+    room = left(body, connector.able(post.ref), connector.lead(post.ref))
     if room is not None and room < 0:
         raise Invalid(
             ngettext(

@@ -26,7 +26,7 @@ async def say(
 
     A text that the channel refuses (too long) becomes a failed reply, which the desk shows with its cause.
     """
-    addressed = [one for one in way.visibilities if one == way.post.visibility]
+    addressed = [one for one in way.visibilities if one == way.visibility]
     reply = Reply(
         item_id=item.id,
         conversation_id=item.conversation_id,

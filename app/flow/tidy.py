@@ -5,11 +5,13 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.flow import notices, viewing, watch
+from app.flow import left_out, notices, viewing, watch
+from app.flow.parents import TROUBLE_KEPT
 from app.models.agent import SignIn, Throttle
 from app.models.assignment import Offer
 from app.models.bulk import BulkRun
 from app.models.change import PostLook
+from app.models.context import ParentFetch
 from app.models.feed import Delivery
 
 DELIVERIES_KEPT = timedelta(days=7)  # far longer than the five minutes in which a signed delivery is taken
@@ -29,6 +31,9 @@ _WIPE = text(
         ORDER BY seen_at LIMIT :most FOR UPDATE SKIP LOCKED
     ), emptied AS (
         UPDATE post p SET text = '', title = '', html = NULL, media = '[]', payload = '{}'
+        FROM due d WHERE p.channel = d.channel AND p.external_id = d.external_id
+    ), above AS (
+        UPDATE context_post p SET text = '', title = '', html = NULL, media = '[]'
         FROM due d WHERE p.channel = d.channel AND p.external_id = d.external_id
     ), forgotten AS (
         DELETE FROM translation t USING post p, due d
@@ -50,11 +55,13 @@ async def tidy(session: AsyncSession, why_days: int, wipe_days: int | None = Non
         delete(Delivery).where(Delivery.received_at < func.now() - DELIVERIES_KEPT),
         delete(SignIn).where(SignIn.expires_at < func.now() - SIGN_INS_KEPT),
         delete(PostLook).where(PostLook.looked_at < func.now() - LOOKS_KEPT),
+        delete(ParentFetch).where(ParentFetch.asked_at < func.now() - TROUBLE_KEPT),
         delete(BulkRun).where(BulkRun.done_at < func.now() - BULK_KEPT),
         delete(Throttle).where(Throttle.last_at < func.now() - THROTTLES_KEPT),
     ):
         await session.execute(old.execution_options(synchronize_session=False))
     await notices.drop_old(session)
+    await left_out.drop_old(session)
     await watch.drop_over(session)
     await viewing.drop_gone(session)
     await _empty_decisions(session, timedelta(days=why_days))

@@ -20,7 +20,7 @@ def storable_json(value: Any) -> str:
     """JSON as Postgres can keep it. NUL and lone surrogates, which it refuses, are taken out only when they are there."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     if "\\u0000" in text or not _is_unicode(text):
-        text = json.dumps(_storable_parts(value), separators=(",", ":"), ensure_ascii=False)
+        text = json.dumps(storable_parts(value), separators=(",", ":"), ensure_ascii=False)
     return text
 
 
@@ -32,13 +32,14 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _storable_parts(value: Any) -> Any:
+def storable_parts(value: Any) -> Any:
+    """The same plain value with every text in it as Postgres can keep it."""
     if isinstance(value, str):
         return storable(value, len(value))
     if isinstance(value, dict):
-        return {storable(str(key)): _storable_parts(part) for key, part in value.items()}
+        return {storable(str(key)): storable_parts(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_storable_parts(part) for part in value]
+        return [storable_parts(part) for part in value]
     return value
 
 

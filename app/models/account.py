@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from sqlalchemy import ForeignKey, LargeBinary, text
+from sqlalchemy import Date, ForeignKey, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
@@ -65,6 +65,17 @@ class NamedBudget(Base):
     resets_at: Mapped[Time | None]
     wait_until: Mapped[Time | None]  # the channel's Retry-After for this one
     updated_at: Mapped[Created]
+
+
+class BudgetOnce(Base):
+    """What was counted today already, of an allowance where each thing counts once a UTC day."""
+
+    __tablename__ = "budget_once"
+
+    key: Mapped[Str] = mapped_column(primary_key=True)
+    name: Mapped[Str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    thing: Mapped[Str] = mapped_column(primary_key=True)
 
 
 class BudgetShare(Base):

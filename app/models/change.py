@@ -32,6 +32,7 @@ class PostChange(Base):
     text: Mapped[Str] = mapped_column(server_default="")
     html: Mapped[Str | None]  # hostile; sanitised whenever it is shown
     media: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))  # none: as they were
+    visibility: Mapped[Str | None]  # none: as before
     changed_at: Mapped[Time]  # the channel's time: what is newest by it stands
     seen_at: Mapped[Created]
     wiped_at: Mapped[Time | None]  # of a deletion: when what the post had said was taken out

@@ -37,6 +37,7 @@ class Feed(Base):
     channel: Mapped[Str]  # the connector's name
     account_id: Mapped[Big | None] = mapped_column(ForeignKey("account.id"), index=True)
     settings: Mapped[Jsonb]
+    house: Mapped[Jsonb]  # its rules of the house, those that ask for something: app.flow.house.House
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     import_backlog: Mapped[bool] = mapped_column(server_default=text("false"))  # queue what the first sync brings
     cursor: Mapped[Jsonb]
@@ -70,6 +71,22 @@ class Quarantine(Base):
     first_at: Mapped[Created]
     last_at: Mapped[Created]
     resolved_at: Mapped[Time | None]
+
+
+class LeftOut(Base):
+    """A post that the rules of the house left out: what they looked at, for a month, never more."""
+
+    __tablename__ = "left_out"
+    __table_args__ = (UniqueConstraint("feed_id", "external_id"), Index("ix_left_out_feed", "feed_id", "at"))
+
+    id: Mapped[Id]
+    feed_id: Mapped[Big] = mapped_column(ForeignKey("feed.id", ondelete="CASCADE"))
+    external_id: Mapped[Str]
+    why: Mapped[Str]
+    detail: Mapped[Str] = mapped_column(server_default="")
+    posted_at: Mapped[Time]
+    facts: Mapped[Jsonb]
+    at: Mapped[Created] = mapped_column(index=True)
 
 
 class Delivery(Base):

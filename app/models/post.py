@@ -40,6 +40,16 @@ class Author(Base):
     created_at: Mapped[Created]
 
 
+class FormerHandle(Base):
+    """What an author was called before, and until when we know of it."""
+
+    __tablename__ = "former_handle"
+
+    author_id: Mapped[Big] = mapped_column(ForeignKey("author.id", ondelete="CASCADE"), primary_key=True)
+    handle: Mapped[Str] = mapped_column(primary_key=True)
+    until: Mapped[Created]
+
+
 class Conversation(Base):
     """Posts that belong together: a thread, a direct-message channel, a mail thread."""
 

@@ -15,6 +15,7 @@ from app.models.post import Post
 from app.models.queue import Queue
 from app.models.rule import Rule
 from app.queries import said, together
+from app.queries.context import above
 from app.queries.desk import knew, skill_names
 from app.queries.hidings import with_hidings
 
@@ -76,6 +77,7 @@ async def thread(
     shown = [one for one, external in written if external not in sent]
     shown = await with_hidings(session, reader, item, shown)
     told: list[said.Said | together.Asked] = [*await said.with_translations(session, shown, language), *besides]
+    told += await above(session, item, window)
     told += [one for one in await together.questions(session, item.conversation_id) if window.holds(one.at)]
     events = await said.events(session, item, window)
     agents = {e.agent_id for e in events} | {e.changes.get("agent_id") for e in events} | {item.agent_id}

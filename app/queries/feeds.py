@@ -9,11 +9,13 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.i18n import N_
 from app.models.account import SOON
 from app.models.feed import NEVER, Health, Quarantine
 from app.queries.budgets import BUDGETS
 
 PAGE = 50  # quarantined posts on a page
+NO_CONTEXT = N_("For some posts the thread above them could not be fetched: %(cause)s")
 OVERDUE = 120  # seconds a poll may be late before we think that nobody polls
 
 
@@ -66,7 +68,8 @@ _FEEDS = text(
     SELECT f.*, a.name AS account, coalesce(a.needs_reconnect, false) AS reconnect,
            least(a.ends_at, CAST(a.ends_on + 1 AS timestamptz)) AS ends_at,
            b.remaining, b.allowance, b.resets_at, now() AS now,
-           (SELECT count(*) FROM quarantine x WHERE x.feed_id = f.id AND x.resolved_at IS NULL) AS quarantined
+           (SELECT count(*) FROM quarantine x WHERE x.feed_id = f.id AND x.resolved_at IS NULL) AS quarantined,
+           above.troubled, above.cause
     FROM feed f
     LEFT JOIN account a ON a.id = f.account_id
     LEFT JOIN LATERAL (
@@ -74,6 +77,10 @@ _FEEDS = text(
         WHERE x.key = coalesce('account:' || f.account_id, 'feed:' || f.id) AND remaining IS NOT NULL
         ORDER BY remaining::float / nullif(allowance, 0) LIMIT 1
     ) b ON true
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS troubled, max(p.trouble) AS cause FROM parent_fetch p
+        WHERE p.feed_id = f.id AND p.trouble <> ''
+    ) AS above
     WHERE (CAST(:feed AS bigint) IS NULL OR f.id = :feed)
       AND (CAST(:account AS bigint) IS NULL OR f.account_id = :account)
     ORDER BY lower(f.name), f.id
@@ -103,7 +110,7 @@ def _feed(row: Any) -> FeedLine:
         account=row.account,
         enabled=row.enabled,
         condition=condition(row, pushed=pushed),
-        trouble=row.trouble,
+        trouble=row.trouble or (NO_CONTEXT % {"cause": row.cause} if row.troubled else ""),
         failures=row.failures,
         ok_at=row.ok_at,
         post_at=row.post_at,
@@ -134,8 +141,11 @@ def condition(row: Any, *, pushed: bool) -> Condition:
 def _health(row: Any, pushed: bool) -> Condition:
     if row.health == Health.NEW:
         return Condition.LISTENING if pushed else Condition.WAITING
-    ends_soon = row.ends_at is not None and row.ends_at - row.now <= SOON
-    return Condition.ENDING if ends_soon and row.health == Health.OK else Condition(row.health)
+    if row.health != Health.OK:
+        return Condition(row.health)
+    if row.ends_at is not None and row.ends_at - row.now <= SOON:
+        return Condition.ENDING
+    return Condition.DEGRADED if row.troubled else Condition.OK
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The person behind an item: identities over channels, tags, notes, and all their items. Each part loads by itself."""
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +14,13 @@ from app.models.agent import Agent
 from app.models.change import first_words, newest_version
 from app.models.item import OPEN_STATES, Item
 from app.models.person import ContactLook, CustomerLink, CustomerNote, CustomerTag
-from app.models.post import Author, Post
+from app.models.post import Author, FormerHandle, Post
 
 PAGE = 50  # items of the history at once
 NEWEST = 12  # of them beside an item
 NOTES = 20
 SNIPPET = 120  # characters of a post
+FORMER = 3  # names that an author had before
 HANDLES_LIKE_MAIL = frozenset({"mastodon"})
 # An e-mail address, or what looks like a telephone number: seven digits and more, with what people put between.
 _CONTACT = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+|\+?\d[\d ()/.-]{5,}\d")
@@ -36,6 +38,7 @@ class Identity:
     url: str | None
     followers: int | None
     linked: bool
+    former: tuple[str, ...] = ()  # what they were called before, the latest first; masked as the handle is
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +89,25 @@ async def identities(session: AsyncSession, reader: Agent, customer_id: int, sho
     rows = await session.execute(
         select(Author, asked.exists(), linked.exists()).where(Author.customer_id == customer_id).order_by(Author.id)
     )
-    return [_identity(author, is_open, is_linked) for author, is_open, is_linked in rows]
+    found = rows.all()
+    former = await _former(session, [author.id for author, _, _ in found])
+    return [_identity(author, former.get(author.id, []), is_open, is_linked) for author, is_open, is_linked in found]
 
 
-def _identity(author: Author, is_open: bool, is_linked: bool) -> Identity:
+async def _former(session: AsyncSession, author_ids: Sequence[int]) -> dict[int, list[str]]:
+    told = (
+        select(FormerHandle.author_id, FormerHandle.handle)
+        .join(Author, Author.id == FormerHandle.author_id)
+        .where(FormerHandle.author_id.in_(author_ids), FormerHandle.handle != Author.handle)
+        .order_by(FormerHandle.until.desc())
+    )
+    found: dict[int, list[str]] = defaultdict(list)
+    for author_id, handle in await session.execute(told):
+        found[author_id].append(handle)
+    return found
+
+
+def _identity(author: Author, former: Sequence[str], is_open: bool, is_linked: bool) -> Identity:
     hidden = masked(author.handle, author.channel)
     secret = hidden != author.handle and not is_open
     return Identity(
@@ -101,6 +119,7 @@ def _identity(author: Author, is_open: bool, is_linked: bool) -> Identity:
         author.url,
         author.followers,
         is_linked,
+        tuple(one if is_open else masked(one, author.channel) for one in former[:FORMER]),
     )
 
 

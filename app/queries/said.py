@@ -49,7 +49,7 @@ class Translated:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One thing in the thread: a post of somebody, a reply of ours or a note. `kind` is post, own, reply or note."""
+    """One thing in the thread. `kind` is post, own, reply, note, or context (above what came to us)."""
 
     kind: str
     id: int
@@ -154,7 +154,7 @@ async def posts(
         newest = newest.where(tuple_(Post.posted_at, Post.id) < tuple_(*until))
     found = (await session.execute(newest)).all()
     shown = found[:POSTS]
-    changes = await _changes(session, item.channel, [post.external_id for post, _author in shown])
+    changes = await told_changes(session, item.channel, [post.external_id for post, _author in shown])
     said = [(_said(post, author, changes.get(post.external_id, ())), post.external_id) for post, author in shown]
     authors = {author.id: _who(author) for post, author in reversed(found) if not post.own}
     first = (shown[-1][0].posted_at, shown[-1][0].id) if len(found) > POSTS else None
@@ -170,7 +170,7 @@ async def one_post(
     found = (await session.execute(asked)).one_or_none()
     if found is None:
         return None
-    changes = await _changes(session, found[0].channel, [found[0].external_id])
+    changes = await told_changes(session, found[0].channel, [found[0].external_id])
     return (await with_translations(session, [_said(*found, changes.get(found[0].external_id, ()))], language))[0]
 
 
@@ -188,7 +188,7 @@ async def with_translations(session: AsyncSession, told: Sequence[Said], languag
     ]
 
 
-async def _changes(session: AsyncSession, channel: str, ids: Sequence[str]) -> dict[str, list[PostChange]]:
+async def told_changes(session: AsyncSession, channel: str, ids: Sequence[str]) -> dict[str, list[PostChange]]:
     """What became of these posts, oldest first."""
     told = select(PostChange).where(PostChange.channel == channel, PostChange.external_id.in_(ids))
     found: dict[str, list[PostChange]] = defaultdict(list)
@@ -198,17 +198,23 @@ async def _changes(session: AsyncSession, channel: str, ids: Sequence[str]) -> d
 
 
 def _said(post: Post, author: Author, changes: Sequence[PostChange]) -> Said:
-    original = _original(post, author)
+    return as_changed(_original(post, author), changes)
+
+
+def as_changed(original: Said, changes: Sequence[PostChange]) -> Said:
+    """A post as it stands after these changes, oldest first."""
     deleted = next((change for change in changes if change.deleted), None)
     edits = [change for change in changes if not change.deleted]
     said, earlier = original, list[Version]()
     for edit in edits:
-        earlier.insert(0, Version(said.edited_at or said.at, said.title, said.text))
+        said = replace(said, visibility=edit.visibility or said.visibility)
         title = said.title if edit.title is None else edit.title
         media = said.media if edit.media is None else tuple(edit.media)
-        said = replace(
-            said, title=title, text=edit.text, html=edit.html, media=media, edited_at=min(edit.changed_at, edit.seen_at)
-        )
+        if edit.visibility and (title, edit.text, media) == (said.title, said.text, said.media):
+            continue  # only who can read it changed
+        earlier.insert(0, Version(said.edited_at or said.at, said.title, said.text))
+        at = min(edit.changed_at, edit.seen_at)
+        said = replace(said, title=title, text=edit.text, html=edit.html, media=media, edited_at=at)
     gone = min(deleted.changed_at, deleted.seen_at) if deleted else None
     return replace(said, earlier=tuple(earlier), deleted_at=gone, wiped=bool(deleted and deleted.wiped_at))
 

@@ -65,7 +65,7 @@ async def keep(
     connector = registry.get(item.channel)
     post = await db.get_one(Post, item.post_id)
     room = left(
-        signed(me, await queue_of(db, item.id), written.strip()), connector.capabilities, connector.lead(post.ref)
+        signed(me, await queue_of(db, item.id), written.strip()), connector.able(post.ref), connector.lead(post.ref)
     )
     return JSONResponse({"version": saved.version, "left": room, "posts": await _posts(db, me, item, written, room)})
 

@@ -6,9 +6,12 @@ reader's right to see the post is checked again. Only what really is an image co
 
 import hashlib
 import hmac
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from secrets import compare_digest
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 import httpx
 from fastapi import APIRouter, Request
@@ -20,6 +23,7 @@ from app.errors import ConnectorError, NotFound
 from app.i18n import _
 from app.models.agent import Agent
 from app.models.sight import visible_queues
+from app.queries.context import context_media
 from app.queries.pieces import avatar_of, file_of, media_of
 from app.transport import guarded_client
 from app.web.edge import signed_in
@@ -39,6 +43,11 @@ def signature(token: str, path: str) -> str:
 def media_url(token: str, post_id: int, index: int) -> str:
     """The address of a post's picture for this sign-in."""
     return f"/media/{signature(token, f'{post_id}/{index}')}/{post_id}/{index}"
+
+
+def context_media_url(token: str, context_id: int, index: int) -> str:
+    """The address of a picture of a post above, for this sign-in."""
+    return f"/media/context/{signature(token, f'context/{context_id}/{index}')}/{context_id}/{index}"
 
 
 def avatar_url(token: str, author_id: int) -> str:
@@ -66,8 +75,21 @@ async def media(request: Request, given: str, post_id: int, index: int) -> Respo
         if not 0 <= index < len(found):
             raise _gone()
         kept = await file_of(session, post_id, index) if "kept" in found[index] else None
-    if kept is not None:
-        return _kept(*kept)
+    return _kept(*kept) if kept is not None else await _hanging(request, found, index)
+
+
+@router.get("/media/context/{given}/{context_id}/{index}")
+async def context_picture(request: Request, given: str, context_id: int, index: int) -> Response:
+    """A picture of a post above those that came to us."""
+    async with request.app.state.sessions.begin() as session:
+        agent = await _visitor(request, session, f"context/{context_id}/{index}", given)
+        found = await context_media(session, context_id, visible_queues(agent), agent.id)
+    return await _hanging(request, found, index)
+
+
+async def _hanging(request: Request, found: Sequence[Mapping[str, Any]], index: int) -> Response:
+    if not 0 <= index < len(found):
+        raise _gone()
     return await _fetched(request, found[index].get("preview_url") or found[index].get("url") or "")
 
 
@@ -111,4 +133,5 @@ async def _fetched(request: Request, url: str) -> Response:
     return Response(answer.content, media_type=kind, headers=headers)
 
 
-JINJA.globals.update(media_url=media_url, avatar_url=avatar_url)
+JINJA.filters.update(host=lambda url: urlsplit(url).hostname or "", instant=datetime.fromisoformat)
+JINJA.globals.update(media_url=media_url, context_media_url=context_media_url, avatar_url=avatar_url)

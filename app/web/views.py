@@ -164,7 +164,8 @@ async def seen_item(db: AsyncSession, me: Agent, item_id: int) -> Item:
 async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Composer:
     """What the reader may write to the item, with their draft in it. `key` is that of the composer on the page."""
     draft = await load_draft(db, me, item.id)
-    capabilities = registry.get(item.channel).capabilities
+    connector = registry.get(item.channel)
+    capabilities = connector.capabilities
     visibilities: tuple[str, ...] = ()
     identities: tuple[Identity, ...] = ()
     account_id: int | None = None
@@ -175,11 +176,11 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
         try:
             way = await answerable(db, item)
             visibilities = tuple(v for v in Visibility if v in way.visibilities)  # from wide to narrow
-            usual = Visibility(way.post.visibility)
+            usual = way.visibility
             identities, account_id, windows = way.identities, way.account_id, way.windows
             if draft and draft.account_id in {one.id for one in identities}:
                 account_id = draft.account_id
-            lead = registry.get(item.channel).lead(way.post.ref)
+            lead, capabilities = connector.lead(way.post.ref), connector.able(way.post.ref)
         except (Conflict, NotFound) as error:
             reason = error.message
     templates = await _templates(db, me, item) if reason and capabilities.templates else ()

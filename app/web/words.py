@@ -134,6 +134,9 @@ def due_state(ready: datetime, due: datetime, now: datetime) -> tuple[str, int]:
     return name, max(0, min(100, round(used * 100)))
 
 
+SHOWN = "shown"  # an edit that changed nothing but who can read the post
+
+
 def event(one: Event, names: Mapping[int, str], reader_id: int, now: datetime) -> str:
     """What happened, as a sentence."""
     actor = _who(one.agent_id, names, reader_id)
@@ -154,7 +157,8 @@ def event(one: Event, names: Mapping[int, str], reader_id: int, now: datetime) -
         return _sent(why, actor, target if target_id else "", _who(why.get("from"), names, reader_id))
     if one.verb == Verb.CLOSE:
         return _("%(who)s closed it: %(how)s") % {"who": actor, "how": disposition(one.changes.get("disposition"))}
-    told = _plain(actor, target, by_router=one.agent_id is None).get(one.verb) or one.verb
+    verb = SHOWN if one.verb == Verb.EDIT and why.get("visibility") else one.verb
+    told = _plain(actor, target, by_router=one.agent_id is None).get(verb) or verb
     return f"{told} ({because})" if because and one.verb in {Verb.DECLINE, Verb.REVOKE, Verb.RELEASE} else told
 
 
@@ -173,6 +177,7 @@ def _plain(actor: str, target: str, *, by_router: bool) -> dict[str, str]:
     return {
         Verb.JOIN: _("A new post came"),
         Verb.EDIT: _("A post was edited on the channel"),
+        SHOWN: _("Who can read a post changed on the channel"),
         Verb.WITHDRAW: _("A post was deleted on the channel"),
         Verb.RETRACT: _("%s deleted our reply on the channel") % actor,
         Verb.HIDE: _("%s hid a post on the channel") % actor,

@@ -91,7 +91,8 @@ async def _look_again(runtime: Runtime, feed: Feed, line: Wire) -> None:
     if not most:
         return
     async with runtime.sessions.begin() as session:
-        posts = await to_look_at(session, feed, most)
+        slowed = (await poll_rest(session, line.purse)).wait
+        posts = [] if slowed else await to_look_at(session, feed, most)
     if not posts:
         return
     try:

@@ -19,6 +19,7 @@ from app.flow.tidy import tidy
 from app.settings import Settings
 from app.workers.change import change_reply
 from app.workers.hide import hide_post
+from app.workers.parents import fetch_parents
 from app.workers.poll import poll_feed
 from app.workers.rehearse import rehearse_job
 from app.workers.runtime import Runtime, runtime
@@ -54,6 +55,10 @@ def job_app(run: Runtime) -> App:
     @app.task(name=jobs.HIDE)
     async def hide(post_id: int) -> None:
         await hide_post(run, post_id)
+
+    @app.task(name=jobs.PARENTS)
+    async def parents(post_id: int) -> None:
+        await fetch_parents(run, post_id)
 
     @app.task(name=jobs.REHEARSE)
     async def rehearse(rehearsal_id: int) -> None:

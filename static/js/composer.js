@@ -3,11 +3,24 @@ const LINK = /(?<![\p{L}\p{N}_@/])https?:\/\/[^\s<>"\p{C}]*[^\s<>"\p{C}.,:;!?'\u
 const REMOTE = /(?<![=/\w])(@\w(?:[\w.-]{0,200}\w)?)@[\w.:-]{0,250}\w/g;
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 const seen = (text) => [...graphemes.segment(text)].length;
+const BARE = "com|org|net|edu|gov|info|biz|app|dev|shop|store|online|site|blog|cloud|news|xyz|club|live";
+const TAIL = String.raw`[^\s<>"\p{C}]*[^\s<>"\p{C}.,:;!?'\u2019”»…\-]`;
+const X_LINK = new RegExp(String.raw`(?<![\p{L}\p{N}_@#$/.\-])(?:https?:\/\/${TAIL}|(?:[a-z0-9][a-z0-9\-]{0,62}\.){1,8}(?:${BARE}|[a-z]{2})(?![\p{L}\p{N}_@])(?:\/(?:${TAIL})?)?)`, "giu");
+const EMOJI = /\p{Emoji_Presentation}|[\uFE0F\u20E3\u{1F1E6}-\u{1F1FF}]|\u200D\p{Extended_Pictographic}/u;
+const LIGHT = /[\0-\u10FF\u2000-\u200D\u2010-\u201F\u2032-\u2037]/u;
+const weight = (one) => (EMOJI.test(one) ? 2 : [...one].reduce((sum, c) => sum + (LIGHT.test(c) ? 1 : 2), 0));
+
+function weighed(text) {
+  let links = 0;
+  const rest = text.normalize("NFC").replace(X_LINK, () => (links++, ""));
+  return 23 * links + [...graphemes.segment(rest)].reduce((sum, { segment }) => sum + weight(segment), 0);
+}
 
 // Mirrors app/connectors/length.py; the server counts again when a draft is saved and when a reply is sent.
 const RULES = {
   characters: (text) => [...text].length,
   graphemes: seen,
+  x: weighed,
   mastodon: (text) => seen(text.replace(LINK, "x".repeat(23)).replace(REMOTE, "$1")),
 };
 

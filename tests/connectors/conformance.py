@@ -5,7 +5,8 @@ what it needs: capabilities of the connector (`reply`, `idempotent` ...), or one
 `account` (it has credentials), `strict` (a cut answer can be recognised), `own` (the variant shows our own posts),
 `broken` (an unreadable entry can arrive among others), `changes` (what becomes of posts is told), `rewrite` (the
 channel lets authors edit), `window` (the channel shows more than two pages), `dated` (a delivery's signature covers
-its time), `asks` (posts come by `fetch`, or by deliveries that the variant makes of what arrives), `parents` (a reply stands under a post, not only in a conversation).
+its time), `asks` (posts come by `fetch`, or by deliveries that the variant makes of what arrives), `parents` (a reply
+stands under a post, not only in a conversation), `above` (threads are fetched upward).
 `checks_for(fake)` gives those that apply; nothing else is skipped.
 """
 
@@ -21,6 +22,7 @@ from uuid import uuid4
 import pytest
 
 from app.connectors.base import (
+    MOST_PARENTS,
     Batch,
     Connector,
     IncomingPost,
@@ -99,6 +101,7 @@ def abilities(fake: FakeChannel) -> frozenset[str]:
         "dated": True,
         "asks": type(fake).pushed is not FakeChannel.pushed,
         "parents": True,
+        "above": connector.capabilities.parents,
         "window": fake.window is None or fake.window > 2 * fake.page_size,
     }
     if not fake.shows_direct:
@@ -939,6 +942,90 @@ async def an_edited_post_is_told_with_its_new_text_and_time(fake: FakeChannel) -
     assert first.changed_at > batch.posts[0].posted_at
     fake.rewrite(name, "All is well again")
     assert (await _changes(fake, list(batch.posts), batch.cursor))[name].changed_at > first.changed_at
+
+
+# What stands above
+
+
+def known(post: IncomingPost) -> KnownPost:
+    """The post as the database gives it back."""
+    return KnownPost(post.external_id, through_json(post.ref), post.in_reply_to)
+
+
+async def above(fake: FakeChannel, post: IncomingPost) -> list[IncomingPost]:
+    """What the connector brings of the thread above a post."""
+    return list(await fake.connector.parents(fake.link(), known(post)))
+
+
+async def under(fake: FakeChannel, parent: str) -> IncomingPost:
+    """A post that the feed brings, which answers one that it does not."""
+    name = fake.arrive("does anybody know?", under=parent)
+    found, _ = await drain(fake, {})
+    assert parent not in found
+    return found[name]
+
+
+@check("pull", "above")
+async def the_posts_above_one_are_brought_with_the_topmost_first(fake: FakeChannel) -> None:
+    top = fake.aside("which tent do you take?", by="bob")
+    middle = fake.aside("mine leaks", by="carol", under=top)
+    brought = await above(fake, await under(fake, middle))
+    assert [post.external_id for post in brought] == [top, middle]
+    assert [post.in_reply_to for post in brought] == [None, top]
+    assert [plain(post.text) for post in brought] == ["which tent do you take?", "mine leaks"]
+    assert len({post.author.external_id for post in brought}) == 2
+    for post in brought:
+        assert_sound(post)
+        assert not post.own
+
+
+@check("pull", "above")
+async def nothing_stands_above_a_post_that_begins_its_thread(fake: FakeChannel) -> None:
+    name = fake.arrive("hello")
+    found, _ = await drain(fake, {})
+    assert await above(fake, found[name]) == []
+
+
+@check("pull", "above")
+async def a_parent_that_is_gone_ends_the_thread_there(fake: FakeChannel) -> None:
+    top = fake.aside("which tent do you take?")
+    middle = fake.aside("mine leaks", under=top)
+    low = fake.aside("mine too", under=middle)
+    post = await under(fake, low)
+    fake.remove(middle)
+    assert [one.external_id for one in await above(fake, post)] == [low]
+    fake.remove(low)
+    assert await above(fake, post) == []
+
+
+@check("pull", "above")
+async def nothing_stands_above_a_post_that_is_gone_itself(fake: FakeChannel) -> None:
+    post = await under(fake, fake.aside("which tent do you take?"))
+    fake.remove(post.external_id)
+    assert await above(fake, post) == []
+
+
+@check("pull", "above")
+async def a_long_thread_is_brought_in_part_its_nearest_posts_and_few_calls(fake: FakeChannel) -> None:
+    chain = [fake.aside("one")]
+    for _ in range(MOST_PARENTS + 5):
+        chain.append(fake.aside("and one more", under=chain[-1]))
+    post = await under(fake, chain[-1])
+    fake.requests.clear()
+    brought = [one.external_id for one in await above(fake, post)]
+    assert 1 <= len(brought) <= MOST_PARENTS
+    assert brought == chain[-len(brought) :]
+    assert len(fake.requests) <= 10
+
+
+@check("pull", "above")
+async def a_channel_in_trouble_never_says_that_nothing_stands_above(fake: FakeChannel) -> None:
+    post = await under(fake, fake.aside("which tent do you take?"))
+    for trouble in (Trouble.DOWN, Trouble.HTML, Trouble.RATE_LIMITED, Trouble.NO_CONNECTION, Trouble.SLOW):
+        fake.trouble(trouble, times=FOREVER)
+        with raises(ConnectorError):
+            await above(fake, post)
+        fake.calm()
 
 
 # Pictures

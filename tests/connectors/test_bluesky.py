@@ -316,7 +316,20 @@ async def test_pictures_cards_and_quotes_are_shown_with_their_words() -> None:
         "Boots recalled",
         "All of them",
     )
-    assert (quoted.title, quoted.description) == (f"@{OURS}", "our news")
+    assert (quoted.kind, quoted.title, quoted.description) == ("quote", "Northwind Outfitters", "our news")
+    assert quoted.quote is not None
+    assert (quoted.quote.handle, quoted.quote.language) == (OURS, "en")
+
+
+async def test_a_quoted_post_that_is_gone_is_a_quote_without_words() -> None:
+    fake = FakeBluesky()
+    ours = fake.arrive_own("our news")
+    quoting = fake.post("this", mentions=True, embed={"$type": "app.bsky.embed.record", "record": fake._ref(ours)})
+    fake.remove(ours)
+    found, _ = await drain(fake, {})
+    [quoted] = found[quoting].media
+    assert (quoted.kind, quoted.title, quoted.description) == ("quote", "", "")
+    assert quoted.url
 
 
 async def test_an_address_shown_shortened_is_given_in_full() -> None:

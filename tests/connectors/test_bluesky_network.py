@@ -261,7 +261,11 @@ async def test_pictures_and_quotes_come_with_their_words(desk: Desk, stranger: P
     picture = (await desk.see(shown["uri"])).media[0]
     quote = (await desk.see(quoted["uri"])).media[0]
     assert (picture.kind, picture.description) == ("image", "a torn boot")
-    assert (quote.kind, quote.description, quote.title) == ("link", "our news", f"@{desk.person.handle}")
+    assert (quote.kind, quote.description, quote.quote and quote.quote.handle) == (
+        "quote",
+        "our news",
+        desk.person.handle,
+    )
 
 
 async def test_an_accounts_posts_and_a_search_are_brought(desk: Desk, stranger: Person) -> None:

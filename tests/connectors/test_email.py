@@ -99,7 +99,7 @@ async def test_a_mail_is_brought_the_moment_it_comes() -> None:
     with closing(FakeMail()) as fake:
         fake.patience = 5.0
         first = fake.arrive("there already")
-        stream = fake.connector.listen(fake.link(), {})  # type: ignore[attr-defined]
+        stream = fake.connector.listen(fake.link(), {})
         assert [post.external_id for post in (await anext(stream)).posts] == [first]
         waiting = asyncio.ensure_future(anext(stream))
         await fake.waits.wait()
@@ -114,7 +114,7 @@ async def test_a_server_that_cannot_tell_ends_the_listening() -> None:
     with closing(FakeMail()) as fake:
         fake.abilities = b"IMAP4rev1 AUTH=PLAIN"
         fake.arrive("one")
-        batches = [batch async for batch in fake.connector.listen(fake.link(), {})]  # type: ignore[attr-defined]
+        batches = [batch async for batch in fake.connector.listen(fake.link(), {})]
         assert len(batches) == 1
 
 

@@ -65,6 +65,29 @@ def test_mastodon_counts_graphemes() -> None:
     assert count(FAMILY * 3, Length.MASTODON) == 3
 
 
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("hello", 5),
+        ("日本語", 6),
+        ("e\u0301", 1),
+        (FAMILY, 2),
+        ("👍🏽", 2),
+        ("🇩🇪", 2),
+        ("1️⃣", 2),
+        ("“quoted” — so", 13),
+        ("…", 2),
+        ("see https://example.com/a.", 4 + 23 + 1),
+        ("(https://example.com/a)", 1 + 23 + 1),
+        ("northwind.com is open", 23 + 8),
+        ("mail me@northwind.com", 21),
+        ("Hello.World", 11),
+    ],
+)
+def test_x_weighs_letters_links_and_emoji(text: str, length: int) -> None:
+    assert count(text, Length.X) == length
+
+
 def test_what_is_left_counts_the_lead_too() -> None:
     allowed = Capabilities(length_limit=10, length_counts=Length.MASTODON)
     assert left("12345", allowed, "@ada@social.example ") == 0
@@ -92,7 +115,10 @@ def test_any_text_has_a_length(text: str, rule: Length) -> None:
 @given(st.text(alphabet="@.-ahtps:/() "))
 def test_text_like_links_and_mentions_is_counted_without_trouble(text: str) -> None:
     assert 0 <= count(text, Length.MASTODON) <= len(text) + 23 * text.count("://")
+    assert count(text, Length.X) >= 0
 
 
 def test_a_hostile_length_of_mentions_is_counted_quickly() -> None:
     assert count("@" + "a." * 50_000, Length.MASTODON) > 0
+    assert count("a." * 20_000, Length.X) > 0
+    assert count("a-" * 20_000 + ".com", Length.X) > 0

@@ -1,13 +1,13 @@
 """What is Mastodon's own: pages, threads, visibility, mentions, allowances, and servers of other makes."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from app.connectors.base import IncomingPost, Json, OutgoingReply, PostKind, Visibility
+from app.connectors.base import IncomingPost, Json, KnownPost, OutgoingReply, Poll, PostKind, Quote, Visibility
 from app.connectors.mastodon import MastodonConnector, MastodonSettings, Source
 from app.connectors.mastodon_api import not_newer
 from app.connectors.mastodon_app import MastodonCredentials
@@ -144,6 +144,59 @@ async def test_a_status_is_read_whole() -> None:
     assert (post.author.handle, post.author.followers) == ("ada@other.example", 42)
     (media,) = post.media
     assert (media.kind, media.url, media.description) == ("image", "https://other.example/1.png", "a torn box")
+
+
+async def test_a_quote_a_poll_and_a_card_come_with_their_words() -> None:
+    fake = FakeMastodon()
+    news = fake.toot("carol", "<b>Boots</b> recalled", language="en")
+    ends = "2026-11-03T09:00:00.000Z"
+    options = [{"title": "yes", "votes_count": 3}, {"title": "no", "votes_count": 0}]
+    poll = {"id": "1", "expires_at": ends, "multiple": True, "votes_count": 3, "options": options}
+    card = {"url": "https://news.example/1", "title": "Recall", "description": "All of them", "image": None}
+    quote = {"state": "accepted", "quoted_status": fake._shown(news)}
+    post = await brought(fake, fake.toot("ada", f"@{US} true?", more={"quote": quote, "poll": poll, "card": card}))
+    link, quoted, asked_for = post.media
+    assert (link.kind, link.title, link.url) == ("link", "Recall", "https://news.example/1")
+    assert (quoted.kind, quoted.title, quoted.description) == ("quote", "Carol", "<b>Boots</b> recalled")
+    assert quoted.quote == Quote("carol@other.example", news.at, "en")
+    assert asked_for.poll == Poll(("yes", "no"), (3, 0), multiple=True, ends_at=datetime.fromisoformat(ends))
+
+
+async def test_a_status_that_moderators_show_to_fewer_is_told_although_nobody_edited_it() -> None:
+    fake = FakeMastodon()
+    toot = fake.toot("ada", f"@{US} my number is 5")
+    post = await brought(fake, toot)
+    known = KnownPost(post.external_id, post.ref)
+    assert await MASTODON.look_again(fake.link(), [known]) == ()
+    toot.visibility = "private"
+    [change] = await MASTODON.look_again(fake.link(), [known])
+    assert (change.visibility, change.text, change.changed_at) == (Visibility.FOLLOWERS, post.text, fake.now)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"quote": None}, {"pleroma": {}}, {"pleroma": "odd"}, {"quote": 7}, {"poll": {"options": []}}, {"poll": []}],
+)
+async def test_what_is_no_quote_and_no_poll_is_passed_over(more: Json) -> None:
+    fake = FakeMastodon()
+    assert (await brought(fake, fake.toot("ada", f"@{US} hello", more=more))).media == ()
+
+
+async def test_other_makes_give_the_quoted_status_itself() -> None:
+    fake = FakeMastodon()
+    news = fake._shown(fake.toot("carol", "Boots recalled"))
+    for more in ({"quote": news}, {"pleroma": {"quote": news}}):
+        [quoted] = (await brought(fake, fake.toot("ada", f"@{US} true?", more=more))).media
+        assert (quoted.kind, quoted.description) == ("quote", "Boots recalled")
+
+
+async def test_a_quote_whose_author_has_not_agreed_says_nothing_and_votes_that_are_hidden_are_not_told() -> None:
+    fake = FakeMastodon()
+    hidden = {"options": [{"title": "yes", "votes_count": None}, {"title": "no", "votes_count": None}]}
+    more = {"quote": {"state": "pending", "quoted_status": None}, "poll": hidden}
+    quoted, asked_for = (await brought(fake, fake.toot("ada", f"@{US} true?", more=more))).media
+    assert (quoted.title, quoted.description, quoted.url) == ("", "", "")
+    assert asked_for.poll == Poll(("yes", "no"))
 
 
 async def test_an_answer_to_us_is_a_reply_and_a_direct_one_is_direct() -> None:

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.connectors.base import Media, PostChange
+from app.connectors.base import Media, Poll, PostChange, Visibility
+from app.flow.answerable import answerable
 from app.flow.change import keep_changes
 from app.flow.claim import claim
 from app.flow.ingest import ingest
@@ -69,6 +70,22 @@ async def test_a_change_told_again_changes_nothing(session: AsyncSession, compan
     assert await keep_changes(session, company.feed, [deletion(), deletion()]) == 1
     assert await keep_changes(session, company.feed, [deletion(at=LATER + timedelta(days=1))]) == 0
     assert await session.scalar(select(func.count()).select_from(rows.PostChange).where(rows.PostChange.deleted)) == 1
+
+
+async def test_votes_that_go_on_are_no_edit_and_new_options_are(session: AsyncSession, company: Company) -> None:
+    def asked(*options: str, votes: int) -> tuple[Media, ...]:
+        ends = NOW + timedelta(days=1)
+        return (Media("poll", "", poll=Poll(options, (votes,) * len(options), ends_at=ends)),)
+
+    await ingest(session, company.feed, [post(1, "Which?", media=asked("red", "blue", votes=1))])
+    assert await keep_changes(session, company.feed, [edit("Which?", media=asked("red", "blue", votes=5))]) == 0
+    later = LATER + timedelta(minutes=1)
+    assert await keep_changes(session, company.feed, [edit("Which?", media=asked("red", votes=0), at=later)]) == 1
+    again = [edit("Which?", media=asked("red", votes=9), at=later + timedelta(minutes=n)) for n in (1, 2)]
+    assert await keep_changes(session, company.feed, again[:1]) == 0
+    assert [one["poll"]["options"] for one in (await shown(session)).media] == [["red"]]
+    assert await keep_changes(session, company.feed, [edit("Which?", media=(), at=later + timedelta(hours=1))]) == 1
+    assert (await shown(session)).media == ()
 
 
 async def test_edits_out_of_order_end_with_the_newest(session: AsyncSession, company: Company) -> None:
@@ -186,3 +203,36 @@ async def test_a_post_that_comes_after_its_deletion_is_wiped_too(session: AsyncS
     await ingest(session, company.feed, [post(1, thread_id="t")])
     await tidy(session, 30, wipe_days=0)
     assert set(await session.scalars(select(Post.text))) == {"", "My tent arrived torn."}
+
+
+async def test_another_audience_follows_through_and_narrows_replies(session: AsyncSession, company: Company) -> None:
+    company.feed.channel = "mastodon"
+    await session.flush()
+    await ingest(session, company.feed, [post(1, "My tent is torn.")])
+    [item] = await items(session)
+    await claim(session, company.ayumi, item.id)
+    await park(session, company.ayumi, item.id, NOW + timedelta(days=30), ParkReason.CUSTOMER)
+    change = edit("My tent is torn.", visibility=Visibility.FOLLOWERS)
+    assert await keep_changes(session, company.feed, [change]) == 1
+    one = await shown(session)
+    assert (one.visibility, one.edited_at, one.earlier) == ("followers", None, ())
+    way = await answerable(session, item)
+    assert (way.visibility, way.visibilities) == (Visibility.FOLLOWERS, (Visibility.FOLLOWERS, Visibility.DIRECT))
+    assert [one.state for one in await items(session)] == [State.PARKED]
+    again = edit("My tent is torn.", at=LATER + timedelta(minutes=1), visibility=Visibility.FOLLOWERS)
+    assert await keep_changes(session, company.feed, [again]) == 0
+    why = await session.scalar(select(Event.why).where(Event.verb == Verb.EDIT))
+    assert why is not None
+    assert why["visibility"]
+
+
+async def test_a_wider_audience_is_shown_but_replies_stay_as_narrow_as_the_post_came(
+    session: AsyncSession, company: Company
+) -> None:
+    company.feed.channel = "mastodon"
+    await session.flush()
+    await ingest(session, company.feed, [post(1, "Hush.", visibility=Visibility.FOLLOWERS)])
+    await keep_changes(session, company.feed, [edit("Hush.", visibility=Visibility.PUBLIC)])
+    assert (await shown(session)).visibility == "public"
+    [item] = await items(session)
+    assert (await answerable(session, item)).visibility is Visibility.FOLLOWERS

@@ -1,9 +1,12 @@
 """Which identities are one person, what is kept about them, and who may."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.connectors.base import IncomingAuthor
 from app.errors import Conflict, Invalid, NotFound
 from app.flow import person as verbs
 from app.flow.ingest import ingest
@@ -25,7 +28,7 @@ async def company(session: AsyncSession) -> Company:
 
 
 async def two(session: AsyncSession) -> tuple[int, int]:
-    lena, mail = await items(session)
+    lena, mail, *_ = await items(session)
     assert lena.customer_id
     assert mail.customer_id
     return lena.customer_id, mail.customer_id
@@ -147,3 +150,17 @@ async def test_the_history_comes_page_by_page(session: AsyncSession, company: Co
     assert (len(first), len(rest), end) == (4, 2, None)
     assert len({one.item_id for one in first + rest}) == 6
     assert await session.scalar(select(func.count()).select_from(Customer)) == 2
+
+
+async def test_an_author_who_changed_their_name_is_the_same_and_the_former_name_is_told(
+    session: AsyncSession, company: Company
+) -> None:
+    who = IncomingAuthor(external_id="lena", handle="lena", name="Lena")
+    for number, handle in enumerate(
+        ("lena.example", "Lena.example", "handle.invalid", "lena@p.example", "shop.example")
+    ):
+        await ingest(session, company.feed, [replace(post(number + 10), author=replace(who, handle=handle))])
+    customer_id, _ = await two(session)
+    [one] = await person.identities(session, company.ayumi, customer_id, SHOWN_FOR)
+    assert (one.handle, one.masked) == ("shop.example", False)
+    assert set(one.former) == {"lena", "Lena.example", "l•••a@p.example"}

@@ -24,6 +24,7 @@ from app.flow.configure_feed import (
 )
 from app.flow.configured import fingerprint
 from app.flow.hook import hook_of, takes_deliveries
+from app.flow.house import House
 from app.flow.link import HOOKS
 from app.i18n import _
 from app.models.account import Account
@@ -31,9 +32,11 @@ from app.models.feed import Feed
 from app.queries import admin
 from app.queries.budgets import budgets
 from app.queries.feeds import feeds, quarantined
+from app.web.admin import house
 from app.web.admin.health import told
 from app.web.admin.pages import page, to
 from app.web.admin.probe import probe_stored, probe_typed
+from app.web.admin.rules import kinds
 from app.web.edge import Db
 from app.web.forms import Form, Refused, attempt, fresh, showing, typed
 from app.web.templating import render
@@ -62,6 +65,7 @@ async def _form_page(
     feed: Feed | None = None,
     check: Check | None = None,
     seen: str = "",
+    preview: house.Preview | None = None,
 ) -> Response:
     line = (await feeds(db, feed.id))[0] if feed else None
     return await page(
@@ -82,6 +86,10 @@ async def _form_page(
         quarantined=await quarantined(db, feed.id) if feed else [],
         hook=await _hook(request, db, feed) if feed and takes_deliveries(connector.capabilities) else "",
         seen=seen,
+        house_fields=house.fields(),
+        kinds=kinds(),
+        left_out=await house.told(db, feed.id) if feed else {"counts": {}, "last": []},
+        preview=preview,
     )
 
 
@@ -158,6 +166,9 @@ async def changed(request: Request, db: Db, feed_id: int) -> Response:
     connector = registry.get(feed.channel)
     try:
         settings = _read(form, connector)
+        if form.text("do") == "preview":
+            seen, preview = form.text("seen"), await house.preview(db, feed_id, settings.house)
+            return await _form_page(request, db, connector, form, feed=feed, seen=seen, preview=preview)
         async with attempt(db, form):
             await change_feed(db, feed_id, settings, form.text("seen"))
     except Refused:
@@ -227,7 +238,7 @@ def _own(one: FormField) -> FormField:
 def _blank(connector: Connector) -> Form:
     form = fresh(FeedBasics)
     own = {OWN + one.name: one.default for one in forms.fields(connector.Settings)}
-    form.values = {**form.values, **own, "name": connector.title}
+    form.values = {**form.values, **own, **house.shown(House())[0], "name": connector.title}
     return form
 
 
@@ -237,7 +248,9 @@ def _stored(feed: Feed) -> Form:
     form = showing(FeedBasics(**settings.model_dump(include=set(FeedBasics.model_fields))))
     own = forms.shown(connector.Settings.model_validate(feed.settings))
     account = "" if feed.account_id is None else str(feed.account_id)
-    form.values = {**form.values, "account_id": account, **{OWN + name: value for name, value in own.items()}}
+    rules, ticked = house.shown(settings.house)
+    form.values = {**form.values, "account_id": account, **{OWN + name: value for name, value in own.items()}, **rules}
+    form.lists = ticked
     return form
 
 
@@ -251,11 +264,13 @@ def _read(form: Form, connector: Connector) -> FeedSettings:
         form.errors.update({OWN + name if name else "": words for name, words in own.errors.items()})
         form.status = own.status
     account = form.number("account_id") if connector.Credentials else None
+    asked = house.read(form)
     settings = form.read(
         FeedSettings,
         plain=FeedBasics,
         account_id=account,
         settings=checked_.model_dump(mode="json") if checked_ else {},
+        house=asked or House(),
     )
     if form.errors:
         raise Refused

@@ -146,6 +146,13 @@ class FakeChannel(ABC):
         """Something arrives that no connector can read as a post."""
         raise NotImplementedError
 
+    def aside(self, text: str, *, by: str = "bob", under: str | None = None) -> str:
+        """A stranger writes something that this variant's feed does not bring: it is not about us.
+
+        Returns the external_id under which it stands above others. Needs a channel whose threads can be fetched upward.
+        """
+        raise NotImplementedError
+
     def arrive_own(self, text: str) -> str:
         """Our own account writes something that this variant's feed shows. Needs `shows_own`."""
         raise NotImplementedError

@@ -157,6 +157,9 @@ class FakeBluesky(FakeChannel):
         self.records[uri] = Record(uri, cid_of(value), by, value, now)
         return uri
 
+    def aside(self, text: str, *, by: str = "bob", under: str | None = None) -> str:
+        return self.post(text, by=by, under=under)
+
     def arrive_broken(self) -> None:
         uri = self.post("", mentions=True)
         self.records[uri].value["text"] = ["not", "text"]
@@ -229,6 +232,7 @@ class FakeBluesky(FakeChannel):
             "app.bsky.feed.getAuthorFeed": self._get_author_feed,
             "app.bsky.feed.searchPosts": self._search_posts,
             "app.bsky.feed.getPosts": self._get_posts,
+            "app.bsky.feed.getPostThread": self._get_post_thread,
         }
         if method not in known or (method.endswith("searchPosts") and not self.has_search):
             return answer(501, {"error": "MethodNotImplemented", "message": "Method Not Implemented"})
@@ -396,6 +400,25 @@ class FakeBluesky(FakeChannel):
         if len(uris) > 25:
             raise XrpcFailure(400, "InvalidRequest", "Error: uris must not have more than 25 elements")
         return {"posts": [self._view(self.records[uri]) for uri in uris if uri in self.records]}
+
+    def _get_post_thread(self, request: Request, body: Json) -> Json:
+        self._require_session(request)
+        uri, height = request.query_params["uri"], int(request.query_params.get("parentHeight", "80"))
+        if uri not in self.records:
+            raise XrpcFailure(400, "NotFound", f"Post not found: {uri}")
+        return {"thread": self._thread_view(uri, height) | {"replies": []}}
+
+    def _thread_view(self, uri: str, height: int) -> Json:
+        record, defs = self.records.get(uri), "app.bsky.feed.defs"
+        if record is None:
+            return {"$type": f"{defs}#notFoundPost", "uri": uri, "notFound": True}
+        if did_of(record.by) in self.blocked_by:
+            blocked = {"did": did_of(record.by), "viewer": {"blockedBy": True}}
+            return {"$type": f"{defs}#blockedPost", "uri": uri, "blocked": True, "author": blocked}
+        view: Json = {"$type": f"{defs}#threadViewPost", "post": self._view(record), "threadContext": {}}
+        if "reply" in record.value and height > 0:
+            view["parent"] = self._thread_view(record.value["reply"]["parent"]["uri"], height - 1)
+        return view
 
     def _list_notifications(self, request: Request, body: Json) -> Json:
         self._require_session(request)

@@ -63,6 +63,9 @@ class FakeTownsquare(FakeChannel):
         storable = text.replace("\x00", "").encode("utf-8", "ignore").decode()
         return self._said(by, storable, parent, direct=direct)
 
+    def aside(self, text: str, *, by: str = "bob", under: str | None = None) -> str:
+        return self._said(by, text, int(under.rpartition("/")[2]) if under else None, direct=False, aside=True)
+
     def arrive_own(self, text: str) -> str:
         return self._said("northwindhelp", text, None, direct=False)
 
@@ -70,8 +73,8 @@ class FakeTownsquare(FakeChannel):
         self.arrive("broken")
         self.network.bent.add(self.network.world.last_id)
 
-    def _said(self, by: str, text: str, parent: int | None, *, direct: bool) -> str:
-        post, rows = self.network.world.speak(self.tick(), by, text, parent=parent, direct=direct)
+    def _said(self, by: str, text: str, parent: int | None, *, direct: bool, aside: bool = False) -> str:
+        post, rows = self.network.world.speak(self.tick(), by, text, parent=parent, direct=direct, aside=aside)
         self.network.ledger.append(rows)
         return self.network.uri(post.id)
 

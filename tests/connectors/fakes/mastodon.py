@@ -57,6 +57,7 @@ class Toot:
     reblog_of: str | None = None
     broken: bool = False
     edited: datetime | None = None
+    more: Json = field(default_factory=dict)  # of the status as it is shown
 
 
 class FakeMastodon(FakeChannel):
@@ -125,6 +126,9 @@ class FakeMastodon(FakeChannel):
         written = {Source.MENTIONS: f"@{US} {text}", Source.SEARCH: f"{text} northwind"}.get(self.source, text)
         toot = self.toot(by, written, parent=parent, visibility="direct" if direct else "public")
         return self.uri(toot)
+
+    def aside(self, text: str, *, by: str = "bob", under: str | None = None) -> str:
+        return self.uri(self.toot(by, text, parent=self._by_uri(under).id if under else None, tags=()))
 
     def arrive_broken(self) -> None:
         self.toot("ada", f"@{US} northwind").broken = True
@@ -416,7 +420,9 @@ class FakeMastodon(FakeChannel):
             "tags": [{"name": tag} for tag in toot.tags],
             "card": None,
             "poll": None,
+            "quote": None,
             "reblog": None,
+            **toot.more,
         }
 
 

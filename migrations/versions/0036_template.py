@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0032_template"
-down_revision = "0031_reply_edit"
+revision = "0036_template"
+down_revision = "0035_fidelity"
 branch_labels = None
 depends_on = None
 
