@@ -22,6 +22,7 @@ from app.web import (
     draft,
     failures,
     first_run,
+    form,
     health,
     hiding,
     item,
@@ -87,6 +88,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     templates.router,
     admin.router,
     first_run.router,
+    form.router,
     hooks.router,
 )
 

@@ -98,6 +98,7 @@ class Capabilities:
     threads: bool = False
     push: bool = False  # posts are pushed to us, nothing is fetched
     streams: bool = False  # `listen` brings posts as they come
+    typed: bool = False  # what is pushed is typed by people into a page of ours; no system delivers it
     hooks: bool = False  # deliveries are taken beside fetching
     idempotent: bool = False  # the channel itself drops a repeat of the same send
     find_sent: bool = False  # our own posts can be looked up to settle an `unknown`
@@ -472,6 +473,8 @@ class Connector:
     capabilities: ClassVar[Capabilities] = Capabilities()
     Settings: ClassVar[type[SettingsModel]] = NoSettings  # of a feed
     Credentials: ClassVar[type[SettingsModel] | None] = None  # of an account; None: no account needed
+    accounts_of: ClassVar[str] = ""  # the channel whose accounts it uses; empty: it has its own
+    account_needed: ClassVar[bool] = True  # False: a feed works without one, only without replies
     oauth: ClassVar[OAuth | None] = None  # sign-in by OAuth; Credentials mix in `app.connectors.oauth.OAuthCredentials`
     registers: ClassVar[bool] = False  # our app is made by program (`register`), so nobody types a client id
 

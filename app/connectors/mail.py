@@ -10,9 +10,8 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
-import aiosmtplib
 import structlog
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field
 
 from app.connectors.base import (
     Batch,
@@ -28,26 +27,17 @@ from app.connectors.base import (
     SettingsModel,
     Visibility,
 )
+from app.connectors.mail_account import MailCredentials, checked_address, submitting
 from app.connectors.mail_imap import IDLE, Imap, imap
-from app.connectors.mail_smtp import hand_over, submission
-from app.connectors.mail_tls import Security, Server, check_authority
+from app.connectors.mail_smtp import hand_over
 from app.connectors.mail_walk import Folder, is_behind, joined, newest, walked
 from app.connectors.mail_write import prepare, written
-from app.errors import ConnectorError, Refused
-from app.i18n import N_, _
+from app.errors import ConnectorError
+from app.i18n import N_
 
 log = structlog.get_logger(__name__)
 _PICTURES = Pictures(most=8, bytes=4_000_000, pixels=16_000_000, alt=1000)
 _COPY_SECONDS = 10.0  # for the copy in the Sent folder: the mail itself has gone
-
-
-def _address(value: str) -> str:
-    value = value.strip().lower()
-    local, at, domain = value.rpartition("@")
-    if not (local and at and "." in domain) or any(c in value for c in ' <>",;:\\'):
-        message = _("Give an address like care@example.com.")
-        raise ValueError(message)
-    return value
 
 
 class MailSettings(SettingsModel):
@@ -65,7 +55,7 @@ class MailSettings(SettingsModel):
         title=N_("Bring what is sent from the mailbox elsewhere"),
         description=N_("What colleagues answer with a mail program then stands in the conversation."),
     )
-    aliases: list[Annotated[str, AfterValidator(_address)]] = Field(
+    aliases: list[Annotated[str, AfterValidator(checked_address)]] = Field(
         default=[],
         title=N_("Other addresses of this mailbox"),
         description=N_("One on each line. No reply goes to them."),
@@ -83,56 +73,6 @@ class MailSettings(SettingsModel):
         max_length=200,
         examples=["mx.example.com"],
     )
-
-
-class MailCredentials(SettingsModel):
-    """How to get in, and as whom replies go out."""
-
-    address: Annotated[str, AfterValidator(_address)] = Field(
-        title=N_("Address"), description=N_("Replies come from it."), max_length=250, examples=["care@example.com"]
-    )
-    name: str = Field(default="", title=N_("Name beside the address"), max_length=100, examples=["Northwind Care"])
-    user: str = Field(default="", title=N_("User name"), description=N_("Empty: the address."), max_length=250)
-    password: SecretStr = Field(
-        title=N_("Password"),
-        description=N_("Where the provider asks for a second factor, an app password."),
-        min_length=1,
-    )
-    imap_host: str = Field(title=N_("IMAP server"), max_length=250, min_length=1, examples=["imap.example.com"])
-    imap_port: int = Field(default=993, title=N_("IMAP port"), ge=1, le=65535)
-    imap_security: Security = Field(default=Security.TLS, title=N_("IMAP is protected by"))
-    smtp_host: str = Field(
-        default="",
-        title=N_("SMTP server"),
-        description=N_("For submission, not the one that other servers deliver to. Empty: no replies."),
-        max_length=250,
-        examples=["smtp.example.com"],
-    )
-    smtp_port: int = Field(default=465, title=N_("SMTP port"), ge=1, le=65535)
-    smtp_security: Security = Field(default=Security.TLS, title=N_("SMTP is protected by"))
-    authority: Annotated[str, AfterValidator(check_authority)] = Field(
-        default="",
-        title=N_("Certificate of your own authority"),
-        description=N_("In PEM form, where the servers' certificates are not from a public one."),
-        max_length=20_000,
-    )
-
-    @property
-    def login(self) -> str:
-        """The name to sign in with."""
-        return self.user or self.address
-
-    @property
-    def inbox(self) -> Server:
-        """Where mails are read."""
-        return Server(self.imap_host, self.imap_port, self.imap_security, self.authority)
-
-    @property
-    def outbox(self) -> Server:
-        """Where mails are handed over. Raises Refused when there is none."""
-        if not self.smtp_host:
-            raise Refused(N_("The account has no SMTP server, so it cannot reply. Add one to the account."))
-        return Server(self.smtp_host, self.smtp_port, self.smtp_security, self.authority)
 
 
 class MailConnector(Connector):
@@ -165,7 +105,7 @@ class MailConnector(Connector):
             if await client.special("\\Sent") is None:
                 notices.append(N_("The server names no Sent folder, so no copies of replies are kept there."))
         if link.credentials.smtp_host:
-            async with _submission(link):
+            async with submitting(link):
                 pass
         else:
             notices.append(N_("The account has no SMTP server, so it cannot reply."))
@@ -213,7 +153,7 @@ class MailConnector(Connector):
         if reply.attempted_at is not None and await self._stands(link, mail["message_id"]):
             return sent
         message = written(mail, reply.pictures)
-        async with _submission(link) as client:
+        async with submitting(link) as client:
             await hand_over(client, link.credentials.smtp_host, mail["from"], mail["to"], message)
         await self._keep_copy(link, mail["message_id"], message)
         return sent
@@ -239,12 +179,6 @@ class MailConnector(Connector):
 
 def _signed_in(link: Link) -> AbstractAsyncContextManager[Imap]:
     return imap(link.dial, link.credentials.inbox, link.credentials.login, link.credentials.password.get_secret_value())
-
-
-def _submission(link: Link) -> AbstractAsyncContextManager[aiosmtplib.SMTP]:
-    known = link.credentials
-    password = known.password.get_secret_value()
-    return submission(link.dial, known.outbox, known.login, password, known.address.rpartition("@")[2])
 
 
 def _folders(link: Link) -> list[Folder]:

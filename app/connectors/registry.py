@@ -21,6 +21,7 @@ BUILT_IN: dict[str, str] = {
     "facebook": "app.connectors.facebook:FacebookConnector",
     "email": "app.connectors.mail:MailConnector",
     "instagram": "app.connectors.instagram:InstagramConnector",
+    "form": "app.connectors.form:FormConnector",
     "mastodon": "app.connectors.mastodon:MastodonConnector",
     "rss": "app.connectors.rss:RssConnector",
     "whatsapp": "app.connectors.whatsapp:WhatsAppConnector",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.connectors import registry
 from app.errors import Invalid
 from app.flow.config_saved import apply_macros, apply_saved
 from app.flow.config_schema import AgentPart, Document, FeedPart, QueuePart, RulePart
@@ -130,7 +131,8 @@ async def _feeds(session: AsyncSession, parts: Iterable[FeedPart]) -> None:
 async def _account(session: AsyncSession, part: FeedPart) -> int | None:
     if part.account is None:
         return None
-    named = select(Account.id).where(Account.channel == part.channel, Account.name == part.account)
+    channel = registry.get(part.channel).accounts_of or part.channel
+    named = select(Account.id).where(Account.channel == channel, Account.name == part.account)
     found = list(await session.scalars(named))
     if len(found) != 1:
         count = "no" if not found else f"{len(found)}"

@@ -194,9 +194,9 @@ async def _check(session: AsyncSession, connector: Connector, settings: FeedSett
     if connector.Credentials is None:
         if settings.account_id is not None:
             raise Invalid(_("%(connector)s needs no account.") % {"connector": connector.title}, "account_id")
-    else:
+    elif settings.account_id is not None or connector.account_needed:
         channel = await session.scalar(select(Account.channel).where(Account.id == settings.account_id))
-        if channel != connector.name:
+        if channel != (connector.accounts_of or connector.name):
             raise Invalid(
                 _("Choose the %(connector)s account to read and answer with, or add one first.")
                 % {"connector": connector.title},

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import QueryableAttribute
 
+from app.connectors import registry
 from app.db import announce
 from app.errors import Conflict, Invalid
 from app.flow.visibility import readable_item
@@ -73,7 +74,8 @@ async def _chosen(session: AsyncSession, item: Item, account_id: int | None) -> 
     """What is kept of who shall answer. Whether they can is asked when the reply is sent."""
     if account_id is None:
         return {}
-    there = select(Account.id).where(Account.id == account_id, Account.channel == item.channel)
+    channel = registry.get(item.channel).accounts_of or item.channel
+    there = select(Account.id).where(Account.id == account_id, Account.channel == channel)
     if await session.scalar(there) is None:
         raise Invalid(_("This account cannot answer this post (any more). Choose another one."), "account_id")
     return {"account_id": account_id}

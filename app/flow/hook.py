@@ -17,7 +17,7 @@ KEY_BYTES = 24  # of randomness in an address
 
 def takes_deliveries(capabilities: Capabilities) -> bool:
     """Whether feeds of such a channel have an address for deliveries."""
-    return capabilities.push or capabilities.hooks
+    return (capabilities.push and not capabilities.typed) or capabilities.hooks
 
 
 async def hook_of(session: AsyncSession, feed: Feed, app: str = "") -> str:

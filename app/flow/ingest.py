@@ -19,12 +19,14 @@ from app.flow.parents import ask_for_parents
 from app.listening.clean import LONGEST_TEXT, storable_json
 from app.models.feed import Feed
 
+ANSWERED_BY = {"email": ("form",)}  # channels whose conversations go on in this one
+
 _KNOWN = text(
     """
     SELECT external_id, conversation_id, true AS post FROM post
-    WHERE channel = :channel AND external_id = ANY(:ids)
+    WHERE channel = ANY(:channels) AND external_id = ANY(:ids)
     UNION ALL
-    SELECT external_id, conversation_id, false FROM reply WHERE channel = :channel AND external_id = ANY(:ids)
+    SELECT external_id, conversation_id, false FROM reply WHERE channel = ANY(:channels) AND external_id = ANY(:ids)
     UNION ALL
     SELECT external_id, NULL, false FROM account WHERE channel = :channel AND external_id = ANY(:writers)
     """
@@ -157,7 +159,8 @@ async def _store(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost
     unique = {post.external_id: post for post in posts}
     parents = {parent for post in unique.values() for parent in (post.in_reply_to, *post.above) if parent}
     writers = {post.author.external_id for post in unique.values()}
-    asked = {"channel": feed.channel, "ids": [*unique, *parents], "writers": [*writers]}
+    channels = [feed.channel, *ANSWERED_BY.get(feed.channel, ())]
+    asked = {"channel": feed.channel, "channels": channels, "ids": [*unique, *parents], "writers": [*writers]}
     known = (await session.execute(_KNOWN, asked)).all()
     homes = {row.external_id: row.conversation_id for row in known if row.conversation_id is not None}
     us = {row.external_id for row in known if row.conversation_id is None}  # a connector knows but one account of ours

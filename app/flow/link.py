@@ -56,7 +56,8 @@ async def wire(
     connector = registry.get(feed.channel)
     account_id = account_id or feed.account_id
     account = await session.get(Account, account_id) if account_id is not None else None
-    if connector.Credentials is not None and (account is None or account.sealed is None):
+    needs = connector.Credentials is not None and (account is not None or connector.account_needed)
+    if needs and (account is None or account.sealed is None):
         raise Unauthorized(
             N_("Feed '%(feed)s' has no account to sign in with. Connect one on its page.") % {"feed": feed.name}
         )

@@ -53,9 +53,13 @@ class Security:
         async def protected(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                frames = "frame-ancestors" in headers.get(
+                    "Content-Security-Policy", ""
+                )  # it says itself who may frame it
                 headers.setdefault("Content-Security-Policy", policy(nonce))
                 for name, value in COMMON.items():
-                    headers.setdefault(name, value)
+                    if not (frames and name == "X-Frame-Options"):
+                        headers.setdefault(name, value)
                 if self.secure:
                     headers.setdefault("Strict-Transport-Security", "max-age=31536000")
             await send(message)

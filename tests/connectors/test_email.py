@@ -10,7 +10,8 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from app.connectors.base import Batch, Picture
-from app.connectors.mail import MailCredentials, MailSettings
+from app.connectors.mail import MailSettings
+from app.connectors.mail_account import MailCredentials
 from app.connectors.mail_imap import from_utf7, to_utf7
 from app.connectors.mail_tls import Security
 from app.errors import Blocked, Malformed, RateLimited, Refused, Unauthorized

@@ -14,7 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from app.connectors.base import IncomingPost, Link, OutgoingReply, Picture, PostKind, SettingsModel, Visibility
-from app.connectors.mail import MailConnector, MailCredentials, MailSettings
+from app.connectors.mail import MailConnector, MailSettings
+from app.connectors.mail_account import MailCredentials
 from app.connectors.mail_tls import Security
 from app.errors import Blocked, Refused, Unauthorized
 from app.settings import Settings

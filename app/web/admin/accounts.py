@@ -23,7 +23,11 @@ router = APIRouter(prefix="/admin/accounts")
 
 
 def _signing_in() -> dict[str, Connector]:
-    return {name: connector for name, connector in registry.all().items() if connector.Credentials}
+    return {name: connector for name, connector in registry.all().items() if _has_own(connector)}
+
+
+def _has_own(connector: Connector) -> bool:
+    return connector.Credentials is not None and not connector.accounts_of
 
 
 async def _list_page(request: Request, db: AsyncSession, form: Form | None = None) -> Response:

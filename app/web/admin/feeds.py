@@ -77,7 +77,7 @@ async def _form_page(
         form=form,
         basics={one.name: one for one in forms.fields(FeedBasics)},
         own=[_own(one) for one in forms.fields(connector.Settings)],
-        accounts=await admin.accounts(db, connector.name) if connector.Credentials else None,
+        accounts=await admin.accounts(db, connector.accounts_of or connector.name) if connector.Credentials else None,
         feed=feed,
         line=line,
         told=told(line) if line else None,
@@ -85,6 +85,9 @@ async def _form_page(
         check=check,
         quarantined=await quarantined(db, feed.id) if feed else [],
         hook=await _hook(request, db, feed) if feed and takes_deliveries(connector.capabilities) else "",
+        form_page=f"{request.app.state.settings.base_url}/forms/{feed.id}"
+        if feed and connector.capabilities.typed
+        else "",
         seen=seen,
         house_fields=house.fields(),
         kinds=kinds(),

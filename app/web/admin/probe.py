@@ -72,7 +72,9 @@ async def _credentials(
     if connector.Credentials is None:
         return None
     account = await db.get(Account, feed.account_id) if feed.account_id is not None else None
-    if account is None or account.channel != connector.name:
+    if account is None and not connector.account_needed:
+        return None
+    if account is None or account.channel != (connector.accounts_of or connector.name):
         raise Unauthorized(_("Choose an account first, or add one under Accounts."))
     return open_credentials(Vault.load(settings), account)
 

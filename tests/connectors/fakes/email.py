@@ -22,7 +22,8 @@ from starlette.types import ASGIApp
 
 from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor, Link, Visibility
-from app.connectors.mail import MailCredentials, MailSettings
+from app.connectors.mail import MailSettings
+from app.connectors.mail_account import MailCredentials
 from app.connectors.mail_tls import Security
 from app.errors import Unreachable
 from tests.connectors.fakes.base import FakeChannel, Standing, Trouble
