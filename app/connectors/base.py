@@ -555,7 +555,7 @@ class Connector:
     async def parents(self, link: Link, post: KnownPost) -> tuple[IncomingPost, ...]:
         """Bring the posts above this one, the topmost first: the nearest MOST_PARENTS of them at most.
 
-        Nothing when there are none for us to see (any more). They are for reading only: `ref` and `payload` may be empty.
+        Nothing when there are none for us to see (any more). They are for reading only; `ref` is what `look_again` needs.
         """
         raise NotImplementedError
 

@@ -12,10 +12,12 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import PostChange
+from app.db import announce
 from app.flow.wake import wake
 from app.i18n import N_
 from app.listening.clean import LONGEST_TEXT, storable_json
 from app.models import change as rows
+from app.models.context import ContextPost
 from app.models.feed import Feed
 from app.models.item import FEED, OPEN_STATES, Disposition, Item, ParkReason, State, Verb, alter, move, record
 from app.models.post import Post
@@ -121,7 +123,16 @@ async def keep_changes(session: AsyncSession, feed: Feed, changes: Sequence[Post
     ]
     if told:
         await _tell(session, told)
+    await _announce_above(session, feed.channel, [row.external_id for row in kept if row.external_id not in posts])
     return len(kept)
+
+
+async def _announce_above(session: AsyncSession, channel: str, ids: Sequence[str]) -> None:
+    """What stands above a conversation changed: desks that show it draw it anew."""
+    if ids:
+        shown = select(Item.id).join(ContextPost, ContextPost.conversation_id == Item.conversation_id)
+        here = (ContextPost.channel == channel) & ContextPost.external_id.in_(ids)
+        announce(session, "items", await session.scalars(shown.where(here)))
 
 
 async def deleted_among(session: AsyncSession, channel: str, ids: Sequence[str]) -> set[str]:

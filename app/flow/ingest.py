@@ -34,6 +34,7 @@ _KNOWN = text(
 
 # `known` is looked up by a list of ids: joined with `given` instead, the planner would read all authors of the channel.
 # A handle under .invalid (RFC 6761) says that the network could not tell the author's name; nobody was called so.
+# Nor is an id, which stands in where a channel tells no name.
 _AUTHORS = text(
     """
     WITH given AS (
@@ -44,7 +45,7 @@ _AUTHORS = text(
     ), former AS (
         INSERT INTO former_handle AS f (author_id, handle)
         SELECT k.id, k.handle FROM given g JOIN known k USING (external_id)
-        WHERE lower(k.handle) <> lower(g.handle) AND k.handle NOT LIKE '%.invalid'
+        WHERE lower(k.handle) <> lower(g.handle) AND k.handle NOT LIKE '%.invalid' AND k.handle <> external_id
         ORDER BY k.id
         ON CONFLICT (author_id, handle) DO UPDATE SET until = excluded.until
     ), people AS MATERIALIZED (

@@ -6,7 +6,8 @@ what it needs: capabilities of the connector (`reply`, `idempotent` ...), or one
 `broken` (an unreadable entry can arrive among others), `changes` (what becomes of posts is told), `rewrite` (the
 channel lets authors edit), `window` (the channel shows more than two pages), `dated` (a delivery's signature covers
 its time), `asks` (posts come by `fetch`, or by deliveries that the variant makes of what arrives), `parents` (a reply
-stands under a post, not only in a conversation), `above` (threads are fetched upward).
+stands under a post, not only in a conversation), `above` (threads are fetched upward),
+`rename` (people there can take another handle).
 `checks_for(fake)` gives those that apply; nothing else is skipped.
 """
 
@@ -95,6 +96,7 @@ def abilities(fake: FakeChannel) -> frozenset[str]:
         "account": connector.Credentials is not None,
         "strict": not fake.lenient,
         "changes": connector.capabilities.looks > 0 or connector.name == "demo",
+        "rename": type(fake).rename is not FakeChannel.rename,
         "rewrite": type(fake).rewrite is not FakeChannel.rewrite,
         "own": fake.shows_own,
         "broken": fake.broken_arrivals,
@@ -355,6 +357,17 @@ async def an_answer_to_a_post_is_in_the_same_conversation(fake: FakeChannel) -> 
     assert found[grandchild].in_reply_to == child
     assert found[root].thread_id == found[child].thread_id == found[grandchild].thread_id
     assert found[stranger].thread_id != found[root].thread_id
+
+
+@check("pull", "rename")
+async def an_author_who_took_another_handle_is_the_same(fake: FakeChannel) -> None:
+    before = fake.arrive("hello")
+    first, cursor = await drain(fake, {})
+    fake.rename("ada")
+    after = fake.arrive("hello again")
+    second, _ = await drain(fake, cursor)
+    assert second[after].author.external_id == first[before].author.external_id
+    assert second[after].author.handle != first[before].author.handle
 
 
 @check("pull", "direct")

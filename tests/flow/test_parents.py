@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.connectors.base import IncomingPost, PostChange
+from app.connectors.base import IncomingPost, KnownPost, PostChange
 from app.errors import ChannelDown, Refused
 from app.flow.change import keep_changes
 from app.flow.ingest import ingest
+from app.flow.look import CONTEXT_EVERY, to_look_at
 from app.flow.parents import MOST_TRIES, due_parents, fail_parents, keep_parents, take_errand
 from app.flow.tidy import tidy
 from app.models.context import ContextPost, ParentFetch
@@ -138,6 +139,24 @@ async def test_an_edit_and_a_deletion_follow_through(session: AsyncSession, comp
     one, other = await shown(session)
     assert (one.text, one.edited_at, other.edited_at) == ("Which tents?", NOW, None)
     assert other.deleted_at is not None
+
+
+async def test_it_is_looked_at_again_by_the_hour_after_the_posts_while_its_item_is_open(
+    session: AsyncSession, company: Company
+) -> None:
+    await ingest(session, company.feed, [asking()])
+    await fetched(session, top(ref={"id": "7"}), top("low"))
+    assert await to_look_at(session, company.feed, 9) == []
+    ages = {ContextPost: ContextPost.looked_at, Post: Post.received_at}
+    for table, column in ages.items():
+        await session.execute(update(table).values({column: func.now() - CONTEXT_EVERY - timedelta(seconds=1)}))
+    await session.execute(update(ContextPost).where(ContextPost.external_id == "post-low").values(looked_at=func.now()))
+    assert await to_look_at(session, company.feed, 1) == [KnownPost("post-1", {})]
+    assert await to_look_at(session, company.feed, 9) == [KnownPost("post-top", {"id": "7"})]
+    assert await to_look_at(session, company.feed, 9) == []
+    await session.execute(update(ContextPost).values(looked_at=func.now() - 2 * CONTEXT_EVERY))
+    await keep_changes(session, company.feed, [PostChange("post-top", NOW, deleted=True)])
+    assert [one.external_id for one in await to_look_at(session, company.feed, 9)] == ["post-low"]
 
 
 async def test_what_a_deleted_one_said_is_wiped_with_that_of_posts(session: AsyncSession, company: Company) -> None:

@@ -161,6 +161,10 @@ class FakeChannel(ABC):
         """The author deletes a post."""
         raise NotImplementedError
 
+    def rename(self, by: str) -> None:
+        """A stranger takes another handle, on a channel where one can."""
+        raise NotImplementedError
+
     def rewrite(self, external_id: str, text: str) -> None:
         """The author changes what a post says, on a channel where one can."""
         raise NotImplementedError

@@ -167,6 +167,9 @@ class FakeBluesky(FakeChannel):
     def arrive_own(self, text: str) -> str:
         return self.post(text, by="northwind")
 
+    def rename(self, by: str) -> None:
+        self.names[did_of(by)] = f"{by}-anew"
+
     def repost(self, uri: str, by: str) -> None:
         self.reposts.append(Passed(self.records[uri], by, self.tick()))
 
@@ -531,6 +534,7 @@ class FakeBlueskyAuthor(FakeBluesky):
     """The same network, seen through one account's posts: all that this feed brings is by ada."""
 
     source = Source.AUTHOR
+    cannot = frozenset({"rename"})  # the feed follows the account by the handle that an admin typed
 
     def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
         return super().arrive(text, under=under)

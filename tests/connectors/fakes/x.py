@@ -89,6 +89,7 @@ class FakeX(FakeChannel):
         self.source = source
         self.shows_own = source is Source.SEARCH
         self.tweets: dict[str, Tweet] = {}
+        self.renamed: set[str] = set()
         self.messages: dict[str, Message] = {}
         self.pictures: dict[str, tuple[str, bytes]] = {}
         self.parts: dict[str, dict[int, bytes]] = {}
@@ -176,6 +177,9 @@ class FakeX(FakeChannel):
         self.messages[made.id] = made
         self.tick()
         return made
+
+    def rename(self, by: str) -> None:
+        self.renamed.add(by)
 
     def remove(self, external_id: str) -> None:
         if external_id.startswith("dm:"):
@@ -503,7 +507,7 @@ class FakeX(FakeChannel):
     def _user(self, name: str) -> Json:
         return {
             "id": PEOPLE[name],
-            "username": name,
+            "username": f"{name}_anew" if name in self.renamed else name,
             "name": "Northwind Help" if name == NAME else name.title(),
             "profile_image_url": f"https://pbs.twimg.com/{name}.jpg",
             "public_metrics": {"followers_count": 42, "following_count": 7, "tweet_count": 99, "listed_count": 1},
