@@ -1,13 +1,14 @@
 """Notices: telling agents what they should know of an item. Whether they may see it is asked when they read."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import announce
 from app.models.agent import Agent
-from app.models.together import Notice, NoticeKind
+from app.models.together import AccountNotice, Notice, NoticeKind
 
 EXCERPT = 140  # characters of what somebody wrote that stand in a notice
 HEARD = "notices"  # the kind of hint: ids of agents
@@ -52,9 +53,17 @@ async def mark_read(session: AsyncSession, agent: Agent, item_id: int | None = N
         mine.values(read_at=func.now()).returning(Notice.id).execution_options(synchronize_session=False)
     )
     count = len(read.all())
+    if item_id is None:
+        count += await _mark_accounts(session, agent)
     if count:
         announce(session, HEARD, [agent.id])
     return count
+
+
+async def _mark_accounts(session: AsyncSession, agent: Agent) -> int:
+    mine = update(AccountNotice).where(AccountNotice.agent_id == agent.id, AccountNotice.read_at.is_(None))
+    read = mine.values(read_at=func.now()).returning(AccountNotice.id).execution_options(synchronize_session=False)
+    return len((await session.execute(read)).all())
 
 
 async def drop_old(session: AsyncSession) -> None:
@@ -64,3 +73,5 @@ async def drop_old(session: AsyncSession) -> None:
     )
     old = select(Notice.id).where(over).order_by(Notice.at).limit(10_000)
     await session.execute(delete(Notice).where(Notice.id.in_(old)).execution_options(synchronize_session=False))
+    past = delete(AccountNotice).where(AccountNotice.at < func.now() - timedelta(days=30))
+    await session.execute(past.execution_options(synchronize_session=False))

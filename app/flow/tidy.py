@@ -6,6 +6,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.flow import left_out, notices, viewing, watch
+from app.flow.ending import tell_ending
 from app.flow.parents import TROUBLE_KEPT
 from app.models.agent import SignIn, Throttle
 from app.models.assignment import Offer
@@ -62,6 +63,7 @@ async def tidy(session: AsyncSession, why_days: int, wipe_days: int | None = Non
         await session.execute(old.execution_options(synchronize_session=False))
     await notices.drop_old(session)
     await left_out.drop_old(session)
+    await tell_ending(session)
     await watch.drop_over(session)
     await viewing.drop_gone(session)
     await _empty_decisions(session, timedelta(days=why_days))

@@ -1,8 +1,8 @@
 """Our identities on channels, with sealed credentials and the budgets of each credential."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
-from sqlalchemy import Date, ForeignKey, LargeBinary, text
+from sqlalchemy import ColumnElement, Date, DateTime, ForeignKey, LargeBinary, cast, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
@@ -28,8 +28,14 @@ class Account(Base):
     app: Mapped[Str] = mapped_column(server_default="")  # Connector.app_of its credentials
     ends_at: Mapped[Time | None]  # when its credentials end, as the channel told
     ends_on: Mapped[date | None]  # the same, as an admin knows it (of an app password)
+    end_told: Mapped[Time | None]  # the end that admins were told of
     renewing_until: Mapped[Time | None]  # somebody refreshes its credentials; nobody else does
     created_at: Mapped[Created]
+
+
+def ends() -> ColumnElement[datetime | None]:
+    """When an account's credentials end: what the channel told, or the admin knows, whichever comes first."""
+    return func.least(Account.ends_at, cast(Account.ends_on + 1, DateTime(timezone=True)))
 
 
 class Budget(Base):

@@ -57,6 +57,22 @@ class Notice(Base):
     why: Mapped[Jsonb]
 
 
+class AccountNotice(Base):
+    """Something that an admin should know about an account of ours: that its credentials end soon.
+
+    Its ids are of one row with those of notices about items, so that both are listed together.
+    """
+
+    __tablename__ = "account_notice"
+    __table_args__ = (Index("ix_account_notice_agent", "agent_id", "id"),)
+
+    id: Mapped[Big] = mapped_column(primary_key=True, server_default=text("nextval('notice_id_seq')"))
+    agent_id: Mapped[Big] = mapped_column(ForeignKey("agent.id"))
+    account_id: Mapped[Big] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    at: Mapped[Created]
+    read_at: Mapped[Time | None]
+
+
 class Watch(Base):
     """An agent wants to be told what becomes of an item."""
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, DateTime, case, cast, func, select, text
+from sqlalchemy import case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models.account import Account
+from app.models.account import Account, ends
 from app.models.agent import Agent, AgentSkill, Presence, PresenceState, ReasonCode, Skill, Team, TeamMember
 from app.models.feed import Feed
 from app.models.queue import Queue, QueueMember
@@ -37,14 +37,10 @@ async def accounts(session: AsyncSession, channel: str | None = None) -> list[Ac
     return [AccountLine(*row) for row in await session.execute(query.order_by(a.channel, func.lower(a.name)))]
 
 
-def ends() -> ColumnElement[datetime | None]:
-    """When an account's credentials end: what the channel told, or the admin knows, whichever comes first."""
-    return func.least(Account.ends_at, cast(Account.ends_on + 1, DateTime(timezone=True)))
-
-
 async def ends_at(session: AsyncSession, account_id: int) -> datetime | None:
     """When the account's credentials end, where anybody knows."""
-    return await session.scalar(select(ends()).where(Account.id == account_id))
+    found: datetime | None = await session.scalar(select(ends()).where(Account.id == account_id))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

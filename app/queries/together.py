@@ -10,14 +10,27 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.models.agent import Agent
+from app.models.account import Account
+from app.models.agent import Agent, Role
 from app.models.item import Item
 from app.models.post import Author, Post
 from app.models.reply import Note
 from app.models.sight import sees
-from app.models.together import SEEN, TYPED, Consult, ConsultExpert, ItemRequest, Mention, Notice, Viewer, Watch
+from app.models.together import (
+    SEEN,
+    TYPED,
+    AccountNotice,
+    Consult,
+    ConsultExpert,
+    ItemRequest,
+    Mention,
+    Notice,
+    Viewer,
+    Watch,
+)
 
 MOST_UNREAD = 99  # are counted
+ENDING = "ending"  # the kind of a notice about an account: its credentials end soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +39,14 @@ class Told:
 
     id: int
     kind: str
-    item_id: int
+    item_id: int | None  # none: it is about an account of ours
     who: str | None  # who caused it; none: Careline itself
     at: datetime
     read: bool
     why: Mapping[str, Any]
     customer: str
+    account_id: int | None = None
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +98,11 @@ def _seen_notices(reader_id: int, queues: Select[Any]) -> Select[Any]:
 
 async def unread(session: AsyncSession, reader: Agent, queues: Select[Any]) -> int:
     """How many notices the reader has not read, up to MOST_UNREAD."""
-    return await session.scalar(_unread(reader.id, queues)) or 0
+    count = await session.scalar(_unread(reader.id, queues)) or 0
+    if not reader.is_at_least(Role.ADMIN):
+        return count
+    mine = select(func.count()).where(AccountNotice.agent_id == reader.id, AccountNotice.read_at.is_(None))
+    return min(count + (await session.scalar(mine) or 0), MOST_UNREAD)
 
 
 @lru_cache(maxsize=2_000)
@@ -118,7 +137,24 @@ async def notices(
         .where(Notice.id.in_(seen.order_by(Notice.id.desc()).limit(most)))
         .order_by(Notice.id.desc())
     )
-    return [Told(*row) for row in await session.execute(query)]
+    told = [Told(*row) for row in await session.execute(query)]
+    if reader.is_at_least(Role.ADMIN):
+        told = sorted([*told, *await _of_accounts(session, reader, most, before)], key=lambda one: -one.id)
+    return told[:most]
+
+
+async def _of_accounts(session: AsyncSession, reader: Agent, most: int, before: int | None) -> list[Told]:
+    """What an admin should know about accounts of ours."""
+    n = AccountNotice
+    query = (
+        select(n.id, n.at, n.read_at.is_not(None), n.account_id, Account.name)
+        .join(Account)
+        .where(n.agent_id == reader.id)
+    )
+    if before is not None:
+        query = query.where(n.id < before)
+    rows = await session.execute(query.order_by(n.id.desc()).limit(most))
+    return [Told(key, ENDING, None, None, at, read, {}, "", account, name) for key, at, read, account, name in rows]
 
 
 async def onlookers(session: AsyncSession, item_ids: Iterable[int], reader_id: int) -> dict[int, list[Onlooker]]:

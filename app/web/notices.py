@@ -13,7 +13,7 @@ from app.i18n import _
 from app.models.reply import ChangeKind
 from app.models.sight import visible_queues
 from app.models.together import NoticeKind
-from app.queries.together import Told, notices, unread
+from app.queries.together import ENDING, Told, notices, unread
 from app.web import words
 from app.web.edge import Db, Me
 from app.web.templating import render
@@ -45,12 +45,12 @@ UNCHANGED: Mapping[str, Callable[[], str]] = {  # what the channel would not do 
 
 def icon(one: Told) -> str:
     """The symbol of a notice."""
-    return ICONS[NoticeKind(one.kind)]
+    return "i-key" if one.kind == ENDING else ICONS[NoticeKind(one.kind)]
 
 
 def line(one: Told) -> str:
     """A notice in one sentence."""
-    told = {"who": one.who or _("Careline"), "customer": one.customer, "id": one.item_id}
+    told = {"who": one.who or _("Careline"), "customer": one.customer, "id": one.item_id, "account": one.account}
     lines = {
         NoticeKind.MENTION: _("%(who)s mentioned you: %(customer)s, #%(id)s"),
         NoticeKind.CONSULT: _("%(who)s asks you: %(customer)s, #%(id)s"),
@@ -65,6 +65,8 @@ def line(one: Told) -> str:
     }
     if one.kind == NoticeKind.FAILED and one.why.get("what") in UNCHANGED:
         return UNCHANGED[one.why["what"]]() % told
+    if one.kind == ENDING:
+        return _("The credentials of %(account)s end soon: connect it again") % told
     if one.kind == NoticeKind.WATCHED:
         return words.watched(str(one.why.get("what", ""))) % told
     return lines[NoticeKind(one.kind)] % told

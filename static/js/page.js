@@ -1,4 +1,5 @@
 // Around each swap: open layers close when the page changes, the thread stays at its end, focus is never lost.
+import { say } from "./notice.js";
 const thread = () => document.getElementById("thread");
 const opened = () => document.getElementById("desk")?.dataset.item;
 const asked = () => document.querySelector("[data-draft][autofocus]");
@@ -65,3 +66,13 @@ document.addEventListener("error", ({ target }) => {
   target.parentElement.dataset.broken = target.dataset.picture;
   target.hidden = true;
 }, true);
+
+// Addresses that are pasted elsewhere have a button that copies them.
+document.addEventListener("click", async ({ target }) => {
+  const button = target.closest?.("[data-copy]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.copy);
+  field.select();
+  await navigator.clipboard?.writeText(field.value);
+  say(button.dataset.copied);
+});
