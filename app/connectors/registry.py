@@ -26,6 +26,7 @@ BUILT_IN: dict[str, str] = {
     "rss": "app.connectors.rss:RssConnector",
     "whatsapp": "app.connectors.whatsapp:WhatsAppConnector",
     "x": "app.connectors.x:XConnector",
+    "youtube": "app.connectors.youtube:YouTubeConnector",
     "webhook": "app.connectors.webhook:WebhookConnector",
 }
 

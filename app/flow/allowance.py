@@ -91,10 +91,14 @@ async def wait_to_reply(session: AsyncSession, key: str, purse: Purse) -> timede
     """How long a reply waits for the credential's own budget and those named that it draws from; None: it may go."""
     now, rows = await _load(session, purse.key, purse.replying)
     waits = [await wait_for(session, key, replying=True) or timedelta(0)]
-    for row in rows.values():
+    for one in purse.replying:
+        row, least = rows.get(one.name), one.quota.cost if one.quota else 1
+        if row is None:
+            continue
         if row.wait_until is not None:
             waits.append(row.wait_until - now)
-        if row.resets_at is not None and _left(row, now) == 0:
+        left = _left(row, now)
+        if row.resets_at is not None and left is not None and left < least:
             waits.append(row.resets_at - now)
     return max((wait for wait in waits if wait > timedelta(0)), default=None)
 
