@@ -1,11 +1,19 @@
 """The composer in a real browser: two windows that disagree, pictures, threads, and what is changed after it was sent."""
 
+import asyncio
+import re
 from io import BytesIO
 
 import pytest
 from PIL import Image
 from playwright.async_api import expect
+from sqlalchemy import select
 
+from app.flow.link import sealed_for
+from app.models.account import Account
+from app.models.item import Item, State
+from app.models.post import Post
+from app.vault import Vault
 from tests.browser.conftest import Running, SignIn
 from tests.browser.steps import claim_first, drawn_anew
 
@@ -105,3 +113,69 @@ async def test_a_text_too_long_for_one_post_goes_out_as_a_thread(careline: Runni
     await network.goto(careline.network.url)
     await expect(network.locator("article.ours").first).to_contain_text("(1/2)")
     await expect(network.locator("article.ours").nth(1)).to_contain_text("(2/2)")
+
+
+async def public_item(careline: Running) -> int:
+    """An item that waits and whose customer wrote in public; somebody will write one sooner or later."""
+    waits = (
+        select(Item.id)
+        .join(Post, Post.id == Item.post_id)
+        .where(Item.state == State.QUEUED, Post.visibility == "public", Item.channel == "demo")
+    )
+    while True:
+        async with careline.sessions() as session:
+            found = await session.scalar(waits.order_by(Item.id).limit(1))
+        if found is not None:
+            return found
+        await asyncio.sleep(0.2)
+
+
+async def test_the_answering_account_and_the_audience_are_chosen_and_told_in_the_thread(
+    careline: Running, signed_in: SignIn
+) -> None:
+    vault = Vault.load(careline.settings)
+    async with careline.sessions.begin() as session:
+        first = (await session.scalars(select(Account).where(Account.channel == "demo"))).one()
+        first.external_id, first.handle = "townsquare:northwindhelp", "northwindhelp"
+        second = Account(channel="demo", name="Northwind Repairs", external_id="townsquare:repairs", handle="repairs")
+        session.add(second)
+        await session.flush()
+        second.sealed = vault.seal(vault.open(first.sealed or b"", sealed_for(first.id)), sealed_for(second.id))
+        name = first.name
+    page = await signed_in("marta")
+    await page.goto(f"/items/{await public_item(careline)}")
+    await page.locator("#claim").click()
+    picker = page.get_by_label("Answer as")
+    await expect(picker.locator("option")).to_have_text([name, "Northwind Repairs"])
+    async with page.expect_response(lambda answer: answer.url.endswith("/draft")):
+        await picker.select_option("Northwind Repairs")
+    await page.get_by_role("radio", name="Direct").check(force=True)
+    async with page.expect_response(lambda answer: answer.url.endswith("/draft")):
+        await page.locator("[data-draft]").fill("We repair it for you.")
+    await page.reload()
+    await expect(picker.locator("option:checked")).to_have_text("Northwind Repairs")
+    await expect(page.get_by_role("radio", name="Direct")).to_be_checked()
+    await page.locator("[data-send]").click()
+    await page.get_by_role("button", name="Send now").click()
+    reply = page.locator(".msg[id^=reply-]")
+    await expect(reply.locator(".delivery[data-state=sent]")).to_be_visible(timeout=20_000)
+    await expect(reply.locator("header")).to_contain_text("as Northwind Repairs")
+    await expect(reply.locator("header")).to_contain_text("Direct")
+
+
+async def test_proposals_of_colleagues_stay_and_a_named_one_is_marked(careline: Running, signed_in: SignIn) -> None:
+    page = await signed_in("marta")
+    await page.goto(f"/items/{await public_item(careline)}")
+    field = page.locator("[data-draft]")
+    await field.fill("Please look, ")
+    await field.press("End")
+    await field.type("@ada")
+    proposals = page.locator("#mentions .opt")
+    await expect(proposals).to_have_count(1)
+    await page.locator("#claim").dispatch_event("click")  # the note's composer gives way to that of a reply
+    await expect(page.locator("#close")).to_be_visible()
+    await expect(proposals).to_have_count(1)
+    await field.press("Enter")
+    await expect(field).to_have_value(re.compile(r"^Please look, @Ada .+ $"))
+    await page.locator("[data-send]").click()
+    await expect(page.locator(".msg[data-kind=note] .named")).to_contain_text("@Ada")

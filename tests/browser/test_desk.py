@@ -81,6 +81,32 @@ async def test_without_javascript_the_whole_road_works(careline: Running, signed
     await accept.click()
     await page.wait_for_url(ITEM)
     item = number(page)
+
+    # A note, a tag, and aside for a while.
+    await page.get_by_role("radio", name="Note").check(force=True)
+    await page.locator("[data-draft]").fill("Second letter this week.")
+    await page.get_by_role("button", name="Send Ctrl Enter").click()
+    await expect(page.locator(".msg[data-kind=note]")).to_contain_text("Second letter this week.")
+    await page.locator("#tag-new").fill("twice")
+    await page.get_by_role("button", name="Add", exact=True).click()
+    await expect(page.get_by_role("button", name="Take the tag twice away")).to_be_visible()
+    await page.locator("#park").click()
+    await page.locator("#park-menu").get_by_role("button", name="In one hour").click()
+    assert await state_of(careline, item) == State.PARKED
+    await page.goto(f"/items/{item}")
+    await page.locator("#go-on").click()
+
+    # To another queue with a note, and back by claiming it there.
+    await page.locator("#transfer").click()
+    await page.get_by_role("link", name="Transfer to a colleague, a queue or a skill").click()
+    await page.get_by_label("A note that goes with it").fill("Please look at the invoice.")
+    await page.get_by_role("button", name=re.compile("waiting$")).first.click()
+    assert await state_of(careline, item) in {State.QUEUED, State.OFFERED}
+    await page.goto(f"/items/{item}")
+    await expect(page.locator(".msg[data-kind=note]").last).to_contain_text("Please look at the invoice.")
+    await page.locator("#claim").click()
+
+    await page.locator("[name=visibility]").first.check(force=True)  # it was a note that was written last
     await page.locator("[data-draft]").fill(TEXT)
     await page.get_by_role("button", name="Send Ctrl Enter").click()
     await page.get_by_role("button", name="Send now").click()
