@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from app.connectors.base import Json, KnownPost, PostChange
 from app.connectors.x_api import Api, Gone, entries
-from app.connectors.x_posts import FIELDS, Included, Post, media_of
+from app.connectors.x_posts import FIELDS, Included, Post, hung_on
 
 
 async def looked(api: Api, written: Mapping[str, KnownPost]) -> tuple[PostChange, ...]:
@@ -49,7 +49,7 @@ def _version(post: Post, known: KnownPost, included: Included) -> PostChange:
         external_id=known.external_id,
         changed_at=post.created_at.astimezone(UTC),
         text=post.written,
-        media=media_of(post.attachments, post.entities, included),
+        media=hung_on(post, included),
     )
 
 

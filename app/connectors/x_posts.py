@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from app.connectors.base import IncomingAuthor, IncomingPost, Json, Media, PostKind, Rejected, Visibility
+from app.connectors.x_hung import polls_of, quote_of
 from app.i18n import N_
 
 SITE = "https://x.com"
@@ -166,11 +167,11 @@ def read_post(raw: Json, included: Included, me: IncomingAuthor | None) -> Incom
         posted_at=post.created_at.astimezone(UTC),
         kind=_kind(post, mine),
         url=f"{SITE}/{author.handle}/status/{post.id}",
-        language=None if post.lang in {"", "und", "zxx"} or post.lang.startswith("q") else post.lang,
+        language=_language(post),
         in_reply_to=above.name if above else parent,
         own=post.author_id == mine,
         repost=passed_on is not None,
-        media=media_of(said.attachments, said.entities, included),
+        media=hung_on(said, included),
         ref={"id": post.newest},
         payload=raw | _seen_with(post, included),
     )
@@ -231,8 +232,25 @@ def rejected(value: Any, error: ValidationError) -> Rejected:
     )
 
 
+def hung_on(post: Post, included: Included) -> tuple[Media, ...]:
+    """All that hangs on a post: media, its poll, and the post that it quotes, where that came along."""
+    found = [*media_of(post.attachments, post.entities, included), *polls_of(post.attachments, included.polls)]
+    quoted = _referred(included, post.refers("quoted"))
+    return (*found, _quoted(quoted, included)) if quoted else tuple(found)
+
+
+def _quoted(post: Post, included: Included) -> Media:
+    author = included.author(post.author_id)
+    url = f"{SITE}/{author.handle}/status/{post.id}"
+    return quote_of(author, post.written, url, post.created_at.astimezone(UTC), _language(post))
+
+
+def _language(post: Post) -> str | None:
+    return None if post.lang in {"", "und", "zxx"} or post.lang.startswith("q") else post.lang
+
+
 def media_of(attachments: Json, entities: Json, included: Included) -> tuple[Media, ...]:
-    """Pictures, videos, a poll's choices and link cards."""
+    """Pictures, videos and link cards."""
     keys = attachments.get("media_keys")
     found = [_medium(included.media[one]) for one in keys if one in included.media] if isinstance(keys, list) else []
     urls = entities.get("urls")

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -21,7 +21,9 @@ from app.connectors.base import (
     KnownPost,
     Length,
     Picture,
+    Poll,
     PostKind,
+    Quote,
     Sent,
     Spent,
     Visibility,
@@ -29,7 +31,7 @@ from app.connectors.base import (
 from app.connectors.length import count as length_of
 from app.connectors.oauth import Places
 from app.connectors.x_activity import answer_of
-from app.connectors.x_posts import name_at
+from app.connectors.x_posts import Included, name_at, read_post
 from app.connectors.x_settings import Source, XSettings
 from app.errors import MaybeSent, RateLimited, Refused, Unauthorized
 from tests.connectors import openapi
@@ -512,3 +514,22 @@ def test_a_reply_of_280_weighted_characters_goes_and_one_more_does_not(mentions:
     answer(mentions, post, "字" * 140)
     with pytest.raises(Refused, match="1 characters too long"):
         answer(mentions, post, "字" * 140 + "!")
+
+
+def test_a_quoted_post_and_a_poll_come_with_their_words() -> None:
+    at = "2026-11-02T09:00:00.000Z"
+    told = {
+        "users": [{"id": "1", "username": "ada", "name": "Ada"}, {"id": "2", "username": "carol", "name": "Carol"}],
+        "polls": [{"id": "9", "options": [{"position": 1, "label": "yes", "votes": 3}, {"label": "no", "votes": 0}]}],
+        "tweets": [
+            {"id": "50", "text": "Boots &amp; socks recalled", "author_id": "2", "created_at": at, "lang": "en"}
+        ],
+    }
+    raw: Json = {"id": "70", "text": "true?", "author_id": "1", "created_at": at, "attachments": {"poll_ids": ["9"]}}
+    raw["referenced_tweets"] = [{"type": "quoted", "id": "50"}]
+    poll, quoted = read_post(raw, Included({"includes": told}), None).media
+    assert poll.poll == Poll(("yes", "no"), (3, 0))
+    assert (quoted.kind, quoted.title, quoted.description) == ("quote", "Carol", "Boots & socks recalled")
+    assert quoted.url.endswith("/carol/status/50")
+    assert quoted.quote == Quote("carol", datetime.fromisoformat(at), "en")
+    assert read_post(raw, Included({}), None).media == ()
