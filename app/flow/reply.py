@@ -142,7 +142,7 @@ def checked(channel: str, text: str, visibility: str, way: Answerable) -> str:
             % {"visibilities": ", ".join(Visibility(one).words for one in way.visibilities)},
             field="visibility",
         )
-    return _fitting(channel, body, way.post)
+    return _fitting(channel, body, way.post, Visibility(visibility))
 
 
 def checked_text(channel: str, text: str, post: Post) -> str:
@@ -158,9 +158,9 @@ def _sound(text: str) -> str:
     return body
 
 
-def _fitting(channel: str, body: str, post: Post) -> str:
+def _fitting(channel: str, body: str, post: Post, visibility: Visibility | None = None) -> str:
     connector = registry.get(channel)
-    room = left(body, connector.able(post.ref), connector.lead(post.ref))
+    room = left(body, connector.able(post.ref, visibility), connector.lead(post.ref))
     if room is not None and room < 0:
         raise Invalid(
             ngettext(

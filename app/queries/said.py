@@ -11,7 +11,7 @@ from sqlalchemy import Select, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import registry
-from app.connectors.base import Capabilities
+from app.connectors.base import Capabilities, Visibility
 from app.models.account import Account
 from app.models.agent import Agent, Role
 from app.models.change import PostChange
@@ -253,8 +253,9 @@ async def author(session: AsyncSession, author_id: int) -> Who:
 async def replies(session: AsyncSession, item: Item, reader: Agent) -> tuple[list[Said], set[str]]:
     """Our replies, and the ids under which they stand on the channel."""
     ours = (
-        select(Reply, Agent.name, Item.agent_id, Account.name)
+        select(Reply, Agent.name, Item.agent_id, Account.name, Post.ref)
         .join(Item, Item.id == Reply.item_id)
+        .join(Post, Post.id == Reply.post_id)
         .outerjoin(Agent, Agent.id == Reply.agent_id)
         .outerjoin(Account, Account.id == Reply.account_id)
         .where(Reply.conversation_id == item.conversation_id, Reply.state != ReplyState.DRAFT)
@@ -265,7 +266,7 @@ async def replies(session: AsyncSession, item: Item, reader: Agent) -> tuple[lis
     pictures = await of_replies(session, ids)
     parts, changes = await _parts(session, ids), await _reply_changes(session, ids)
     said = []
-    for reply, name, holder_id, account in found:
+    for reply, name, holder_id, account, ref in found:
         one = Said(
             kind="reply",
             id=reply.id,
@@ -286,7 +287,14 @@ async def replies(session: AsyncSession, item: Item, reader: Agent) -> tuple[lis
         )
         may = reader.id in {reply.agent_id, holder_id} or reader.is_at_least(Role.SUPERVISOR)
         known = may and reply.state == ReplyState.SENT and reply.external_id is not None
-        said.append(_changed(one, changes.get(reply.id, ()), registry.get(reply.channel).capabilities, may=known))
+        said.append(
+            _changed(
+                one,
+                changes.get(reply.id, ()),
+                registry.get(reply.channel).able(ref, Visibility(reply.visibility)),
+                may=known,
+            )
+        )
     return said, {row[0].external_id for row in found if row[0].external_id}
 
 

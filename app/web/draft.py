@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import registry
+from app.connectors.base import Visibility
 from app.connectors.length import left
 from app.errors import Conflict, Misuse
 from app.flow.answerable import answerable
@@ -64,9 +65,8 @@ async def keep(
     await described(db, me, item_id, attachment, alt)
     connector = registry.get(item.channel)
     post = await db.get_one(Post, item.post_id)
-    room = left(
-        signed(me, await queue_of(db, item.id), written.strip()), connector.able(post.ref), connector.lead(post.ref)
-    )
+    can = connector.able(post.ref, Visibility(visibility) if visibility in set(Visibility) else None)
+    room = left(signed(me, await queue_of(db, item.id), written.strip()), can, connector.lead(post.ref))
     return JSONResponse({"version": saved.version, "left": room, "posts": await _posts(db, me, item, written, room)})
 
 

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import registry
+from app.connectors.base import Visibility
 from app.connectors.length import left
 from app.errors import Misuse
 from app.flow.revise import begun_revision, drop_revision, revisable, revise, save_revision
@@ -53,7 +54,8 @@ async def revision(db: AsyncSession, me: Agent, item: Item, reply_id: str) -> Re
     if reply.conversation_id != item.conversation_id:
         return None
     connector = registry.get(reply.channel)
-    can, post = connector.capabilities, await db.get_one(Post, reply.post_id)
+    post = await db.get_one(Post, reply.post_id)
+    can = connector.able(post.ref, Visibility(reply.visibility))
     account = await db.get(Account, reply.account_id) if reply.account_id else None
     return Revision(
         id=reply.id,
@@ -87,7 +89,7 @@ async def keep(*, db: Db, me: Me, reply_id: int, text: Text = "") -> JSONRespons
     written = line_ends(text)
     reply = await save_revision(db, me, reply_id, written)
     connector, post = registry.get(reply.channel), await db.get_one(Post, reply.post_id)
-    room = left(written.strip(), connector.capabilities, connector.lead(post.ref))
+    room = left(written.strip(), connector.able(post.ref), connector.lead(post.ref))
     return JSONResponse({"version": "", "left": room, "posts": 1})
 
 

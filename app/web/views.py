@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import i18n
 from app.connectors import registry
-from app.connectors.base import Pictures, Visibility, Window
+from app.connectors.base import Capabilities, Pictures, Visibility, Window
 from app.errors import Conflict, NotFound
 from app.flow.answerable import Identity, answerable
 from app.flow.draft import NOTE, load_draft
@@ -83,6 +83,7 @@ class Composer:
     account_id: int | None  # the one that will
     unsent: bool  # it is a reply that was begun, and cannot be sent now
     templates: tuple[ChannelTemplate, ...]  # what can be sent in place of words of one's own
+    abilities: Mapping[Visibility, Capabilities]  # what each audience allows
     windows: Mapping[str, Window]  # by audience, where the channel takes answers for a time only
 
 
@@ -170,6 +171,7 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
     identities: tuple[Identity, ...] = ()
     account_id: int | None = None
     windows: Mapping[Visibility, Window] = {}
+    abilities: Mapping[Visibility, Capabilities] = {}
     lead, reason = "", _reason(me, item)
     usual = Visibility.PUBLIC
     if not reason:
@@ -181,6 +183,7 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
             if draft and draft.account_id in {one.id for one in identities}:
                 account_id = draft.account_id
             lead, capabilities = connector.lead(way.post.ref), connector.able(way.post.ref)
+            abilities = {v: connector.able(way.post.ref, v) for v in way.visibilities}
         except (Conflict, NotFound) as error:
             reason = error.message
     templates = await _templates(db, me, item) if reason and capabilities.templates else ()
@@ -205,6 +208,7 @@ async def composer(db: AsyncSession, me: Agent, item: Item, key: str) -> Compose
         account_id=account_id,
         rules=capabilities.pictures if visibilities else None,
         templates=templates,
+        abilities=abilities,
         windows={v: window for v, window in windows.items() if v in visibilities},
         unsent=bool(draft and draft.text.strip() and draft.visibility != NOTE and not visibilities),
     )

@@ -28,13 +28,17 @@ export const composer = () => document.querySelector("[data-composer]");
 export const field = (form) => form.elements.namedItem("text");
 export const mode = (form) => form.elements.namedItem("visibility").value;
 
+// Some channels take less in private than in public: then the chosen audience says how much.
+const limits = (form) => form.querySelector("[name=visibility][data-limit]:checked")?.dataset ?? form.dataset;
+
 function room(form) {
+  const most = limits(form);
   const text = field(form).value.trim();
   const sign = form.dataset.tail.trim();
   const whole = form.dataset.lead + text + (sign && !text.endsWith(sign) ? form.dataset.tail : "");
   const rooms = [];
-  if (form.dataset.limit) rooms.push(Number(form.dataset.limit) - RULES[form.dataset.rule](whole));
-  if (form.dataset.bytes) rooms.push(Number(form.dataset.bytes) - new TextEncoder().encode(whole).length);
+  if (most.limit) rooms.push(Number(most.limit) - RULES[form.dataset.rule](whole));
+  if (most.bytes) rooms.push(Number(most.bytes) - new TextEncoder().encode(whole).length);
   return rooms.length ? Math.min(...rooms) : null;
 }
 
@@ -44,7 +48,7 @@ export function show(form, left = room(form)) {
   const over = !note && left !== null && left < 0;
   const counter = form.querySelector(".counter");
   const ring = counter.querySelector("svg");
-  const limit = Number(form.dataset.limit);
+  const limit = Number(limits(form).limit);
   form.dataset.mode = mode(form);
   counter.dataset.state = over ? "over" : "ok";
   counter.hidden = note || left === null;
