@@ -23,6 +23,7 @@ BUILT_IN: dict[str, str] = {
     "instagram": "app.connectors.instagram:InstagramConnector",
     "form": "app.connectors.form:FormConnector",
     "mastodon": "app.connectors.mastodon:MastodonConnector",
+    "reddit": "app.connectors.reddit:RedditConnector",
     "rss": "app.connectors.rss:RssConnector",
     "whatsapp": "app.connectors.whatsapp:WhatsAppConnector",
     "x": "app.connectors.x:XConnector",

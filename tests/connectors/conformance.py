@@ -782,10 +782,10 @@ async def a_reply_to_a_deleted_post_is_refused_for_good(fake: FakeChannel) -> No
 
 @check("asks", "reply")
 async def a_reply_that_is_too_long_is_refused_for_good(fake: FakeChannel) -> None:
-    limit = fake.connector.capabilities.length_limit
+    post = await asked(fake)
+    limit = fake.connector.able(post.ref).length_limit
     if limit is None:
         return
-    post = await asked(fake)
     with raises(Refused):
         await send(fake, answer(fake, post, "x" * (limit * 20)))
     assert not fake.ledger()

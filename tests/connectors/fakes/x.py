@@ -36,6 +36,8 @@ US, NAME = "1000000000000000001", "northwindhelp"
 PEOPLE = {"ada": "20000001", "bob": "20000002", NAME: US}
 WINDOW = timedelta(minutes=15)
 LIMITS = {"me": 75, "mentions": 300, "search": 300, "timeline": 900, "tweets": 900, "dm": 300, "post": 100}
+# Messages stand in a conversation under no other, carry one picture, and cannot be edited; deliveries here are of posts.
+MESSAGES = frozenset({"parents", "threads", "direct", "pictures", "own", "rewrite", "receive", "broken"})
 _LINK = re.compile(r"https?://[^\s]+")
 _PROBLEMS = "https://api.twitter.com/2/problems/"
 
@@ -88,6 +90,8 @@ class FakeX(FakeChannel):
         super().__init__()
         self.source = source
         self.shows_own = source is Source.SEARCH
+        if source is Source.MESSAGES:
+            self.cannot = MESSAGES
         self.tweets: dict[str, Tweet] = {}
         self.renamed: set[str] = set()
         self.messages: dict[str, Message] = {}
@@ -152,7 +156,7 @@ class FakeX(FakeChannel):
     # -- what happens there
 
     def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
-        if direct:
+        if direct or self.source is Source.MESSAGES:
             return f"dm:{self.message(by, text).id}"
         written = {Source.MENTIONS: f"@{NAME} {text}", Source.SEARCH: f"{text} northwind"}.get(self.source, text)
         return self.tweet(by, written, parent=under or self.roots.get(by)).id
@@ -576,4 +580,5 @@ VARIANTS: dict[str, Callable[[], FakeChannel]] = {
     "x-mentions": FakeX,
     "x-search": partial(FakeX, Source.SEARCH),
     "x-replies": partial(FakeX, Source.REPLIES),
+    "x-messages": partial(FakeX, Source.MESSAGES),
 }
