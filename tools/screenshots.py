@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+import psycopg
 from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, async_playwright
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from app import embedded_place, run
+from app.embedded import Embedded
 from app.northwind import company
 from app.northwind.colleagues import ANSWERS
 from app.settings import Settings
@@ -29,8 +31,19 @@ from app.settings import Settings
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
 SIZES: Mapping[str, ViewportSize] = {"": {"width": 1440, "height": 900}, "-phone": {"width": 390, "height": 844}}
 THEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
-SEEN_BY = {"supervisor": ("/board",), "admin": ("/admin/feeds", "/admin/rules")}
+SEEN_BY = {"supervisor": ("/board", "/board/staffing"), "admin": ("/admin/feeds", "/admin/rules")}
 WARM_UP = 150  # seconds: colleagues answer, customers answer back
+DESK = {"": SIZES[""]}
+PHONE = {"-phone": SIZES["-phone"]}
+MOVED = """
+ALTER TABLE event DISABLE TRIGGER event_append_only;
+CREATE TEMPORARY TABLE moved AS
+  SELECT id, make_interval(weeks => 1) - make_interval(mins => 5 + (row_number() OVER (ORDER BY id))::int * 11 % 470) AS by
+  FROM item WHERE state = 'closed';
+UPDATE event SET at = event.at - moved.by FROM moved WHERE moved.id = event.item_id;
+UPDATE item SET opened_at = item.opened_at - moved.by, ended_at = item.ended_at - moved.by FROM moved WHERE moved.id = item.id;
+ALTER TABLE event ENABLE TRIGGER event_append_only;
+"""  # what was closed becomes last week's work of the hours to come, which staffing reckons with
 PATIENCE = 90_000  # milliseconds for whatever the demo brings by itself
 QUALITY = 0.82  # of WebP
 LARGEST = 250_000  # bytes of a picture
@@ -56,15 +69,17 @@ class Camera:
         self.kind = kind
 
     async def take(
-        self, context: BrowserContext, path: str, name: str, sizes: Mapping[str, ViewportSize] = SIZES
+        self, context: BrowserContext, path: str, name: str, sizes: Mapping[str, ViewportSize] = SIZES, keys: str = ""
     ) -> None:
-        """Take the page at `path`, opened anew each time: a theme that changes under a page is drawn bit by bit."""
+        """Take the page at `path`, opened anew each time, after these keys ("Control+k p a r k")."""
         for suffix, size in sizes.items():
             for theme in THEMES:
                 page = await context.new_page()
                 await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
                 await page.set_viewport_size(size)
                 await page.goto(path)
+                for key in keys.split():
+                    await page.keyboard.press(key)
                 await page.wait_for_timeout(700)
                 self._keep(f"{name}{suffix}-{theme}", await self._shot(page))
                 await page.close()
@@ -87,16 +102,19 @@ class Camera:
 
 async def main(camera: Camera) -> None:
     """Run the demo and go through its pages."""
-    async with demo() as url, async_playwright() as playwright:
+    async with demo() as settings, async_playwright() as playwright:
+        url = settings.base_url
         browser = await playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
         await camera.take(await browser.new_context(base_url=url), "/login", "login")
         finn = await sign_in(browser, url, "agent")
         await asyncio.sleep(WARM_UP)
         await desk_and_offer(finn, camera)
+        await a_past(settings)
         for role, paths in SEEN_BY.items():
             page = await sign_in(browser, url, role)
             for path in paths:
                 await camera.take(page.context, path, path.rpartition("/")[2])
+        await many_and_rehearsal(page, camera)
         await browser.close()
 
 
@@ -109,11 +127,39 @@ async def desk_and_offer(finn: Page, camera: Camera) -> None:
     await finn.locator(".state-switch [popovertarget=state-menu]").click()
     await finn.locator("#state-menu [value='not_ready:training']").click()
     await converse(finn)
-    await camera.take(finn.context, urlsplit(finn.url).path, "desk")
+    here = urlsplit(finn.url).path
+    await camera.take(finn.context, here, "desk")
+    await camera.take(finn.context, here, "palette", DESK, keys="Escape Control+k p a")
+    await camera.take(finn.context, f"{here}/customer", "customer", PHONE)
     await finn.locator("#go-ready").click()
     await finn.locator("#accept").wait_for()
-    await camera.take(finn.context, urlsplit(finn.url).path, "offer", {"": SIZES[""]})
-    await camera.take(finn.context, "/desk", "offer", {"-phone": SIZES["-phone"]})
+    await camera.take(finn.context, urlsplit(finn.url).path, "offer", DESK)
+    await camera.take(finn.context, "/desk", "offer", PHONE)
+
+
+async def a_past(settings: Settings) -> None:
+    """Let the demo have been at work a week ago."""
+    server = Embedded(settings.data_dir / "postgres")
+    async with await psycopg.AsyncConnection.connect(await asyncio.to_thread(server.start), autocommit=True) as raw:
+        for statement in MOVED.split(";\n")[:-1]:
+            await raw.execute(statement.encode())
+    server.leave()
+
+
+async def many_and_rehearsal(ada: Page, camera: Camera) -> None:
+    """Many items before something is done to them, and a rehearsal of another target."""
+    ada.set_default_timeout(PATIENCE)
+    await ada.goto("/desk/all")
+    await ada.locator("#list .item").first.wait_for()
+    ids = await ada.locator("#list .item").evaluate_all("rows => rows.slice(0, 6).map((row) => row.dataset.item)")
+    await camera.take(ada.context, f"/bulk?do=park&{'&'.join(f'item={one}' for one in ids)}", "bulk", DESK)
+    await ada.goto("/admin/rehearsal")
+    document = ada.locator("textarea[name=document]")
+    await document.fill((await document.input_value()).replace("target: 900", "target: 300"))
+    await document.evaluate("field => field.form.requestSubmit()")
+    await ada.wait_for_url("**/admin/rehearsal/*")
+    await ada.get_by_role("button", name="Apply this file").wait_for()
+    await camera.take(ada.context, urlsplit(ada.url).path, "rehearsal", DESK)
 
 
 async def converse(finn: Page) -> None:
@@ -142,8 +188,8 @@ async def sign_in(browser: Browser, url: str, role: str) -> Page:
 
 
 @asynccontextmanager
-async def demo() -> AsyncIterator[str]:
-    """The demo on a free port, with data that are thrown away; its address once the first page can be used."""
+async def demo() -> AsyncIterator[Settings]:
+    """The demo on a free port, with data that are thrown away; its settings once the first page can be used."""
     folder = temporary_folder()
     settings = Settings.model_validate({"PORT": free_port(), "DATABASE_URL": "", "data_dir": folder / "demo"})
     stop, ready = asyncio.Event(), asyncio.Event()
@@ -158,7 +204,7 @@ async def demo() -> AsyncIterator[str]:
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             await running
-        yield settings.base_url
+        yield settings
     finally:
         waiting.cancel()
         stop.set()

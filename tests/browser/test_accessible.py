@@ -89,7 +89,7 @@ PAGES: dict[str, tuple[tuple[str, Act], ...]] = {
         ("/items/{held}", pressed("#park")),
         ("/items/{held}", keyed("Escape", "t", shows="#transfer-targets .opt")),
         ("/items/{held}", keyed("Escape", "e", shows="#consult-targets .opt")),
-        ("/items/{held}", keyed("Escape", "/", shows="#saved-list [role=option]")),
+        ("/items/{held}", keyed("Escape", "/", shows="[id^=saved-list] [role=option]")),
         ("/items/{held}/macros/{macro}", _as_it_is),
         ("/items/{held}/customer", _as_it_is),
         ("/customers/{customer}/history", _as_it_is),
@@ -149,6 +149,7 @@ ELSEWHERE = {  # what a browser asks for that is no page of PAGES
     "/palette", "/presence", "/items/*/saved", "/items/*/macros", "/items/*/posts", "/items/*/transfer",  # parts of a page
     "/items/*/colleagues", "/items/*/consults", "/items/*/attachments", "/admin/feeds/health", "/admin/feeds/*/health",
     "/bulk/*",  # read after something was done
+    "/palette/people", "/admin/accounts/*/connect", "/oauth/callback", "/oauth/callback/*",  # a part; the way to a channel and back
 }  # fmt: skip
 
 
