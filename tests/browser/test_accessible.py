@@ -145,10 +145,11 @@ ELSEWHERE = {  # what a browser asks for that is no page of PAGES
     "/login", "/first-run",  # each has a story below
     "/", "/admin",  # they lead on
     "/desk/mine",  # /desk, once somebody holds an item
-    "/healthz", "/readyz", "/metrics", "/live", "/presence/alive", "/media/*/*/*", "/avatar/*/*", "/attachments/*", "/hooks/*",  # no HTML
+    "/healthz", "/readyz", "/metrics", "/live", "/presence/alive", "/media/*/*/*", "/media/context/*/*/*", "/avatar/*/*", "/attachments/*", "/hooks/*",  # no HTML
     "/palette", "/presence", "/items/*/saved", "/items/*/macros", "/items/*/posts", "/items/*/transfer",  # parts of a page
     "/items/*/colleagues", "/items/*/consults", "/items/*/attachments", "/admin/feeds/health", "/admin/feeds/*/health",
     "/bulk/*",  # read after something was done
+    "/forms/*", "/forms/*/receipts/*",  # for strangers, without scripts: tests/web/test_form.py
     "/palette/people", "/admin/accounts/*/connect", "/oauth/callback", "/oauth/callback/*",  # a part; the way to a channel and back
 }  # fmt: skip
 
