@@ -114,7 +114,7 @@ async def main(camera: Camera) -> None:
             page = await sign_in(browser, url, role)
             for path in paths:
                 await camera.take(page.context, path, path.rpartition("/")[2])
-        await many_and_rehearsal(page, camera)
+        await many(page, camera)
         await browser.close()
 
 
@@ -146,20 +146,13 @@ async def a_past(settings: Settings) -> None:
     server.leave()
 
 
-async def many_and_rehearsal(ada: Page, camera: Camera) -> None:
-    """Many items before something is done to them, and a rehearsal of another target."""
+async def many(ada: Page, camera: Camera) -> None:
+    """Many items, before something is done to them."""
     ada.set_default_timeout(PATIENCE)
     await ada.goto("/desk/all")
     await ada.locator("#list .item").first.wait_for()
     ids = await ada.locator("#list .item").evaluate_all("rows => rows.slice(0, 6).map((row) => row.dataset.item)")
     await camera.take(ada.context, f"/bulk?do=park&{'&'.join(f'item={one}' for one in ids)}", "bulk", DESK)
-    await ada.goto("/admin/rehearsal")
-    document = ada.locator("textarea[name=document]")
-    await document.fill((await document.input_value()).replace("target: 900", "target: 300"))
-    await document.evaluate("field => field.form.requestSubmit()")
-    await ada.wait_for_url("**/admin/rehearsal/*")
-    await ada.get_by_role("button", name="Apply this file").wait_for()
-    await camera.take(ada.context, urlsplit(ada.url).path, "rehearsal", DESK)
 
 
 async def converse(finn: Page) -> None:
