@@ -56,9 +56,7 @@ class FormSettings(SettingsModel):
     """What stands on the page."""
 
     title: str = Field(title=N_("Heading"), max_length=120, min_length=1, examples=["Write to Northwind"])
-    intro: str = Field(
-        default="", title=N_("Words above the form"), max_length=2000, json_schema_extra={"format": "text"}
-    )
+    intro: str = Field(default="", title=N_("Words above the form"), max_length=2000)
     address_required: bool = Field(
         default=True, title=N_("Ask for an e-mail address"), description=N_("Off: who gives none cannot be answered.")
     )

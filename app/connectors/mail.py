@@ -88,6 +88,7 @@ class MailConnector(Connector):
         reply=True,
         direct=True,
         threads=True,
+        streams=True,
         idempotent=True,  # by its Message-ID, and the Sent folder is searched before a second try
         visibilities=(Visibility.DIRECT,),
         pictures=_PICTURES,

@@ -12,11 +12,11 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, TypeAlias
+from datetime import date
 
 from app.connectors.dial import Dial
 from app.connectors.mail_tls import Security, Server, dialled
+from app.connectors.mail_tokens import LITERAL, MONTHS, Token, from_utf7, mailbox, name, parsed, string, words
 from app.connectors.mail_words import refusal, retold_ends
 from app.errors import ConnectorError, Malformed, Unreachable
 from app.i18n import N_
@@ -27,10 +27,7 @@ MOST_ANSWERS = 20_000  # untagged ones to one command
 IDLE = b"IDLE"  # among a server's abilities
 IDLE_SECONDS = 25 * 60  # RFC 2177, 3: begin again at least every 29 minutes
 
-Token: TypeAlias = Any  # bytes, None for NIL, or a list of tokens
 
-_LITERAL = re.compile(rb"\{(\d{1,12})\+?\}$")
-_WORD = re.compile(rb'\s*(?:(\()|(\))|"((?:[^"\\]|\\.)*)"|([^\s()"]+))')
 _CODE = re.compile(rb"\[([A-Z0-9-]+)(?: ([^\]]*))?\]")
 
 
@@ -74,7 +71,7 @@ class Imap:
         if first.tag != b"*" or first.kind not in {b"OK", b"PREAUTH", b"BYE"}:
             raise self._malformed(N_("it does not greet as IMAP servers do"))
         if first.kind == b"BYE":
-            raise refusal(self.host, "BYE", _words(first.text))
+            raise refusal(self.host, "BYE", words(first.text))
         await self._learn()
         if server.security is Security.STARTTLS:
             await self._do(b"STARTTLS")
@@ -92,7 +89,7 @@ class Imap:
         elif b"LOGINDISABLED" in self.abilities:
             raise refusal(self.host, "NO", N_("it lets nobody sign in over this connection"), signing_in=True)
         else:
-            await self._do(b"LOGIN " + _string(user) + b" " + _string(password), signing_in=True)
+            await self._do(b"LOGIN " + string(user) + b" " + string(password), signing_in=True)
         await self._learn()
 
     async def close(self) -> None:
@@ -126,7 +123,7 @@ class Imap:
         """Open a folder for reading only: what is read stays unread for others. Raises Refused: no such folder."""
         condstore = b" (CONDSTORE)" if b"CONDSTORE" in self.abilities else b""
         told: dict[bytes, int] = {}
-        for answer in await self._do(b"EXAMINE " + _mailbox(folder) + condstore):
+        for answer in await self._do(b"EXAMINE " + mailbox(folder) + condstore):
             code = _CODE.match(answer.text) if answer.kind == b"OK" else None
             if code and (code[2] or b"").isdigit():
                 told[code[1]] = int(code[2])
@@ -152,11 +149,11 @@ class Imap:
 
     async def since(self, day: date) -> list[int]:
         """The UIDs of what came on that day or later."""
-        return await self.search(f"SINCE {day.day}-{_MONTHS[day.month - 1]}-{day.year}")
+        return await self.search(f"SINCE {day.day}-{MONTHS[day.month - 1]}-{day.year}")
 
     async def with_message_id(self, message_id: str) -> list[int]:
         """The UIDs of mails with this Message-ID."""
-        return await self.search("HEADER Message-ID " + _string(message_id).decode("ascii"), sure=True)
+        return await self.search("HEADER Message-ID " + string(message_id).decode("ascii"), sure=True)
 
     async def fetch(self, uids: Sequence[int], what: str) -> dict[int, dict[bytes, Token]]:
         """Items of mails by UID. A mail that is gone meanwhile is left out."""
@@ -165,14 +162,14 @@ class Imap:
         for answer in await self._do(f"UID FETCH {numbers} (UID {what})".encode("ascii")):
             items = answer.tokens[-1] if answer.tokens and answer.kind.isdigit() else None
             if isinstance(items, list) and b"FETCH" in answer.tokens:
-                pairs = dict(zip(map(_name, items[::2]), items[1::2], strict=False))
+                pairs = dict(zip(map(name, items[::2]), items[1::2], strict=False))
                 if (pairs.get(b"UID") or b"").isdigit():
                     found[int(pairs[b"UID"])] = pairs
         return found
 
     async def append(self, folder: str, message: bytes) -> None:
         """Put a read mail into a folder."""
-        await self._do(b"APPEND " + _mailbox(folder) + b" (\\Seen) {%d}" % len(message), more=message)
+        await self._do(b"APPEND " + mailbox(folder) + b" (\\Seen) {%d}" % len(message), more=message)
 
     async def special(self, use: str) -> str | None:
         r"""The folder with a special use (`\Sent`), where the server names it."""
@@ -216,7 +213,7 @@ class Imap:
         """Wait for leave to go on."""
         while (answer := await self._answer()).tag != b"+":
             if answer.tag == tag:
-                raise refusal(self.host, answer.kind.decode("ascii", "replace"), _words(answer.text))
+                raise refusal(self.host, answer.kind.decode("ascii", "replace"), words(answer.text))
             self._goodbye(answer)
 
     async def _until(self, tag: bytes, command: str, *, signing_in: bool = False) -> list[Answer]:
@@ -231,11 +228,11 @@ class Imap:
             return told
         if answer.kind not in {b"NO", b"BAD"}:
             raise self._malformed(N_("it neither does what is asked nor refuses it"))
-        raise refusal(self.host, answer.kind.decode(), _words(answer.text), signing_in=signing_in)
+        raise refusal(self.host, answer.kind.decode(), words(answer.text), signing_in=signing_in)
 
     def _goodbye(self, answer: Answer, *, leaving: bool = False) -> None:
         if answer.tag == b"*" and answer.kind == b"BYE" and not leaving:
-            raise refusal(self.host, "BYE", _words(answer.text))
+            raise refusal(self.host, "BYE", words(answer.text))
         if answer.tag not in {b"*", b"+"}:
             raise self._malformed(N_("it answers in another language than IMAP"))
 
@@ -255,7 +252,10 @@ class Imap:
         text = head[2] if len(head) > 2 else b""  # noqa: PLR2004 - tag, kind, the rest
         tokens: list[Token] = []
         if tag == b"*" and (kind.isdigit() or kind == b"LIST"):
-            tokens = self._parsed([text, *pieces[1:]])
+            try:
+                tokens = parsed([text, *pieces[1:]])
+            except ValueError as error:
+                raise self._malformed(N_("its brackets do not fit")) from error
         return Answer(tag, kind, text, tokens)
 
     async def _pieces(self) -> list[bytes]:
@@ -264,7 +264,7 @@ class Imap:
         while True:
             line = await self._line(begun=bool(pieces))
             pieces.append(line)
-            literal = _LITERAL.search(line)
+            literal = LITERAL.search(line)
             if literal is None:
                 return pieces
             size = int(literal[1])
@@ -288,34 +288,11 @@ class Imap:
             ) from error
         return line.rstrip(b"\r\n")
 
-    def _parsed(self, pieces: list[bytes]) -> list[Token]:
-        stack: list[list[Token]] = [[]]
-        for number, piece in enumerate(pieces):
-            if number % 2:
-                stack[-1].append(piece)
-                continue
-            for opens, closes, quoted, word in _WORD.findall(_LITERAL.sub(b"", piece)):
-                if opens:
-                    stack.append([])
-                elif closes:
-                    if len(stack) == 1:
-                        raise self._malformed(N_("its brackets do not fit"))
-                    done = stack.pop()
-                    stack[-1].append(done)
-                else:
-                    stack[-1].append(None if word == b"NIL" else word or re.sub(rb"\\(.)", rb"\1", quoted))
-        if len(stack) != 1:
-            raise self._malformed(N_("its brackets do not fit"))
-        return stack[0]
-
     def _malformed(self, why: str) -> Malformed:
         return Malformed(
             N_("%(host)s does not answer as an IMAP server does (%(why)s). Check its name and port.")
             % {"host": self.host, "why": why}
         )
-
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @asynccontextmanager
@@ -334,53 +311,3 @@ async def imap(dial: Dial, server: Server, user: str, password: str) -> AsyncIte
         await client.close()
     finally:
         client.drop()
-
-
-def when(value: Token) -> datetime | None:
-    """An INTERNALDATE."""
-    try:
-        return datetime.strptime(value.decode("ascii").strip(), "%d-%b-%Y %H:%M:%S %z")
-    except (AttributeError, ValueError):
-        return None
-
-
-def _words(text: bytes) -> str:
-    return text.decode("utf-8", "replace")
-
-
-def _name(token: Token) -> bytes:
-    return bytes(token).upper() if isinstance(token, bytes) else b""
-
-
-def _string(text: str) -> bytes:
-    """A quoted string; what it cannot hold is no name, password or id that a server could take."""
-    raw = "".join(c for c in text if c not in "\r\n\0").encode()
-    return b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
-
-
-def _mailbox(name: str) -> bytes:
-    return _string(to_utf7(name))
-
-
-def to_utf7(name: str) -> str:
-    """A folder's name as it travels (RFC 3501, 5.1.3)."""
-
-    def coded(run: re.Match[str]) -> str:
-        packed = base64.b64encode(run[0].encode("utf-16-be")).decode().rstrip("=").replace("/", ",")
-        return f"&{packed}-"
-
-    return re.sub(r"[^\x20-\x7e]+", coded, name.replace("&", "&-"))
-
-
-def from_utf7(raw: bytes) -> str:
-    """A folder's name as people read it; one that cannot be read stays as it is."""
-
-    def decoded(run: re.Match[str]) -> str:
-        packed = run[1].replace(",", "/")
-        return base64.b64decode(packed + "=" * (-len(packed) % 4)).decode("utf-16-be") if packed else "&"
-
-    name = raw.decode("utf-8", "replace")
-    try:
-        return re.sub(r"&([A-Za-z0-9+,]*)-", decoded, name)
-    except ValueError:
-        return name

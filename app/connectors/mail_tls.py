@@ -3,16 +3,21 @@
 Rules: RFC 8314 (implicit TLS preferred), RFC 3207 and RFC 3501 6.2.1 (STARTTLS). In the open only on this machine.
 """
 
+import re
 import socket
 import ssl
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_address
+from textwrap import wrap
 
 from app.connectors.dial import Dial
 from app.errors import Blocked
 from app.i18n import N_, _
+
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+_CERTIFICATE = re.compile(f"{_BEGIN}(.{{1,20000}}?){_END}", re.DOTALL)
 
 
 class Security(StrEnum):
@@ -47,18 +52,35 @@ class Server:
         return _context(self.authority)
 
 
+def _is_sound(pem: str) -> bool:
+    try:
+        _context(pem)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
+
+def _wrapped(block: str) -> str:
+    return "\n".join(wrap(block, 64))
+
+
 @lru_cache(maxsize=64)
 def _context(authority: str) -> ssl.SSLContext:
     return ssl.create_default_context(cadata=authority or None)
 
 
 def check_authority(pem: str) -> str:
-    """The same text. Raises ValueError, in words, when it holds no certificate."""
-    try:
-        _context(pem)
-    except (ssl.SSLError, ValueError) as error:
-        raise ValueError(_("This is no certificate in PEM form.")) from error
-    return pem
+    """The certificates in it, a line each 64 letters: fields of one line put spaces in place of line breaks.
+
+    Raises ValueError, in words, when it holds none.
+    """
+    if not pem.strip():
+        return ""
+    blocks = ["".join(block.split()) for block in _CERTIFICATE.findall(pem)]
+    whole = "".join(f"{_BEGIN}\n{_wrapped(block)}\n{_END}\n" for block in blocks)
+    if not blocks or not _is_sound(whole):
+        raise ValueError(_("This is no certificate in PEM form."))
+    return whole
 
 
 async def dialled(dial: Dial, server: Server) -> socket.socket:

@@ -14,9 +14,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from app.connectors.base import Batch, IncomingPost, Json, Rejected
-from app.connectors.mail_imap import LARGEST, Imap, Selected, when
+from app.connectors.mail_imap import LARGEST, Imap, Selected
 from app.connectors.mail_parts import header, parsed
 from app.connectors.mail_read import as_own, read_mail
+from app.connectors.mail_tokens import when
 from app.connectors.text import storable
 from app.errors import Malformed
 from app.i18n import N_

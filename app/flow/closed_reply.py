@@ -1,7 +1,7 @@
 """Closed reply: who writes first outside a queue's open hours is told so, once a conversation."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,6 +11,8 @@ from app.models.item import Item, State
 from app.models.post import Conversation
 from app.models.queue import Queue
 from app.routing.hours import OpenHours
+
+AGAIN = timedelta(hours=1)  # the same customer is told once in this time, however many conversations they begin
 
 
 async def tell_closed(session: AsyncSession, item_ids: Sequence[int]) -> int:
@@ -32,10 +34,19 @@ async def tell_closed(session: AsyncSession, item_ids: Sequence[int]) -> int:
 
 async def _tell(session: AsyncSession, item: Item, text: str) -> bool:
     way = await way_to(session, item)
-    if way is None or not await _first_time(session, item.conversation_id):
+    if way is None or await _was_told(session, item) or not await _first_time(session, item.conversation_id):
         return False
     await say(session, item, way, text)
     return True
+
+
+async def _was_told(session: AsyncSession, item: Item) -> bool:
+    """Whether the customer heard it lately elsewhere on the channel: two machines that answer each other soon stop."""
+    lately = Conversation.closed_reply_at > func.now() - AGAIN
+    others = select(Conversation.id).where(
+        Conversation.customer_id == item.customer_id, Conversation.channel == item.channel, lately
+    )
+    return await session.scalar(others.limit(1)) is not None
 
 
 async def _first_time(session: AsyncSession, conversation_id: int) -> bool:

@@ -12,8 +12,8 @@ from pydantic import SecretStr, ValidationError
 from app.connectors.base import Batch, Picture
 from app.connectors.mail import MailSettings
 from app.connectors.mail_account import MailCredentials
-from app.connectors.mail_imap import from_utf7, to_utf7
 from app.connectors.mail_tls import Security
+from app.connectors.mail_tokens import from_utf7, to_utf7
 from app.errors import Blocked, Malformed, RateLimited, Refused, Unauthorized
 from app.settings import Settings
 from app.transport import guarded_client

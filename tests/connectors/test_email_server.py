@@ -52,7 +52,7 @@ def credentials(**more: Any) -> MailCredentials:
         "smtp_host": "localhost",
         "smtp_port": 2587,
         "smtp_security": Security.STARTTLS,
-        "authority": CERTIFICATE.read_text(),
+        "authority": CERTIFICATE.read_text().replace("\n", " "),  # as a field of one line gives it
     }
     return MailCredentials(**(given | more))
 

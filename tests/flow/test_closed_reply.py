@@ -61,6 +61,13 @@ async def test_it_is_said_once_a_conversation(session: AsyncSession) -> None:
     assert len(await said(session)) == 1
 
 
+async def test_who_begins_one_conversation_after_the_other_is_told_once(session: AsyncSession) -> None:
+    company = await company_of(session)
+    for number in range(3):
+        await ingest(session, company.feed, [post(number, author="a-machine-that-answers")])
+    assert len(await said(session)) == 1
+
+
 async def test_nothing_is_said_while_the_queue_is_open(session: AsyncSession) -> None:
     company = await company_of(session, holidays=[])
     await ingest(session, company.feed, [post(1)])
