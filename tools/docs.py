@@ -87,7 +87,7 @@ def capabilities() -> str:
         (
             f"{(connector := registry.get(name)).title}",
             "account" if connector.Credentials else "none",
-            "pushed" if connector.capabilities.push else "polled",
+            _way_in(connector.capabilities),
             *map(_yes, _abilities(connector.capabilities)),
             ", ".join(connector.capabilities.visibilities) or "-",
             _length(connector.capabilities),
@@ -107,6 +107,7 @@ def capabilities() -> str:
         "edits a reply",
         "deletes a reply",
         "thread above",
+        "hides a post",
         "who reads a reply",
         "length",
         "pictures",
@@ -117,11 +118,28 @@ def capabilities() -> str:
 def _pictures(rules: Pictures | None) -> str:
     if rules is None:
         return "-"
-    return f"{rules.most} of {rules.bytes // 1_000_000} MB, {rules.alt} characters of description each"
+    size = f"{rules.most} of {rules.bytes // 1_000_000} MB"
+    return f"{size}, {rules.alt} characters of description each" if rules.alt else size
 
 
 def _abilities(can: Capabilities) -> tuple[bool, ...]:
-    return can.reply, can.direct, can.threads, can.idempotent, can.find_sent, can.edit, can.delete, can.parents
+    return (
+        can.reply,
+        can.direct,
+        can.threads,
+        can.idempotent,
+        can.find_sent,
+        can.edit,
+        can.delete,
+        can.parents,
+        can.hide,
+    )
+
+
+def _way_in(can: Capabilities) -> str:
+    if can.push:
+        return "pushed"
+    return "polled and pushed" if can.hooks else "polled"
 
 
 def _yes(can: bool) -> str:
