@@ -39,6 +39,9 @@ _WIPE = text(
     ), forgotten AS (
         DELETE FROM translation t USING post p, due d
         WHERE p.channel = d.channel AND p.external_id = d.external_id AND t.post_id = p.id
+    ), thrown_away AS (
+        DELETE FROM post_file f USING post p, due d
+        WHERE p.channel = d.channel AND p.external_id = d.external_id AND f.post_id = p.id
     )
     UPDATE post_change c
     SET text = '', title = NULL, html = NULL, media = NULL, wiped_at = CASE WHEN c.deleted THEN now() END

@@ -17,7 +17,7 @@ from app.flow.tidy import tidy
 from app.models import change as rows
 from app.models.event import Event
 from app.models.item import Disposition, Item, ParkReason, State, Verb, replay
-from app.models.post import Post
+from app.models.post import Post, PostFile
 from app.queries import said
 from tests.company import NOW, Company, items, make_company, post
 
@@ -203,6 +203,13 @@ async def test_a_post_that_comes_after_its_deletion_is_wiped_too(session: AsyncS
     await ingest(session, company.feed, [post(1, thread_id="t")])
     await tidy(session, 30, wipe_days=0)
     assert set(await session.scalars(select(Post.text))) == {"", "My tent arrived torn."}
+
+
+async def test_files_of_a_wiped_post_go_with_what_it_said(session: AsyncSession, company: Company) -> None:
+    await ingest(session, company.feed, [post(1, media=(Media("file", "", title="a.pdf", content=b"%PDF"),))])
+    await keep_changes(session, company.feed, [deletion()])
+    await tidy(session, 30, wipe_days=0)
+    assert not list(await session.scalars(select(PostFile.name)))
 
 
 async def test_another_audience_follows_through_and_narrows_replies(session: AsyncSession, company: Company) -> None:
