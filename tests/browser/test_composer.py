@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.async_api import expect
 from sqlalchemy import select
 
-from app.flow.link import sealed_for
+from app.flow.sealed import sealed_for
 from app.models.account import Account
 from app.models.item import Item, State
 from app.models.post import Post
