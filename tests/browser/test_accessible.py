@@ -211,9 +211,6 @@ async def test_axe_finds_nothing_on_an_offer(careline: Running, signed_in: SignI
     page = await signed_in("finn", reduced_motion="reduce")
     await _offered(page)
     wrong = await looked_at(page, "an offer", dark=language == "en")
-    await page.goto("/drafts")
-    await expect(page.locator(".offer-bar")).to_be_visible()
-    wrong += await looked_at(page, "the bar of an offer", dark=language == "en")
     assert wrong == [], "\n".join(wrong)
 
 
@@ -231,6 +228,8 @@ async def test_axe_finds_nothing_before_anybody_has_signed_in(
             await page.goto(path)
             await expect(page.locator("html")).to_have_attribute("dir", "rtl" if language == "ar" else "ltr")
             wrong += await looked_at(page, path, dark=language == "en")
+            await page.locator("[name=email]").fill("nobody@northwind.example")
+            await page.locator("[name=password]").fill("not the password")
             await page.locator("form").first.evaluate("form => { form.noValidate = true; form.requestSubmit(); }")
             await expect(page.locator("[aria-invalid=true]").first).to_be_visible()
             wrong += await looked_at(page, f"{path}, refused", dark=language == "en")
