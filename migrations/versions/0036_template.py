@@ -27,7 +27,9 @@ def upgrade() -> None:
             ["account_id"], ["account.id"], name=op.f("fk_channel_template_account_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_channel_template")),
-        sa.UniqueConstraint("account_id", "name", "language", name=op.f("uq_channel_template_account_id")),
+        sa.UniqueConstraint(
+            "account_id", "name", "language", name=op.f("uq_channel_template_account_id_name_language")
+        ),
     )
     op.create_table(
         "reply_template",
