@@ -149,7 +149,9 @@ async def _keep(request: Request, batches: Sequence[tuple[Feed, Batch]]) -> Resp
         rejected=tuple(entry for one in done for entry in one.rejected),
         repeated=all(one.repeated for one in done),
     )
-    nothing = not whole.taken and not whole.repeated and whole.rejected
+    # Whoever only pushes may correct it; a network would send the same again, and one day stop sending.
+    corrects = any(registry.get(feed.channel).capabilities.push for feed, _batch in batches)
+    nothing = corrects and not whole.taken and not whole.repeated and whole.rejected
     return JSONResponse(_told(whole), HTTPStatus.UNPROCESSABLE_ENTITY if nothing else HTTPStatus.OK)
 
 
