@@ -1,6 +1,7 @@
 """/admin/feeds: sources and how they are; a form drawn from the connector's own model; what is quarantined."""
 
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -68,6 +69,7 @@ async def _form_page(
     preview: house.Preview | None = None,
 ) -> Response:
     line = (await feeds(db, feed.id))[0] if feed else None
+    address = f"{request.app.state.settings.base_url}/forms/{feed.id}" if feed else ""
     return await page(
         request,
         db,
@@ -85,15 +87,20 @@ async def _form_page(
         check=check,
         quarantined=await quarantined(db, feed.id) if feed else [],
         hook=await _hook(request, db, feed) if feed and takes_deliveries(connector.capabilities) else "",
-        form_page=f"{request.app.state.settings.base_url}/forms/{feed.id}"
-        if feed and connector.capabilities.typed
-        else "",
+        form_page=address if connector.capabilities.typed else "",
+        form_frame=_frame(address, feed) if feed and connector.capabilities.typed else "",
         seen=seen,
         house_fields=house.fields(),
         kinds=kinds(),
         left_out=await house.told(db, feed.id) if feed else {"counts": {}, "last": []},
         preview=preview,
     )
+
+
+def _frame(address: str, feed: Feed) -> str:
+    """The HTML that shows a feed's own form in somebody's page."""
+    title = escape(str(feed.settings.get("title", "")))
+    return f'<iframe src="{address}?embed=1" title="{title}" width="100%" height="720" loading="lazy"></iframe>'
 
 
 async def _hook(request: Request, db: AsyncSession, feed: Feed) -> str:
