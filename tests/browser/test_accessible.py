@@ -155,6 +155,8 @@ ELSEWHERE = {  # what a browser asks for that is no page of PAGES
 
 
 COLOURS = ("color-contrast", "link-in-text-block")  # axe's rules that look at them
+STILL = """() => Promise.allSettled(document.getAnimations()
+    .filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime)).map((one) => one.finished))"""
 
 
 async def violations(page: Page, *rules: str) -> list[str]:
@@ -182,6 +184,7 @@ async def looked_at(page: Page, where: str, *, dark: bool = True) -> list[str]:
     found = [f"{where}: {one}" for one in await violations(page)]
     if dark:
         await page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+        await page.evaluate(STILL)  # a button's colours change over a moment
         found += [f"{where}, dark: {one}" for one in await violations(page, *COLOURS)]
         await page.emulate_media(color_scheme="light", reduced_motion="reduce")
     return found + [f"{where}: {one}" for one in await wide(page)]
