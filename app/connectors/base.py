@@ -542,7 +542,11 @@ class Connector:
         return batch
 
     def listen(self, link: Link, cursor: Json) -> AsyncGenerator[Batch, None]:
-        """Bring what is new as it comes, until the connection ends; polling stays beneath (`capabilities.streams`)."""
+        """Bring what is new as it comes, until the connection ends; polling stays beneath (`capabilities.streams`).
+
+        The first batch, which may be empty, says that the connection stands. To end without one says that there is no
+        stream for this feed, which is no trouble. A batch's cursor is kept unless a poll moved the feed's meanwhile.
+        """
         raise NotImplementedError
 
     async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:

@@ -126,15 +126,17 @@ class MailConnector(Connector):
     async def listen(self, link: Link, cursor: Json) -> AsyncGenerator[Batch, None]:
         """Bring what comes as it comes (IDLE). Ends where the server cannot tell, or has ended the connection."""
         async with _signed_in(link) as client:
+            if IDLE not in client.abilities:
+                return
+            told = False
             while True:
                 batch = await _brought(client, link, cursor)
                 cursor = batch.cursor
-                if batch.posts or batch.rejected:
+                if batch.posts or batch.rejected or not told:
                     yield batch
+                told = True
                 if batch.more:
                     continue
-                if IDLE not in client.abilities:
-                    return
                 if not await is_behind(client, _folders(link)[0], cursor):
                     await client.idle()
 

@@ -131,10 +131,12 @@ class XConnector(Connector):
         return await Walk(api, await _known(api, cursor), cursor).batch()
 
     async def listen(self, link: Link, cursor: Json) -> AsyncGenerator[Batch, None]:
-        """Posts as they are written. Raises Refused where the feed has no stream."""
+        """Posts as they are written. Raises Refused where a stream is asked for that the feed cannot have."""
+        if not link.settings.stream:
+            return
         api = Api(link, SIGN_IN)
         token = link.credentials.bearer_token.get_secret_value()
-        if not token or not link.settings.stream or link.settings.source not in {Source.MENTIONS, Source.SEARCH}:
+        if not token or link.settings.source not in {Source.MENTIONS, Source.SEARCH}:
             raise Refused(N_("This feed has no stream: it needs a bearer token, and a search or mentions."))
         me = await _known(api, cursor)
         rule = query_of(link.settings, me, ()) or f"@{me.handle} -from:{me.external_id} -is:retweet"

@@ -36,6 +36,7 @@ async def listen(api: Api, token: str, me: IncomingAuthor, rule: str, cursor: Js
             if not response.is_success:
                 await response.aread()
                 raise problem(response, "stream", api.link.now) or Malformed(N_("X did not open the stream."))
+            yield Batch(cursor=cursor)
             async for line in response.aiter_lines():
                 if not line.strip():
                     continue

@@ -16,7 +16,7 @@ from app.flow.house import House
 from app.i18n import N_, _
 from app.jobs import POLL, defer
 from app.models.account import Account
-from app.models.feed import NEVER, Feed, Health, Quarantine
+from app.models.feed import NEVER, Feed, FeedStream, Health, Quarantine
 
 
 class FeedBasics(SettingsModel):
@@ -166,15 +166,23 @@ async def _feed(session: AsyncSession, feed_id: int) -> Feed:
 
 
 async def wake_feed(session: AsyncSession, feed: Feed) -> None:
-    """Make the feed due now and nudge a worker; one that is pushed to is never due."""
+    """Make the feed due now and nudge a worker; one that is pushed to is never due. Its stream is opened anew."""
     pushed = registry.get(feed.channel).capabilities.push
     feed.next_poll_at = NEVER if pushed else func.now()
     if feed.enabled:
         feed.failures = 0
     await session.flush()
+    await _end_stream(session, feed.id)
     if feed.enabled and not pushed:
         await defer(session, POLL, "feed_id", [feed.id])
     announce(session, "feeds", [feed.id])
+
+
+async def _end_stream(session: AsyncSession, feed_id: int) -> None:
+    """Whoever holds the feed's stream lets it go, and stores nothing more from it; back-off is forgotten."""
+    anew = {"leased_until": None, "live_at": None, "next_at": func.now(), "failures": 0, "trouble": ""}
+    stream = update(FeedStream).where(FeedStream.feed_id == feed_id)
+    await session.execute(stream.values(epoch=FeedStream.epoch + 1, **anew))
 
 
 def _start_afresh(feed: Feed) -> None:

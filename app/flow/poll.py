@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,10 +23,12 @@ from app.flow.outbox import keep_fates
 from app.flow.wording import in_words
 from app.listening.clean import storable, storable_json
 from app.models.account import Account
-from app.models.feed import Feed, Health, Quarantine
+from app.models.feed import Feed, FeedStream, Health, Quarantine
 
 LEASE = timedelta(seconds=120)  # a poll that takes longer is thought dead; its fence keeps it from writing
 LONGEST_PAUSE = timedelta(minutes=30)
+BENEATH = 10  # times the usual wait between polls while a stream brings posts, so that they only look what it missed
+LONGEST_BENEATH = 900  # seconds that such a wait is at most, unless the usual one is longer
 LONGEST_NAME = 500  # characters of an entry's id that fit into an index
 OUR_TROUBLE = ("08", "25", "40", "53", "55", "57", "58")  # classes of SQLSTATE that are no fault of a post
 POLLED = or_(Feed.health != Health.STOPPED, Feed.failures == 0)  # stopped, until a person acted: that forgets failures
@@ -65,20 +67,13 @@ async def keep_batch(session: AsyncSession, feed: Feed, batch: Batch) -> Polled:
 
     Nothing is stored when the lease was lost: `lost` is True and the caller rolls back.
     """
-    quiet = feed.synced_at is None and not feed.import_backlog
-    ingested, poison = await ingest_apart(session, feed, batch.posts, quiet)
-    rejected = (*batch.rejected, *poison)
-    await keep_changes(session, feed, batch.changes)
-    await keep_hidings(session, feed, batch.hidings)
-    await keep_fates(session, feed.channel, batch.fates)
-    if feed.account_id is not None:
-        await keep_templates(session, feed.account_id, batch.templates)
-    await quarantine(session, feed.id, rejected)
+    ingested, rejected = await store(session, feed, batch, quiet=feed.synced_at is None and not feed.import_backlog)
     wait = next_wait(feed, ingested)
+    apart = beneath(wait) if await _streams(session, feed.id) else wait
     changes: dict[str, Any] = {
         "cursor": batch.cursor,
         "interval": wait,
-        "next_poll_at": func.now() + timedelta(seconds=0 if batch.more else jittered(wait)),
+        "next_poll_at": func.now() + timedelta(seconds=0 if batch.more else jittered(apart)),
         "health": Health.DEGRADED if batch.notice else Health.OK,
         "trouble": batch.notice,
         "failures": 0,
@@ -91,7 +86,32 @@ async def keep_batch(session: AsyncSession, feed: Feed, batch: Batch) -> Polled:
     if feed.account_id is not None:
         await session.execute(update(Account).where(Account.id == feed.account_id, Account.needs_reconnect).values(
             needs_reconnect=False, trouble=""))  # fmt: skip
-    return Polled(ingested, len(rejected), lost=not await _write(session, feed, changes))
+    return Polled(ingested, rejected, lost=not await _write(session, feed, changes))
+
+
+async def store(session: AsyncSession, feed: Feed, batch: Batch, *, quiet: bool) -> tuple[Ingested, int]:
+    """Store what a batch brought; also how many of its entries went to quarantine."""
+    ingested, poison = await ingest_apart(session, feed, batch.posts, quiet)
+    rejected = (*batch.rejected, *poison)
+    await keep_changes(session, feed, batch.changes)
+    await keep_hidings(session, feed, batch.hidings)
+    await keep_fates(session, feed.channel, batch.fates)
+    if feed.account_id is not None:
+        await keep_templates(session, feed.account_id, batch.templates)
+    await quarantine(session, feed.id, rejected)
+    return ingested, len(rejected)
+
+
+async def _streams(session: AsyncSession, feed_id: int) -> bool:
+    stands = exists().where(
+        FeedStream.feed_id == feed_id, FeedStream.live_at.is_not(None), FeedStream.leased_until > func.now()
+    )
+    return bool(await session.scalar(select(stands)))
+
+
+def beneath(wait: int) -> int:
+    """Seconds to the next poll in place of `wait` while a stream stands."""
+    return max(wait, min(wait * BENEATH, LONGEST_BENEATH))
 
 
 async def keep_failure(session: AsyncSession, feed: Feed, error: CarelineError) -> bool:
@@ -198,7 +218,12 @@ def next_wait(feed: Feed, ingested: Ingested) -> int:
 
 def back_off(feed: Feed) -> timedelta:
     """The wait after a failure: the feed's shortest interval, doubled with each failure in a row, at most 30 min."""
-    return min(timedelta(seconds=feed.min_interval * 2 ** min(feed.failures, 10)), LONGEST_PAUSE)
+    return pause_after(feed.failures, feed.min_interval)
+
+
+def pause_after(failures: int, shortest: int) -> timedelta:
+    """The wait after so many failures in a row before this one; `shortest` in seconds."""
+    return min(timedelta(seconds=shortest * 2 ** min(failures, 10)), LONGEST_PAUSE)
 
 
 def jittered(seconds: float) -> float:

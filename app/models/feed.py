@@ -1,4 +1,4 @@
-"""Feeds: configured sources with their cursor, lease and health; quarantined posts; pushed deliveries."""
+"""Feeds: configured sources with their cursor, lease and health; streams; quarantined posts; pushed deliveries."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -54,6 +54,24 @@ class Feed(Base):
     ok_at: Mapped[Time | None]
     post_at: Mapped[Time | None]  # when the newest post was ingested
     created_at: Mapped[Created]
+
+
+class FeedStream(Base):
+    """The stream of a feed: one process holds it by a lease of its own, polls go on beneath.
+
+    `epoch` is the fence: it grows with each holder and whenever somebody changes the feed, and only the holder of
+    this one may write.
+    """
+
+    __tablename__ = "feed_stream"
+
+    feed_id: Mapped[Big] = mapped_column(ForeignKey("feed.id", ondelete="CASCADE"), primary_key=True)
+    epoch: Mapped[Big] = mapped_column(server_default="0")
+    leased_until: Mapped[Time | None]
+    live_at: Mapped[Time | None]  # since when the connection stands; None: it does not
+    next_at: Mapped[Created]  # when it is tried again
+    failures: Mapped[int] = mapped_column(server_default="0")  # in a row
+    trouble: Mapped[Str] = mapped_column(server_default="")  # why it does not stand, in plain words
 
 
 class Quarantine(Base):

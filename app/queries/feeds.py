@@ -15,6 +15,7 @@ from app.models.feed import NEVER, Health, Quarantine
 from app.queries.budgets import BUDGETS
 
 PAGE = 50  # quarantined posts on a page
+NOT_LIVE = N_("It is polled, as its stream does not stand: %(cause)s")
 NO_CONTEXT = N_("For some posts the thread above them could not be fetched: %(cause)s")
 OVERDUE = 120  # seconds a poll may be late before we think that nobody polls
 
@@ -26,6 +27,7 @@ class Condition(StrEnum):
     WAITING = "waiting"  # never fetched, and due
     LISTENING = "listening"  # pushed to; nothing came yet
     OK = "ok"
+    STREAMS = "streams"  # a stream brings its posts as they come
     DEGRADED = "degraded"
     FAILING = "failing"
     STOPPED = "stopped"
@@ -69,9 +71,11 @@ _FEEDS = text(
            least(a.ends_at, CAST(a.ends_on + 1 AS timestamptz)) AS ends_at,
            b.remaining, b.allowance, b.resets_at, now() AS now,
            (SELECT count(*) FROM quarantine x WHERE x.feed_id = f.id AND x.resolved_at IS NULL) AS quarantined,
-           above.troubled, above.cause
+           above.troubled, above.cause, coalesce(s.trouble, '') AS unstreamed,
+           s.live_at IS NOT NULL AND s.leased_until > now() AS streams
     FROM feed f
     LEFT JOIN account a ON a.id = f.account_id
+    LEFT JOIN feed_stream s ON s.feed_id = f.id
     LEFT JOIN LATERAL (
         SELECT remaining, allowance, ends AS resets_at FROM ({BUDGETS}) x
         WHERE x.key = coalesce('account:' || f.account_id, 'feed:' || f.id) AND remaining IS NOT NULL
@@ -110,7 +114,7 @@ def _feed(row: Any) -> FeedLine:
         account=row.account,
         enabled=row.enabled,
         condition=condition(row, pushed=pushed),
-        trouble=row.trouble or (NO_CONTEXT % {"cause": row.cause} if row.troubled else ""),
+        trouble=row.trouble or _lesser(row),
         failures=row.failures,
         ok_at=row.ok_at,
         post_at=row.post_at,
@@ -145,7 +149,16 @@ def _health(row: Any, pushed: bool) -> Condition:
         return Condition(row.health)
     if row.ends_at is not None and row.ends_at - row.now <= SOON:
         return Condition.ENDING
-    return Condition.DEGRADED if row.troubled else Condition.OK
+    if row.troubled or row.unstreamed:
+        return Condition.DEGRADED
+    return Condition.STREAMS if row.streams else Condition.OK
+
+
+def _lesser(row: Any) -> str:
+    """What is wrong where polls are well: with the stream above them, or with threads."""
+    if row.unstreamed:
+        return str(row.unstreamed) if row.streams else NOT_LIVE % {"cause": row.unstreamed}
+    return NO_CONTEXT % {"cause": row.cause} if row.troubled else ""
 
 
 @dataclass(frozen=True, slots=True)

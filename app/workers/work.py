@@ -19,6 +19,7 @@ from app.flow.tidy import tidy
 from app.settings import Settings
 from app.workers.change import change_reply
 from app.workers.hide import hide_post
+from app.workers.listen import Streams
 from app.workers.parents import fetch_parents
 from app.workers.poll import poll_feed
 from app.workers.rehearse import rehearse_job
@@ -28,6 +29,7 @@ from app.workers.sweep import sweep
 
 log = structlog.get_logger(__name__)
 
+LOOK_EVERY = 1.0  # seconds between looks at the streams
 SWEEP_EVERY = 1.0  # seconds
 TIDY_EVERY = 60.0  # seconds
 RESTART_AFTER = 2.0  # seconds
@@ -73,14 +75,25 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
         tidier = asyncio.create_task(every(TIDY_EVERY, stop, lambda: _tidy(run, app)))
         sweeper = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: sweep(run)))
         finder = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: _enter_search(run, stop)))
+        listener = asyncio.create_task(_hold_streams(run, stop))
         worker = asyncio.create_task(_run_jobs(app, settings.worker_concurrency, stop))
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({sweeper, tidier, finder, worker, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({sweeper, tidier, finder, listener, worker, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         worker.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await worker
-        await asyncio.gather(sweeper, tidier, finder)
+        await asyncio.gather(sweeper, tidier, finder, listener)
+
+
+async def _hold_streams(run: Runtime, stop: asyncio.Event) -> None:
+    """Hold the streams of feeds until `stop`, and give them back."""
+    streams = Streams(run)
+    try:
+        await every(LOOK_EVERY, stop, streams.look)
+    finally:
+        with contextlib.suppress(DBAPIError, OSError):  # the database is away: the leases run out by themselves
+            await streams.end()
 
 
 async def _enter_search(run: Runtime, stop: asyncio.Event) -> None:

@@ -34,6 +34,7 @@ def told(feed: FeedLine) -> Told:
             _("Give the sending system the address and the signing secret."), page, _("Address"),
         ),
         Condition.OK: Told("ok", _("Live")),
+        Condition.STREAMS: Told("ok", _("Live"), _("Posts come the moment they are written.")),
         Condition.DEGRADED: Told("risk", _("Works in part"), retold(feed.trouble)),
         Condition.FAILING: Told(
             "risk", _("Failing"), retold(feed.trouble),
