@@ -59,7 +59,10 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=10, description="Database connections of one process.")
     worker_concurrency: int = Field(default=8, description="Jobs that one worker process runs at once.")
     max_streams: int = Field(
-        default=50, ge=0, description="Streams that one worker process keeps open at most; other feeds are polled."
+        default=50,
+        ge=0,
+        le=80,
+        description="Streams that one worker process keeps open at most; other feeds are polled.",
     )
     metrics_port: int = Field(
         default=0, description="Where `work` and `route` serve /metrics (on HOST); 0: nowhere. `serve` has it anyway."

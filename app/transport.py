@@ -30,6 +30,7 @@ MAX_ADDRESSES = 4  # tried one after the other when a host has many
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 2.0  # shorter than servers keep one open, so that a send rarely meets a connection just closed
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+STREAMED = "careline_stream"  # a request's extension: its answer goes on for as long as lines come
 SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization")
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
@@ -46,7 +47,9 @@ def guarded_client(
     """A client that only reaches the public internet, and the hosts that the operator allows.
 
     `timeout` is in seconds for the whole exchange with its redirects and its body, `max_bytes` is for the body
-    after decompression; `also` are hosts that the operator named in another setting. Raises Blocked, Unreachable, ChannelDown, MaybeSent, Malformed and Refused.
+    after decompression. An answer that is asked for as a stream (`STREAMED`) has that time to begin and that size for a
+    line; between its parts it may be silent for the request's read timeout. `also` are hosts that the
+    operator named in another setting. Raises Blocked, Unreachable, ChannelDown, MaybeSent, Malformed and Refused.
     """
     allowed, resolve = settings.allowed_hosts | also, resolve or resolve_host
     backend = GuardedBackend(allowed, resolve)
@@ -159,6 +162,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         async with exchange.told():
             answer = await self._pool.handle_async_request(exchange.for_httpcore())
         stream = typing.cast("AsyncIterable[bytes]", answer.stream)
+        exchange.goes_on = bool(request.extensions.get(STREAMED)) and httpx.codes.is_success(answer.status)
         body = _Body(stream, exchange, Unpacker(answer.headers, request.url.host), self._max_bytes)
         plain = [(k, v) for k, v in answer.headers if k.lower() not in {b"content-encoding", b"content-length"}]
         return httpx.Response(answer.status, headers=plain, stream=body, extensions=answer.extensions)
@@ -273,6 +277,7 @@ class _Exchange:
         self.request = request
         self.deadline = deadline
         self.left = False
+        self.goes_on = False  # a stream, which has begun
 
     def for_httpcore(self) -> httpcore.Request:
         url = self.request.url
@@ -291,7 +296,7 @@ class _Exchange:
     async def told(self) -> AsyncIterator[None]:
         """Turn what breaks, and what takes too long, into the error tree."""
         try:
-            async with asyncio.timeout_at(self.deadline):
+            async with asyncio.timeout_at(None if self.goes_on else self.deadline):
                 yield
         except TimeoutError as error:
             raise self._trouble(N_("it took too long")) from error
@@ -336,8 +341,8 @@ class _Body(httpx.AsyncByteStream):
         raw = aiter(self._stream)
         while (chunk := await self._next(raw)) is not None:
             for piece in unpacker.feed(chunk):
-                total += len(piece)
-                if max(total, unpacker.taken) > self._limit:
+                total, taken = self._counted(total, piece), 0 if self._exchange.goes_on else unpacker.taken
+                if max(total, taken) > self._limit:
                     host = self._exchange.request.url.host
                     raise Malformed(
                         N_("The answer of %(host)s is larger than %(limit)s bytes; it is not read.")
@@ -345,6 +350,11 @@ class _Body(httpx.AsyncByteStream):
                     )
                 yield piece
         unpacker.finish()
+
+    def _counted(self, total: int, piece: bytes) -> int:
+        """Bytes of the whole body, or of a stream's last line."""
+        _, newline, line = piece.rpartition(b"\n") if self._exchange.goes_on else (b"", b"", piece)
+        return len(line) if newline else total + len(piece)
 
     async def _next(self, raw: AsyncIterator[bytes]) -> bytes | None:
         async with self._exchange.told():

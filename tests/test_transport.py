@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from app.addresses import is_public
+from app.connectors.wire import STREAM
 from app.errors import Blocked, ChannelDown, ConnectorError, Malformed, MaybeSent, Unreachable
 from app.settings import Settings
 from app.transport import GuardedBackend, GuardedClient, guarded_client, resolve_host
@@ -344,6 +345,55 @@ async def test_a_name_server_that_takes_too_long_is_unreachable() -> None:
 
     with pytest.raises(Unreachable, match="took too long"):
         await fetch("http://friend.example/", method="POST", resolve=slow, timeout=0.2)
+
+
+async def streamed(server: Server, **options: Any) -> int:
+    """The bytes of an answer that was asked for as a stream, until the server ends it."""
+    async with client(**options) as http, http.stream("GET", server.url(), extensions=STREAM) as response:
+        return sum([len(piece) async for piece in response.aiter_bytes()])
+
+
+async def test_a_stream_may_last_longer_than_an_answer_and_be_larger() -> None:
+    async def lines(_: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _line in range(5):
+            writer.write(b"x" * 600 + b"\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.15)
+
+    async with serving(lines) as server:
+        assert await streamed(server, timeout=0.4, max_bytes=1000) == 5 * 602
+        with pytest.raises((ChannelDown, Malformed)):
+            await fetch(server.url(), timeout=0.4, max_bytes=1000)
+
+
+async def test_a_stream_without_end_of_line_is_stopped_at_the_limit() -> None:
+    async def endless(_: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nfirst\r\n")
+        while not writer.is_closing():
+            writer.write(bytes(65_536))
+            await writer.drain()
+
+    async with serving(endless) as server:
+        with pytest.raises(Malformed, match="larger than"):
+            await streamed(server, max_bytes=1_000_000)
+
+
+async def test_a_stream_that_falls_silent_breaks_off() -> None:
+    async def begin(_: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nfirst\r\n")
+        await writer.drain()
+        await asyncio.sleep(3)
+
+    async with serving(begin) as server:
+        with pytest.raises(ChannelDown):
+            await streamed(server, timeout=0.2)
+
+
+async def test_a_refused_stream_is_an_answer_like_any_other() -> None:
+    async with serving(answer(b"x" * 2000, status="403 Forbidden")) as server:
+        with pytest.raises(Malformed, match="larger than"):
+            await streamed(server, max_bytes=1000)
 
 
 async def test_the_time_is_for_all_hops_together() -> None:

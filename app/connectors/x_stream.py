@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from app.connectors.base import Batch, IncomingAuthor, Json, Spent
 from app.connectors.text import storable_json
-from app.connectors.wire import reaching
+from app.connectors.wire import STREAM, reaching
 from app.connectors.x_api import BASE, HOST, READS, Api, entries, problem, read_object
 from app.connectors.x_posts import FIELDS, Included, read_post, rejected
 from app.errors import Malformed, Unreachable
@@ -30,7 +30,7 @@ async def listen(api: Api, token: str, me: IncomingAuthor, rule: str, cursor: Js
     timeout = httpx.Timeout(30.0, read=QUIET)
     with reaching(HOST):
         stream = api.link.http.stream(
-            "GET", f"{BASE}/2/tweets/search/stream", params=FIELDS, headers=headers, timeout=timeout
+            "GET", f"{BASE}/2/tweets/search/stream", params=FIELDS, headers=headers, timeout=timeout, extensions=STREAM
         )
         async with stream as response:
             if not response.is_success:

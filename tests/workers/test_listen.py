@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,8 +24,10 @@ from app.models.item import Item, State
 from app.models.post import Post
 from app.queries.feeds import Condition, FeedLine, feeds
 from app.settings import Settings
+from app.vault import new_key
 from app.workers.listen import Streams
 from app.workers.poll import poll_feed
+from app.workers.work import work
 from tests import parcels
 from tests.connectors.fakes.x import FakeX
 from tests.parcels import FakeParcels, Keyed
@@ -312,6 +316,21 @@ async def test_a_batch_of_another_epoch_is_told_lost(office: Office) -> None:
         late = await keep_streamed(session, Held(held.feed, held.epoch - 1, 0), told("Late"), {})
         await session.rollback()
     assert (late.lost, await texts(office)) == (True, [])
+
+
+async def test_the_worker_process_holds_streams_until_it_is_told_to_stop(
+    office: Office, tap: Tap, fresh_database: str, tmp_path: Path
+) -> None:
+    await change(office, next_poll_at=func.now() + timedelta(hours=1))
+    settings = Settings(key=SecretStr(new_key()), data_dir=tmp_path).model_copy(update={"database_url": fresh_database})
+    stop = asyncio.Event()
+    working = asyncio.create_task(work(settings, stop))
+    await tap.opened.get()
+    await tap.bring(told("At once"))
+    assert await texts(office) == ["At once"]
+    stop.set()
+    await working
+    assert (tap.standing, (await row(office)).leased_until) == (0, None)
 
 
 async def test_posts_of_xs_stream_are_queued(engine: AsyncEngine) -> None:
