@@ -19,13 +19,21 @@ from app.migrate import migrate
 
 FOLDER = "CARELINE_TEST_DATABASE_DIR"  # told by the controller to its workers
 TEMPLATE = "migrated"
+MEMORY = Path("/dev/shm")
+ROOM = 6_000_000_000  # bytes
 
 
 def prepare() -> None:
     """Name a folder for the server; nothing is started until a test asks for it."""
-    folder = Path(tempfile.mkdtemp(prefix="careline-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix="careline-tests-", dir=_quick()))
     folder.chmod(0o755)  # as root the server runs as another account, which must get through
     os.environ[FOLDER] = str(folder)
+
+
+def _quick() -> Path | None:
+    """A folder in memory where there is room for it: a database is made there in a fifth of the time."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM and os.access(MEMORY, os.W_OK)
+    return MEMORY if roomy else None
 
 
 def tear_down() -> None:
@@ -68,7 +76,7 @@ def _once(url: str, name: str, template: str | None, fill: Callable[[str], None]
 
 def clone(url: str, template: str | None, name: str) -> str:
     """Make a database like `template` (empty for None); return its URL."""
-    query = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    query = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
     _run(url, query.format(sql.Identifier(name), sql.Identifier(template or "template0")))
     return _url_of(url, name)
 
