@@ -132,6 +132,7 @@ async def find_again(page: Page, word: str) -> None:
 async def answer_and_take_it_back(page: Page) -> None:
     await page.keyboard.press("r")
     await page.keyboard.type("On its wya.")
+    await expect(page.locator("[data-composer]")).to_have_attribute("data-version", re.compile(r"\d+"))  # it is saved
     await page.keyboard.press("Control+Enter")
     await expect(page.locator(".undo")).to_be_visible()
     await focus_is_seen(page)
