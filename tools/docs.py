@@ -139,7 +139,9 @@ def _abilities(can: Capabilities) -> tuple[bool, ...]:
 def _way_in(can: Capabilities) -> str:
     if can.push:
         return "pushed"
-    return "polled and pushed" if can.hooks else "polled"
+    ways = {"polled": True, "streamed": can.streams, "pushed": can.hooks}
+    *first, last = [way for way, has in ways.items() if has]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _yes(can: bool) -> str:

@@ -3,14 +3,15 @@
 Rules: docs.joinmastodon.org/methods/{notifications,timelines,accounts,search,statuses,instance}.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
 
 from pydantic import Field, ValidationError, model_validator
 
+from app.connectors import mastodon_stream
 from app.connectors.base import (
     Batch,
     Capabilities,
@@ -32,6 +33,7 @@ from app.connectors.base import (
 )
 from app.connectors.mastodon_api import Gone, Server
 from app.connectors.mastodon_app import SIGN_IN, MastodonCredentials, made_app
+from app.connectors.mastodon_instance import USUAL_LIMIT, described, notices
 from app.connectors.mastodon_media import uploaded
 from app.connectors.mastodon_parents import above
 from app.connectors.mastodon_posts import read_account, read_change, read_post
@@ -45,7 +47,6 @@ from app.i18n import N_, _
 OTHER_ACCOUNT = N_(
     "The reply stands on %(host)s, but under another account than the one now connected. Change it there."
 )
-_USUAL_LIMIT = 500
 _PICTURES = Pictures(most=4, bytes=8_000_000, pixels=16_000_000, alt=1500)  # what servers since 3.0 take at least
 
 
@@ -108,10 +109,11 @@ class MastodonConnector(Connector):
         edit=True,
         delete=True,
         threads=True,
+        streams=True,
         idempotent=True,
         find_sent=True,
         visibilities=(Visibility.PUBLIC, Visibility.UNLISTED, Visibility.FOLLOWERS, Visibility.DIRECT),
-        length_limit=_USUAL_LIMIT,
+        length_limit=USUAL_LIMIT,
         length_counts=Length.MASTODON,
         parents=True,
         looks=8,  # a call each: half of what the server allows in five minutes, at the shortest interval of a feed
@@ -150,15 +152,18 @@ class MastodonConnector(Connector):
         """Say who we are there, what the server is, and show its newest post for this feed."""
         server = Server(link)
         me = await self._me(server)
-        notices = await _notices(server)
+        instance = await described(server)
+        told = notices(instance)
+        if no_stream := await mastodon_stream.unstreamed(server, link.settings, instance):
+            told.append(no_stream)
         sample = await self._sample(link, server, me)
         if sample is None and link.settings.source is Source.SEARCH:
-            notices.append(N_("The search found nothing; a server without full-text search never finds anything."))
+            told.append(N_("The search found nothing; a server without full-text search never finds anything."))
         return Check(
             message=N_("Signed in to %(host)s as @%(handle)s.") % {"host": server.host, "handle": me.handle},
             account=me,
             sample=sample,
-            notices=tuple(notices),
+            notices=tuple(told),
         )
 
     async def fetch(self, link: Link, cursor: Json) -> Batch:
@@ -166,6 +171,13 @@ class MastodonConnector(Connector):
         server = Server(link)
         me = link.account or await self._me(server)
         return await Walk(server, link.settings, me, cursor).batch()
+
+    async def listen(self, link: Link, cursor: Json) -> AsyncGenerator[Batch, None]:
+        """Mentions or a hashtag as they are written, with edits and deletions, where the server streams them."""
+        server = Server(link)
+        me = link.account or await self._me(server)
+        async for batch in mastodon_stream.listen(link, server, me, cursor):
+            yield batch
 
     async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
         """Ask for each status; one that is gone, or no longer for us to see, is deleted to us."""
@@ -291,44 +303,3 @@ async def _require_gone(server: Server, path: str) -> None:
     except Gone:
         return
     raise Refused(OTHER_ACCOUNT % {"host": server.host})
-
-
-async def _notices(server: Server) -> list[str]:
-    """What this server does otherwise, as far as it says so (instance v2, else v1)."""
-    instance = await _instance(server)
-    if not instance:
-        return [
-            N_("The server does not describe itself, so its limits are unknown; replies are kept to 500 characters.")
-        ]
-    notices = []
-    version = str(instance.get("version", ""))
-    if "compatible" in version.lower():
-        notices.append(
-            N_("This is not Mastodon itself (%(version)s); a reply sent twice is found by looking.")
-            % {"version": version[:100]}
-        )
-    limit = _deep(instance, "configuration", "statuses", "max_characters") or instance.get("max_toot_chars")
-    if isinstance(limit, int) and limit != _USUAL_LIMIT:
-        notices.append(
-            N_("The server takes %(limit)s characters; replies are kept to %(usual)s everywhere.")
-            % {"limit": limit, "usual": _USUAL_LIMIT}
-        )
-    link_length = _deep(instance, "configuration", "statuses", "characters_reserved_per_url")
-    if isinstance(link_length, int) and link_length != 23:  # noqa: PLR2004 - what Mastodon counts for a link
-        notices.append(N_("The server counts %(n)s characters for a link, not 23 as shown here.") % {"n": link_length})
-    return notices
-
-
-async def _instance(server: Server) -> Json:
-    for path in ("/api/v2/instance", "/api/v1/instance"):
-        try:
-            return await server.get_object(path)
-        except Refused:
-            continue
-    return {}
-
-
-def _deep(value: Any, *path: str) -> Any:
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value

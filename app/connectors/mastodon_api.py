@@ -4,6 +4,8 @@ Rules: docs.joinmastodon.org/api/rate-limits, /api/guidelines (paging by Link he
 """
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -15,11 +17,12 @@ from app.connectors.base import Budget, Json, Link
 from app.connectors.mastodon_app import SIGN_IN
 from app.connectors.oauth import fresh
 from app.connectors.text import storable_json
-from app.connectors.wire import reaching, refusal, retry_after
+from app.connectors.wire import STREAM, reaching, refusal, retry_after
 from app.errors import ConnectorError, Malformed, RateLimited, Refused, Unauthorized
 from app.i18n import N_
 
 PAGE = 40  # the most that timelines give at once
+QUIET = 60.0  # seconds without so much as a comment: the stream is dead
 _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=1)
 
 
@@ -81,6 +84,23 @@ class Server:
     async def upload(self, path: str, files: Json, data: Json) -> Json:
         """Bring a file. Raises ConnectorError."""
         return self._object(self._json(await self._call("POST", path, files=files, data=data)))
+
+    @asynccontextmanager
+    async def stream(self, url: str, params: dict[str, str]) -> AsyncIterator[httpx.Response | None]:
+        """An answer that goes on as server-sent events; None where the server gives none here. Raises ConnectorError."""
+        token = await fresh(self._link, SIGN_IN)
+        headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+        timeout = httpx.Timeout(30.0, read=QUIET)
+        with reaching(self.host):
+            stream = self._http.stream("GET", url, params=params, headers=headers, timeout=timeout, extensions=STREAM)
+            async with stream as response:
+                if not response.is_success:
+                    await response.aread()
+                error = self._refusal(response)
+                if error is not None and not isinstance(error, Refused):
+                    raise error
+                kind = response.headers.get("content-type", "")
+                yield response if error is None and kind.startswith("text/event-stream") else None
 
     async def _call(
         self, method: str, path: str, *, sending: bool = False, headers: dict[str, str] | None = None, **request: Any

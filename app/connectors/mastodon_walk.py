@@ -115,7 +115,7 @@ class Walk:
                 continue
             if self.threads.spent:
                 return  # the rest of this page is read again from `below`
-            if not _unasked(entry):
+            if not unasked(entry):
                 await self._take(entry)
             self._passed(name)
         self.pages += 1
@@ -130,16 +130,13 @@ class Walk:
             self.below = name
 
     async def _take(self, entry: Any) -> None:
-        raw = status_of(entry)
         try:
-            if not isinstance(raw, dict):
-                read_post(raw, NOWHERE, self.me, self.server.host)
-            elif not raw.get("reblog") or self.settings.include_reposts:
-                read_post(raw, NOWHERE, self.me, self.server.host)
-                post = read_post(raw, await self.threads.place(raw), self.me, self.server.host)
-                self.posts[post.external_id] = post
+            post = await brought(entry, self.threads, self.settings, self.me, self.server.host)
         except ValidationError as error:
             self.rejected.append(rejected(entry, error))
+            return
+        if post is not None:
+            self.posts[post.external_id] = post
 
     def _cursor(self) -> Json:
         seen = sorted(self.seen, key=lambda name: (len(name), name))[-_REMEMBERED:]
@@ -155,12 +152,24 @@ class Walk:
         return self.top
 
 
+async def brought(entry: Any, threads: Threads, settings: Any, me: IncomingAuthor, host: str) -> IncomingPost | None:
+    """An entry's post, at its place in its thread; None for a boost that nobody asked for.
+
+    Raises ValidationError for what is no status, before its thread is asked for, and ConnectorError.
+    """
+    raw = status_of(entry)
+    if isinstance(raw, dict) and raw.get("reblog") and not settings.include_reposts:
+        return None
+    read_post(raw, NOWHERE, me, host)
+    return read_post(raw, await threads.place(raw), me, host)
+
+
 def status_of(entry: Any) -> Any:
     """The status of a notification, or the entry itself where it is one."""
     return entry["status"] if isinstance(entry, dict) and "status" in entry else entry
 
 
-def _unasked(entry: Any) -> bool:
+def unasked(entry: Any) -> bool:
     """A notification of another type: some makes ignore `types[]` and send boosts and favourites of our own posts."""
     return isinstance(entry, dict) and "account" in entry and entry.get("type", "mention") != "mention"
 

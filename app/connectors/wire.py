@@ -1,7 +1,7 @@
 """What HTTP connectors share: transport trouble told as the error tree, waiting times, bounded reading."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -139,3 +139,18 @@ async def read_bounded(response: httpx.Response, limit: int, what: str) -> bytes
                 % {"what": what, "size": limit // 1_000_000}
             )
     return bytes(body)
+
+
+async def lines(response: httpx.Response) -> AsyncGenerator[str, None]:
+    """The lines of a streamed response, ended by LF or CR LF alone.
+
+    JSON may hold other marks at which `str.splitlines`, and with it httpx, would cut it in the middle.
+    """
+    rest = bytearray()
+    async for chunk in response.aiter_bytes():
+        begun = len(rest)
+        rest += chunk
+        while (end := rest.find(b"\n", begun)) >= 0:
+            yield rest[:end].rstrip(b"\r").decode(errors="replace")
+            del rest[: end + 1]
+            begun = 0

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from app.connectors.base import Batch, IncomingAuthor, Json, Spent
 from app.connectors.text import storable_json
-from app.connectors.wire import STREAM, reaching
+from app.connectors.wire import STREAM, lines, reaching
 from app.connectors.x_api import BASE, HOST, READS, Api, entries, problem, read_object
 from app.connectors.x_posts import FIELDS, Included, read_post, rejected
 from app.errors import Malformed, Unreachable
@@ -37,7 +37,7 @@ async def listen(api: Api, token: str, me: IncomingAuthor, rule: str, cursor: Js
                 await response.aread()
                 raise problem(response, "stream", api.link.now) or Malformed(N_("X did not open the stream."))
             yield Batch(cursor=cursor)
-            async for line in response.aiter_lines():
+            async for line in lines(response):
                 if not line.strip():
                     continue
                 told = _read(line)

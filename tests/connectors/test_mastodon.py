@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.connectors.base import IncomingPost, Json, KnownPost, OutgoingReply, Poll, PostKind, Quote, Visibility
+from app.connectors.base import Batch, IncomingPost, Json, KnownPost, OutgoingReply, Poll, PostKind, Quote, Visibility
 from app.connectors.mastodon import MastodonConnector, MastodonSettings, Source
 from app.connectors.mastodon_api import not_newer
 from app.connectors.mastodon_app import MastodonCredentials
 from app.connectors.mastodon_threads import CALLS
-from app.errors import Malformed, MaybeSent, RateLimited, Refused
+from app.errors import Malformed, MaybeSent, RateLimited, Refused, Unauthorized
 from tests.connectors.conformance import answer, asked, drain, fetch, fill, send, tried
 from tests.connectors.fakes.base import FOREVER, Trouble
 from tests.connectors.fakes.mastodon import ALLOWANCE, HOST, US, FakeMastodon, FakeOtherMake, Toot
@@ -407,6 +407,122 @@ async def test_the_allowance_is_reported_and_when_it_is_spent_the_wait_is_until_
     assert caught.value.retry_after == batch.budget.resets_at - fake.now
 
 
+# The stream
+
+
+async def streamed(fake: FakeMastodon, cursor: Json | None = None, **settings: Any) -> list[Batch]:
+    link = fake.link(settings=fake.settings().model_copy(update=settings))
+    return [batch async for batch in MASTODON.listen(link, cursor or {})]
+
+
+async def test_the_stream_brings_mentions_as_they_are_written_and_leaves_the_cursor_to_the_polls() -> None:
+    fake = FakeMastodon()
+    ours = fake.toot(US, "we are open")
+    fake.favour(ours)
+    fake.home("update", fake.toot("carol", "good morning"))
+    arrived = [fake.arrive("at\u2028once\x85now"), fake.arrive("and again", under=fake.uri(ours))]
+    batches = await streamed(fake, {"scope": "as it is"})
+    assert not batches[0].posts
+    assert [post.external_id for batch in batches for post in batch.posts] == arrived
+    assert batches[-1].posts[0].kind is PostKind.REPLY
+    assert all(batch.cursor == {"scope": "as it is"} for batch in batches)
+
+
+async def test_the_stream_of_a_hashtag_brings_posts_edits_and_deletions() -> None:
+    fake = FakeMastodon(Source.HASHTAG)
+    fake.arrive("from before the stream was opened")
+    _, cursor = await drain(fake, {})
+    fake.told.clear()
+    fake.remove(fake.arrive("sorry, wrong window"))
+    late = fake.toot("bob", "no hashtag yet", tags=())
+    late.tags = ("northwind",)
+    fake.rewrite(fake.uri(late), "with a hashtag")
+    batches = await streamed(fake, cursor)
+    wrong, gone, edited = batches[1:]
+    assert gone.changes[0].external_id == wrong.posts[0].external_id
+    assert gone.changes[0].deleted
+    assert edited.posts[0].external_id == edited.changes[0].external_id == fake.uri(late)
+    assert edited.changes[0].text.startswith("with a hashtag")
+
+
+async def test_a_post_from_before_the_stream_is_known_by_its_id_when_it_is_deleted() -> None:
+    fake = FakeMastodon()
+    before = fake.toot("ada", f"@{US} hello")
+    fake.told = [("user", "delete", before.id), ("user", "delete", "1")]
+    [_, gone] = await streamed(fake)
+    [change] = gone.changes
+    assert (change.external_id, change.deleted) == (fake.uri(before), True)
+    assert change.changed_at >= fake.now
+
+
+async def test_of_edits_in_the_home_timeline_only_those_of_mentions_are_brought() -> None:
+    fake = FakeMastodon()
+    mention, other = fake.toot("ada", f"@{US} it brok"), fake.toot("carol", "good mornin")
+    fake.told.clear()
+    for toot, text in ((mention, f"@{US} it broke"), (other, "good morning")):
+        fake.rewrite(fake.uri(toot), text)
+        fake.home("status.update", toot)
+    [_, edited] = await streamed(fake)
+    assert not edited.posts
+    assert [(change.external_id, change.text) for change in edited.changes] == [(fake.uri(mention), f"@{US} it broke")]
+
+
+async def test_a_streamed_status_that_cannot_be_read_is_set_aside_and_the_stream_goes_on() -> None:
+    fake = FakeMastodon()
+    fake.told.append(("user", "notification", {"id": "9", "type": "mention", "account": {}, "status": {"id": "8"}}))
+    after = fake.arrive("fine")
+    [_, broken, fine] = await streamed(fake)
+    assert len(broken.rejected) == 1
+    assert [post.external_id for post in fine.posts] == [after]
+
+
+async def test_what_is_streamed_and_is_no_json_is_malformed() -> None:
+    fake = FakeMastodon()
+    fake.told.append(("user", "notification", "{"))
+    with pytest.raises(Malformed, match="streamed something"):
+        await streamed(fake)
+
+
+@pytest.mark.parametrize("source", [Source.ACCOUNT, Source.SEARCH])
+async def test_an_account_and_a_search_have_no_stream(source: Source) -> None:
+    fake = FakeMastodon(source)
+    fake.arrive("hello")
+    assert await streamed(fake) == []
+    assert not fake.requests
+
+
+async def test_a_server_without_server_sent_events_is_polled_as_ever() -> None:
+    fake = FakeOtherMake()
+    fake.arrive("hello")
+    assert await streamed(fake) == []
+    fake.trouble(Trouble.HTML, after=2)
+    assert await streamed(fake) == []
+
+
+async def test_a_token_that_may_not_stream_is_said_so() -> None:
+    fake = FakeMastodon()
+    fake.trouble(Trouble.EXPIRED, after=1)
+    with pytest.raises(Unauthorized, match="revoked"):
+        await streamed(fake)
+
+
+@pytest.mark.parametrize(
+    ("told", "used"),
+    [
+        ("wss://streaming.social.example", "streaming.social.example"),
+        ("https://streaming.social.example/", "streaming.social.example"),
+        ("ws://streaming.social.example", HOST),  # our token would go in the clear
+        ("wss://", HOST),
+        (None, HOST),
+    ],
+)
+async def test_the_stream_is_asked_for_where_the_server_says(told: str | None, used: str) -> None:
+    fake = FakeMastodon()
+    fake.streaming = told
+    await streamed(fake)
+    assert [request.url.host for request in fake.requests if "streaming" in request.url.path] == [used]
+
+
 # Test connection, settings
 
 
@@ -417,6 +533,7 @@ async def test_testing_the_connection_tells_what_another_make_does_otherwise() -
     assert said.message == f"Signed in to {HOST} as @{US}@{HOST}."
     assert any("Otherdon" in notice for notice in said.notices)
     assert any("5000 characters" in notice for notice in said.notices)
+    assert any("no stream that Careline can read" in notice for notice in said.notices)
     assert not (await MASTODON.check(FakeMastodon().link())).notices
 
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -81,6 +81,8 @@ class FakeMastodon(FakeChannel):
         self.us = US
         self.grants = Grants(client_id="", client_secret="", now=lambda: self.now, ends=self.other_make)
         self.pictures: dict[str, tuple[str, bytes]] = {}  # brought, by id
+        self.told: list[tuple[str, str, Any]] = []  # what streams give before they end: stream, event, payload
+        self.streaming: str | None = f"wss://streaming.{HOST}"
         self._ids = _ulids() if ulids else map(str, count(9_985))  # ids grow by a digit on the way
         self._notice_ids = _ulids() if ulids else map(str, count(95))
 
@@ -98,6 +100,7 @@ class FakeMastodon(FakeChannel):
             "/api/v1/media/{id}": self._picture,
             "/api/v1/instance": lambda _: self._instance(),
             "/api/v2/instance": self._instance_v2,
+            "/api/v1/streaming/{name:path}": self._stream,
         }
         made = [Route(path, partial(self._answer, run), methods=["GET"]) for path, run in routes.items()]
         media = "/api/v1/media" if self.other_make else "/api/v2/media"
@@ -142,21 +145,36 @@ class FakeMastodon(FakeChannel):
             more.setdefault("tags", ("northwind",))
         made = Toot(next(self._ids), by, text, self.tick(), **more)
         self.toots[made.id] = made
+        self._tell_tags("update", made)
         if f"@{US}" in text and by != US:
-            self.notices[next(self._notice_ids)] = made.id
+            name = next(self._notice_ids)
+            self.notices[name] = made.id
+            self.told.append(("user", "notification", self._notice(name)))
         return made
 
     def favour(self, toot: Toot) -> None:
         """Somebody likes a status of ours, and we are told."""
         name = next(self._notice_ids)
         self.notices[name], self.types[name] = toot.id, "favourite"
+        self.told.append(("user", "notification", self._notice(name)))
 
     def remove(self, external_id: str) -> None:
-        del self.toots[self._by_uri(external_id).id]
+        toot = self._by_uri(external_id)
+        del self.toots[toot.id]
+        self.told += [("user", "delete", toot.id), *((f"hashtag {tag}", "delete", toot.id) for tag in toot.tags)]
 
     def rewrite(self, external_id: str, text: str) -> None:
         toot = self._by_uri(external_id)
         toot.text, toot.edited = text, self.tick()
+        self._tell_tags("status.update", toot)
+
+    def home(self, event: str, toot: Toot) -> None:
+        """Somebody whom our account follows wrote or edited a status."""
+        self.told.append(("user", event, self._shown(toot)))
+
+    def _tell_tags(self, event: str, toot: Toot) -> None:
+        if toot.visibility == "public" and not toot.reblog_of:
+            self.told += [(f"hashtag {tag}", event, self._shown(toot)) for tag in toot.tags]
 
     def ledger(self) -> list[Standing]:
         words = {"private": Visibility.FOLLOWERS, "public": Visibility.PUBLIC, "unlisted": Visibility.UNLISTED}
@@ -205,9 +223,20 @@ class FakeMastodon(FakeChannel):
             return _json({"error": "Record not found"}, 404, headers)
         except ValueError as error:
             return _json({"error": f"Validation failed: {error}"}, 422, headers)
-        if isinstance(value, tuple):
-            return _json(value[0], 200, headers | value[1])
-        return _json(value, 200, headers)
+        if isinstance(value, Response):
+            return value
+        body, more = value if isinstance(value, tuple) else (value, {})
+        return _json(body, 200, headers | more)
+
+    def _stream(self, request: Request) -> Response:
+        """streaming/index.js: a comment at once and every 15 seconds, JSON as it stands, a deletion's id as text."""
+        if request.url.hostname != f"streaming.{HOST}":
+            raise KeyError("no streaming here")
+        wanted = " ".join([request.path_params["name"], *request.query_params.values()])
+        told = [(event, said) for stream, event, said in self.told if stream == wanted]
+        events = [f"event: {event}\ndata: {_streamed(said)}\n\n" for event, said in told]
+        parts = [":)\n", *events, ":thump\n", "event: filters_changed\ndata: undefined\n\n", "event: update\ndata: {"]
+        return StreamingResponse(iter(parts), media_type="text/event-stream")
 
     async def _register(self, request: Request) -> Response:
         """docs.joinmastodon.org/methods/apps: an app is made for whoever asks."""
@@ -360,6 +389,7 @@ class FakeMastodon(FakeChannel):
             "title": "Social",
             "version": "4.4.2",
             "configuration": {
+                "urls": {"streaming": self.streaming},
                 "statuses": {"max_characters": self.max_characters, "characters_reserved_per_url": 23},
             },
         }
@@ -483,6 +513,11 @@ def _link(url: str) -> str:
 
 def _mention(user: str) -> str:
     return f'<span class="h-card" translate="no"><a href="https://{HOST}/@{user}" class="u-url mention">@<span>{user}</span></a></span>'
+
+
+def _streamed(said: Any) -> str:
+    """As JSON.stringify writes it: only what must be escaped is."""
+    return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
 
 
 def _rank(name: str) -> tuple[int, str]:
