@@ -1,4 +1,4 @@
-"""Bluesky (AT Protocol): notifications, an account's posts or a search in, replies out.
+"""Bluesky (AT Protocol): notifications, an account's posts, a search or messages in, replies out.
 
 Sources: the lexicons under https://docs.bsky.app/docs/api, https://docs.bsky.app/docs/advanced-guides/rate-limits and
 the behaviour of a real network on loopback (docs/connectors.md says how to start one).
@@ -6,6 +6,7 @@ the behaviour of a real network on loopback (docs/connectors.md says how to star
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from app.connectors.base import (
@@ -28,22 +29,25 @@ from app.connectors.base import (
     Standing,
     Visibility,
 )
+from app.connectors.bluesky_chat import newest_message, read_messages
 from app.connectors.bluesky_lists import (
     PAGE,
     BlueskySettings,
+    Source,
     author_page,
     complete,
     parent_views,
     post_views,
     read_page,
 )
-from app.connectors.bluesky_posts import Entry, as_dict, read_author, read_post, web_url
-from app.connectors.bluesky_records import BYTES, COLLECTION, GRAPHEMES, blob, record_key, reply_record
+from app.connectors.bluesky_message import able, find_message, is_message, message_of, send_message
+from app.connectors.bluesky_posts import Entry, read_author, read_post
+from app.connectors.bluesky_records import BYTES, GRAPHEMES, record_key, reply_record
+from app.connectors.bluesky_reply import put, remove, standing
 from app.connectors.bluesky_walk import BACKLOG_PAGES, Page, Walk
 from app.connectors.bluesky_xrpc import BlueskyCredentials, Xrpc, XrpcError
 from app.connectors.text import storable_json
-from app.connectors.wire import uploading
-from app.errors import ChannelDown, Malformed, Refused
+from app.errors import ChannelDown, Malformed
 from app.i18n import N_
 
 _PAGES_A_CALL = 4
@@ -60,17 +64,18 @@ class BlueskyConnector(Connector):
     name: ClassVar[str] = "bluesky"
     title: ClassVar[str] = "Bluesky"
     help: ClassVar[str] = N_(
-        "Brings mentions, replies and quotes of your account, the posts of any account, or what a search finds, and "
-        "answers in the thread. Make an app password in Bluesky (Settings, Privacy and security) and enter it with "
-        "the account's handle."
+        "Brings mentions, replies and quotes of your account, the posts of any account, what a search finds, or direct "
+        "messages, and answers there. Make an app password in Bluesky (Settings, Privacy and security), with access to "
+        "direct messages if a feed shall bring them, and enter it with the account's handle."
     )
     capabilities: ClassVar[Capabilities] = Capabilities(
         reply=True,
+        direct=True,
         delete=True,
         threads=True,
         idempotent=True,
         find_sent=True,
-        visibilities=(Visibility.PUBLIC,),
+        visibilities=(Visibility.PUBLIC, Visibility.DIRECT),
         length_limit=GRAPHEMES,
         length_counts=Length.GRAPHEMES,
         byte_limit=BYTES,
@@ -86,19 +91,19 @@ class BlueskyConnector(Connector):
         api = Xrpc(link)
         did = await api.did()
         account = read_author(await api.query("app.bsky.actor.getProfile", actor=did))
-        page = await read_page(api, link.settings, None)
-        entries = page.entries or (await author_page(api, did, None, reposts=False)).entries
-        posts, _ = _read(entries[:1], did, link)
-        found = N_("Its newest post is shown.") if page.entries else N_("There is nothing in it yet.")
+        sample, is_of_feed = await _newest(api, link)
+        found = N_("Its newest post is shown.") if is_of_feed else N_("There is nothing in it yet.")
         return Check(
             message=N_("Signed in to %(service)s as @%(handle)s. %(found)s")
             % {"service": api.credentials.service, "handle": account.handle, "found": found},
             account=account,
-            sample=posts[0] if posts else None,
+            sample=sample,
         )
 
     async def fetch(self, link: Link, cursor: Json) -> Batch:
         """Walk the list from its head, or from where the last call stopped, down to what is known; four pages a call."""
+        if link.settings.source is Source.MESSAGES:
+            return await read_messages(Xrpc(link), link, cursor)
         api, walk = Xrpc(link), Walk.resume(cursor)
         did = await api.did()
         found = walk.take(await _first_page(api, link, walk), link.now)
@@ -119,14 +124,20 @@ class BlueskyConnector(Connector):
         )
 
     async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
-        """Ask for all of them in one call; what is not shown any more is deleted to us. Records cannot be edited."""
-        shown = await post_views(Xrpc(link), [known.external_id for known in posts])
+        """Ask for all of them in one call; what is not shown any more is deleted to us. Records cannot be edited.
+
+        Messages are not asked for: the log tells of those that we deleted for ourselves, and no others can go.
+        """
+        asked = [one for one in posts if not is_message(one.ref)]
+        shown = await post_views(Xrpc(link), [known.external_id for known in asked])
         return tuple(
-            PostChange(one.external_id, link.now, deleted=True) for one in posts if one.external_id not in shown
+            PostChange(one.external_id, link.now, deleted=True) for one in asked if one.external_id not in shown
         )
 
     async def parents(self, link: Link, post: KnownPost) -> tuple[IncomingPost, ...]:
-        """All that the network shows above a post, in one call."""
+        """All that the network shows above a post, in one call; nothing above a message, whose conversation is read."""
+        if is_message(post.ref):
+            return ()
         api = Xrpc(link)
         views = await parent_views(api, post.external_id)
         posts, _ = _read([Entry(view, None) for view in views], await api.did(), link)
@@ -136,114 +147,44 @@ class BlueskyConnector(Connector):
         """Everybody can: a record has one address on the whole network."""
         return True
 
+    def able(self, to: Json, visibility: Visibility | None = None) -> Capabilities:
+        """Posts are answered for all to read, messages in their conversation."""
+        if is_message(to):
+            return able(self.capabilities)
+        return replace(self.capabilities, visibilities=(Visibility.PUBLIC,))
+
     def prepare(self, link: Link, reply: OutgoingReply) -> Json:
         """Freeze the record and its key: the same record under the same key twice is a no-op for the server."""
+        if is_message(reply.to):
+            return message_of(reply)
         kept = link.credentials.did if link.credentials else None
         did = link.account.external_id if link.account else kept
         return {"repo": did, "rkey": record_key(reply.created_at, reply.key), "record": reply_record(reply)}
 
     async def send(self, link: Link, reply: OutgoingReply) -> Sent:
-        """Put the frozen record, unless the post it answers is gone or closed to us."""
+        """Put the frozen record or send the frozen message, unless what it answers is gone or closed to us."""
         api = Xrpc(link)
-        place = await _place(api, reply)
-        if place["repo"] != await api.did():
-            raise Refused(
-                N_("This reply was written for another Bluesky account than the one now connected. Write it anew.")
-            )
-        try:
-            await _require_answerable(api, reply)
-        except Refused:
-            if standing := await _standing(api, reply):
-                return standing  # an earlier try was taken before the post went
-            raise
-        if reply.pictures and reply.attempted_at and (standing := await _standing(api, reply)):
-            return standing
-        await _upload(api, reply)
-        body = {**place, "record": reply.prepared["record"], "swapRecord": None}  # null: never overwrite another
-        try:
-            answer = await api.write("com.atproto.repo.putRecord", body)
-        except XrpcError as error:
-            if error.error == "InvalidSwap" and (standing := await _standing(api, reply)):
-                return standing
-            raise
-        return _sent(answer, reply, api)
+        return await send_message(api, reply) if "message" in reply.prepared else await put(api, reply)
 
     async def find_sent(self, link: Link, reply: OutgoingReply) -> Sent | None:
-        """Look under the reply's own key in our repository; certain both ways."""
-        return await _standing(Xrpc(link), reply)
+        """Look under the reply's own key in our repository, certain both ways; for a message through the conversation."""
+        api = Xrpc(link)
+        return await find_message(api, reply) if "message" in reply.prepared else await standing(api, reply)
 
     async def delete(self, link: Link, reply: Standing) -> None:
         """Ensure that our record does not exist: that is what the method promises, however often it is called."""
-        api = Xrpc(link)
-        repo, _, record = reply.external_id.removeprefix("at://").partition("/")
-        if repo != await api.did():
-            raise Refused(
-                N_("This reply stands under another Bluesky account than the one now connected. Change it there.")
-            )
-        collection, _, key = record.partition("/")
-        await api.write("com.atproto.repo.deleteRecord", {"repo": repo, "collection": collection, "rkey": key})
+        await remove(Xrpc(link), reply)
 
 
-async def _upload(api: Xrpc, reply: OutgoingReply) -> None:
-    """Bring the pictures that the frozen record names. The same content twice is one blob; one in no record is dropped."""
-    with uploading():
-        for picture in reply.pictures:
-            taken = as_dict((await api.upload(picture.content, picture.kind)).get("blob"))
-            if as_dict(taken.get("ref")).get("$link") != blob(picture)["ref"]["$link"]:
-                raise Refused(
-                    N_("%(service)s stores a picture otherwise than it was sent. Send it without.")
-                    % {"service": api.credentials.service}
-                )
-
-
-async def _place(api: Xrpc, reply: OutgoingReply) -> Json:
-    """Where the reply belongs: in the repository of the account it was written for, under its own key."""
-    repo = reply.prepared.get("repo") or await api.did()
-    return {"repo": repo, "collection": COLLECTION, "rkey": reply.prepared["rkey"]}
-
-
-async def _standing(api: Xrpc, reply: OutgoingReply) -> Sent | None:
-    try:
-        answer = await api.query("com.atproto.repo.getRecord", **await _place(api, reply))
-    except XrpcError as error:
-        if error.error == "RecordNotFound":
-            return None
-        raise
-    theirs, ours = as_dict(answer.get("value")), reply.prepared["record"]
-    if any(theirs.get(key) != ours[key] for key in ("text", "createdAt")):
-        raise Refused(
-            N_("Another record stands where this reply belongs (%(uri)s). Write the reply anew.")
-            % {"uri": answer.get("uri")}
-        )
-    return _sent(answer, reply, api)
-
-
-def _sent(answer: Json, reply: OutgoingReply, api: Xrpc) -> Sent:
-    uri, cid = answer.get("uri"), answer.get("cid")
-    if not (isinstance(uri, str) and isinstance(cid, str)):
-        raise Malformed(N_("%(service)s did not say where the reply stands.") % {"service": api.credentials.service})
-    root = reply.prepared["record"]["reply"]["root"]
-    return Sent(
-        external_id=uri,
-        url=web_url(uri),
-        posted_at=reply.created_at,
-        ref={"uri": uri, "cid": cid, "root": root},
-        budget=api.budget,
-    )
-
-
-async def _require_answerable(api: Xrpc, reply: OutgoingReply) -> None:
-    """A repository takes a reply to anything; whether it would ever be shown under a post only the app view knows."""
-    view = (await post_views(api, [reply.to["uri"]])).get(reply.to["uri"])
-    if view is None:
-        raise Refused(
-            N_("The post was deleted, or is hidden from us. A reply would stand alone; close the item instead.")
-        )
-    theirs, ours = (as_dict(as_dict(owner).get("viewer")) for owner in (view.get("author"), view))
-    if theirs.get("blockedBy") is True or theirs.get("blocking"):
-        raise Refused(N_("The author and we have blocked one another, so nobody would see the reply."))
-    if ours.get("replyDisabled") is True:
-        raise Refused(N_("The author has closed this thread to replies from us."))
+async def _newest(api: Xrpc, link: Link) -> tuple[IncomingPost | None, bool]:
+    """One real post, and whether it is one that the feed would bring."""
+    if link.settings.source is Source.MESSAGES:
+        message = await newest_message(api, link.now)
+        return message, message is not None
+    did, page = await api.did(), await read_page(api, link.settings, None)
+    entries = page.entries or (await author_page(api, did, None, reposts=False)).entries
+    posts, _ = _read(entries[:1], did, link)
+    return posts[0] if posts else None, bool(page.entries)
 
 
 async def _first_page(api: Xrpc, link: Link, walk: Walk) -> Page:

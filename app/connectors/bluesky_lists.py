@@ -30,13 +30,17 @@ class Source(StrEnum):
     NOTIFICATIONS = "notifications"
     AUTHOR = "author"
     SEARCH = "search"
+    MESSAGES = "messages"
 
     @property
     def words(self) -> str:
         """As the form says it."""
-        return {"notifications": _("Our notifications"), "author": _("An account's posts"), "search": _("A search")}[
-            self.value
-        ]
+        return {
+            Source.NOTIFICATIONS: _("Our notifications"),
+            Source.AUTHOR: _("An account's posts"),
+            Source.SEARCH: _("A search"),
+            Source.MESSAGES: _("Direct messages"),
+        }[self]
 
 
 class BlueskySettings(SettingsModel):
@@ -45,12 +49,15 @@ class BlueskySettings(SettingsModel):
     source: Source = Field(
         default=Source.NOTIFICATIONS,
         title=N_("Listen to"),
-        description=N_("Our notifications (mentions, replies, quotes), the posts of one account, or a search."),
+        description=N_(
+            "Our notifications (mentions, replies, quotes), the posts of one account, a search, or messages."
+            " For messages the app password needs access to them."
+        ),
     )
     value: str = Field(
         default="",
         title=N_("Account or search words"),
-        description=N_("For an account its handle, for a search its words; not used for notifications."),
+        description=N_("For an account its handle, for a search its words; else not used."),
         examples=["northwind.bsky.social", '"northwind boots"'],
         max_length=500,
     )
@@ -71,9 +78,9 @@ class BlueskySettings(SettingsModel):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.source is not Source.NOTIFICATIONS and not self.value:
-            if self.source is Source.AUTHOR:
-                raise ValueError(_("Say which account this feed listens to."))
+        if self.source is Source.AUTHOR and not self.value:
+            raise ValueError(_("Say which account this feed listens to."))
+        if self.source is Source.SEARCH and not self.value:
             raise ValueError(_("Say which words this feed listens to."))
         return self
 
@@ -81,12 +88,12 @@ class BlueskySettings(SettingsModel):
 async def read_page(api: Xrpc, settings: BlueskySettings, at: str | None) -> Page:
     """One page of the list that a feed listens to, from the server's cursor `at` (None: the head)."""
     match settings.source:
-        case Source.NOTIFICATIONS:
-            return await _notifications_page(api, at)
         case Source.AUTHOR:
             return await author_page(api, settings.value, at, reposts=settings.include_reposts)
         case Source.SEARCH:
             return await _search_page(api, settings, at)
+        case _:
+            return await _notifications_page(api, at)
 
 
 async def _notifications_page(api: Xrpc, at: str | None) -> Page:

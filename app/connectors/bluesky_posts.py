@@ -72,7 +72,7 @@ def read_post(entry: Entry, our_did: str, now: datetime) -> IncomingPost:
         in_reply_to=parent["uri"] if parent else None,
         own=author.external_id == our_did,
         repost=entry.repost,
-        media=tuple(_media(view, record)),
+        media=tuple(hung_on(view, record)),
         ref={**here, "root": root, "langs": langs[:1], "people": _people(author, entry)},
         payload=storable_json(view),
     )
@@ -127,17 +127,18 @@ def _people(author: IncomingAuthor, entry: Entry) -> Json:
 
 
 def _languages(record: Json) -> list[str]:
-    return [lang for lang in _list(record.get("langs")) if isinstance(lang, str) and _LANGUAGE.fullmatch(lang)]
+    return [lang for lang in as_list(record.get("langs")) if isinstance(lang, str) and _LANGUAGE.fullmatch(lang)]
 
 
 def _features(record: Json) -> Iterator[tuple[Json, Json]]:
     """Each feature of each facet, with the facet's place in the text."""
-    for facet in _list(record.get("facets")):
-        for feature in _list(as_dict(facet).get("features")):
+    for facet in as_list(record.get("facets")):
+        for feature in as_list(as_dict(facet).get("features")):
             yield as_dict(as_dict(facet).get("index")), as_dict(feature)
 
 
-def _media(view: Json, record: Json) -> Iterator[Media]:
+def hung_on(view: Json, record: Json) -> Iterator[Media]:
+    """What hangs on a post or message: what is embedded, and addresses that its text only hints at. Each once."""
     seen: set[str] = set()
     for media in (*_embedded(as_dict(view.get("embed"))), *_hidden_links(record)):
         if media.url not in seen:
@@ -148,7 +149,7 @@ def _media(view: Json, record: Json) -> Iterator[Media]:
 def _embedded(embed: Json) -> Iterator[Media]:
     match str(embed.get("$type", "")).partition("#")[0]:
         case "app.bsky.embed.images":
-            for image in map(as_dict, _list(embed.get("images"))):
+            for image in map(as_dict, as_list(embed.get("images"))):
                 yield from _one("image", image.get("fullsize"), image.get("alt"), image.get("thumb"))
         case "app.bsky.embed.video":
             yield from _one("video", embed.get("playlist"), embed.get("alt"), embed.get("thumbnail"))
@@ -169,7 +170,7 @@ def _quoted(record: Json) -> Iterator[Media]:
     if url is None:
         return  # a list or a feed
     handle, langs = _text(author.get("handle")), _languages(value)
-    shown = next((one for embed in _list(record.get("embeds")) for one in _pictured(as_dict(embed))), None)
+    shown = next((one for embed in as_list(record.get("embeds")) for one in _pictured(as_dict(embed))), None)
     yield Media(
         "quote",
         url,
@@ -227,5 +228,6 @@ def as_dict(value: Any) -> Json:
     return value if isinstance(value, dict) else {}
 
 
-def _list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
+    """The list itself, or an empty one where something else stands."""
     return value if isinstance(value, list) else []

@@ -45,14 +45,7 @@ def record_key(created_at: datetime, key: str) -> str:
 
 def reply_record(reply: OutgoingReply) -> Json:
     """The record that will stand in our repository. Raises Refused for a text that Bluesky would not take."""
-    if not reply.text.strip():
-        raise Refused(N_("The reply is empty. Write something."))
-    graphemes = len(regex.findall(r"\X", reply.text))
-    if graphemes > GRAPHEMES or len(reply.text.encode()) > BYTES:
-        raise Refused(
-            N_("The reply has %(n)s characters; Bluesky takes %(most)s (and %(bytes)s bytes). Shorten it.")
-            % {"n": graphemes, "most": GRAPHEMES, "bytes": BYTES}
-        )
+    require_room(reply.text, GRAPHEMES, BYTES)
     asked = {"uri": reply.to["uri"], "cid": reply.to["cid"]}
     parent = {"uri": reply.after["uri"], "cid": reply.after["cid"]} if reply.after else asked
     record: Json = {
@@ -68,6 +61,18 @@ def reply_record(reply: OutgoingReply) -> Json:
     if reply.pictures:
         record["embed"] = {"$type": "app.bsky.embed.images", "images": [_image(one) for one in reply.pictures]}
     return record
+
+
+def require_room(text: str, most: int, most_bytes: int) -> None:
+    """Raise Refused for a text that is empty, or longer than so many graphemes or bytes."""
+    if not text.strip():
+        raise Refused(N_("The reply is empty. Write something."))
+    graphemes = len(regex.findall(r"\X", text))
+    if graphemes > most or len(text.encode()) > most_bytes:
+        raise Refused(
+            N_("The reply has %(n)s characters; Bluesky takes %(most)s (and %(bytes)s bytes). Shorten it.")
+            % {"n": graphemes, "most": most, "bytes": most_bytes}
+        )
 
 
 def blob(picture: Picture) -> Json:

@@ -25,6 +25,8 @@ _LOCKED = {
     "AccountDeactivated": N_("is deactivated"),
 }
 _ABSENT = frozenset({"MethodNotImplemented", "UnknownMethod", "XRPCNotSupported"})
+CHAT = "did:web:api.bsky.chat#bsky_chat"  # behind our own server (docs.bsky.app/docs/api, "chat.bsky")
+_NO_MESSAGES = frozenset({"Bad token method", "Bad token scope"})  # an app password without access to them
 _LONGEST_WAIT = timedelta(days=1)  # the widest of Bluesky's own windows
 _HIDDEN: JsonDict = {"hidden": True}  # kept by the connector, never typed by a person
 
@@ -186,6 +188,7 @@ class Xrpc:
         service = self.credentials.service
         headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}
         headers |= {"content-type": kind} if kind else {}
+        headers |= {"atproto-proxy": CHAT} if method.startswith("chat.bsky.") else {}
         try:
             with reaching(service, sending=sending):
                 response = await self._link.http.request(verb, f"{service}/xrpc/{method}", headers=headers, **request)
@@ -233,6 +236,14 @@ class Xrpc:
             return Unauthorized(
                 N_("The account %(identifier)s %(trouble)s. Sort that out on Bluesky.")
                 % {"identifier": who.identifier, "trouble": _LOCKED[error]}
+            )
+        if error == "InvalidToken" and said in _NO_MESSAGES:
+            return XrpcError(
+                N_(
+                    "The app password of %(identifier)s has no access to direct messages. Make one in Bluesky with 'Allow access to your direct messages' ticked, and enter it at the account."
+                )
+                % {"identifier": who.identifier},
+                error,
             )
         if error in _STALE or status == httpx.codes.UNAUTHORIZED:
             return _Stale(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from app.connectors.base import Capabilities, IncomingAuthor, Json, Length, OutgoingReply, Pictures, Sent
+from app.connectors.base import Capabilities, IncomingAuthor, Json, Length, OutgoingReply, Pictures, Sent, Visibility
 from app.connectors.length import left
 from app.connectors.x_api import Api, entries
 from app.connectors.x_posts import (
@@ -34,11 +34,12 @@ _PAGES = 5  # of own posts that are looked through
 def able(to: Json, usual: Capabilities) -> Capabilities:
     """A message may be longer than a post, and carries one picture."""
     if "message" not in to:
-        return usual
+        return replace(usual, visibilities=(Visibility.PUBLIC,))
     pictures: Pictures | None = replace(usual.pictures, most=1) if usual.pictures else None
     return replace(
-        usual, length_limit=DM_LIMIT, length_counts=Length.CHARACTERS, pictures=pictures, threads=False, find_sent=True
-    )
+        usual, length_limit=DM_LIMIT, length_counts=Length.CHARACTERS, pictures=pictures, threads=False, find_sent=True,
+        visibilities=(Visibility.DIRECT,),
+    )  # fmt: skip
 
 
 def body_of(reply: OutgoingReply, usual: Capabilities) -> Json:

@@ -57,10 +57,10 @@ async def answerable(session: AsyncSession, item: Item, *, templates: bool = Fal
     """
     post = await session.get_one(Post, item.post_id)
     feed = await session.get(Feed, post.feed_id) if post.feed_id else None
-    capabilities = registry.get(item.channel).capabilities
     if feed is None:
         raise Conflict(_("The feed that brought this post was removed, so there is no way back to its author."))
-    if not registry.get(item.channel).able(post.ref).reply:
+    capabilities = registry.get(item.channel).able(post.ref)
+    if not capabilities.reply:
         raise Conflict(_("This channel takes no replies. Open the post and answer there, then close the item."))
     seen = await _seen_by(session, post)
     fitting = [v for v in capabilities.visibilities or (Visibility.PUBLIC,) if _fits(v, seen)]

@@ -129,9 +129,10 @@ async def _send(attempt: Attempt) -> Sent:
 async def _find_out(attempt: Attempt) -> Sent | Answer:
     """Settle an unknown reply: repeat it where the channel makes that safe, else look among our own posts."""
     connector = attempt.line.connector
-    if connector.capabilities.idempotent:
+    able = connector.able(attempt.going.to, attempt.going.visibility)
+    if able.idempotent:
         return await connector.send(attempt.line.link, attempt.going)
-    if connector.capabilities.find_sent:
+    if able.find_sent:
         return await connector.find_sent(attempt.line.link, attempt.going) or Answer.NOT_THERE
     return Answer.NOBODY_KNOWS
 

@@ -269,6 +269,11 @@ async def test_the_same_text_again_means_that_it_may_stand_and_is_found(mentions
     assert found.external_id == first.external_id
 
 
+async def test_a_post_is_answered_for_all_to_read_and_never_offered_as_a_private_answer(mentions: FakeX) -> None:
+    post = await asked(mentions)
+    assert X.able(post.ref).visibilities == (Visibility.PUBLIC,)
+
+
 async def test_xs_own_words_say_why_a_reply_is_refused(mentions: FakeX) -> None:
     post = await asked(mentions)
     reply = answer(mentions, post)
@@ -316,7 +321,7 @@ async def test_a_message_is_answered_in_its_conversation_at_length_with_one_pict
     assert standing.pictures == ((PICTURE.alt, PICTURE.content),)
     with pytest.raises(Refused, match="one picture"):
         answer(messages, post, pictures=(PICTURE, PICTURE))
-    assert X.able(post.ref).length_limit == 10_000
+    assert (X.able(post.ref).length_limit, X.able(post.ref).visibilities) == (10_000, (Visibility.DIRECT,))
 
 
 async def test_a_message_whose_answer_was_lost_is_found_and_deleted(messages: FakeX) -> None:

@@ -23,15 +23,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from app.connectors import registry
-from app.connectors.base import Connector, IncomingAuthor, Json
+from app.connectors.base import Connector, IncomingAuthor, Json, Visibility
 from app.connectors.bluesky_lists import BlueskySettings, Source
 from app.connectors.bluesky_xrpc import BlueskyCredentials
 from tests.connectors.fakes.base import FakeChannel, Standing
+from tests.connectors.fakes.bluesky_chat import PRIVILEGED, Chat, ChatFailure
 
 SERVICE = "https://bsky.example"
 POST = "app.bsky.feed.post"
 PASSWORD = "secret-abcd-efgh-ijkl"
 OURS = "northwind.bsky.example"
+CHAT = "did:web:api.bsky.chat#bsky_chat"
 LIFE = timedelta(hours=2)  # of an access token
 POINTS = 5000  # an hour, for writes
 
@@ -100,6 +102,7 @@ class FakeBluesky(FakeChannel):
     connector: ClassVar[Connector] = registry.get("bluesky")
     source: ClassVar[Source] = Source.NOTIFICATIONS
     page_size = 100
+    shows_direct = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,6 +110,8 @@ class FakeBluesky(FakeChannel):
         self.reposts: list[Passed] = []
         self.sessions: dict[str, Session] = {}  # by access token
         self.password = PASSWORD
+        self.may_chat = True  # whether the app password was made with access to messages
+        self.chat = Chat(did_of("northwind"), lambda: self.now, self._profile)
         self.blocked_by: set[str] = set()  # DIDs
         self.closed: set[str] = set()  # URIs of threads without replies
         self.has_search = True
@@ -127,7 +132,7 @@ class FakeBluesky(FakeChannel):
         return Starlette(routes=[Route("/xrpc/{method}", self.serve, methods=["GET", "POST"])])
 
     def settings(self) -> BlueskySettings:
-        value = {Source.NOTIFICATIONS: "", Source.AUTHOR: handle_of("ada"), Source.SEARCH: "north"}[self.source]
+        value = {Source.AUTHOR: handle_of("ada"), Source.SEARCH: "north"}.get(self.source, "")
         return BlueskySettings(source=self.source, value=value)
 
     def credentials(self) -> BlueskyCredentials:
@@ -188,7 +193,8 @@ class FakeBluesky(FakeChannel):
         return tuple((image["alt"], self.blobs[image["image"]["ref"]["$link"]]) for image in images)
 
     def is_send(self, request: httpx.Request) -> bool:
-        return request.url.path in {"/xrpc/com.atproto.repo.putRecord", "/xrpc/com.atproto.repo.deleteRecord"}
+        writes = {"com.atproto.repo.putRecord", "com.atproto.repo.deleteRecord", "chat.bsky.convo.sendMessage"}
+        return request.url.path.removeprefix("/xrpc/") in writes
 
     def revoke(self) -> None:
         """A person deletes the app password: its refresh tokens die, its access tokens live until they run out."""
@@ -237,6 +243,8 @@ class FakeBluesky(FakeChannel):
             "app.bsky.feed.getPosts": self._get_posts,
             "app.bsky.feed.getPostThread": self._get_post_thread,
         }
+        if method.startswith("chat.bsky.convo."):
+            known[method] = lambda request, body: self._chat(request, method.rpartition(".")[2], body)
         if method not in known or (method.endswith("searchPosts") and not self.has_search):
             return answer(501, {"error": "MethodNotImplemented", "message": "Method Not Implemented"})
         raw = await request.body()
@@ -257,6 +265,18 @@ class FakeBluesky(FakeChannel):
             "RateLimit-Reset": str(int(hour.timestamp())),
             "RateLimit-Policy": f"{POINTS};w=3600",
         }
+
+    def _chat(self, request: Request, method: str, body: Json) -> Json:
+        """What a server passes on to the chat service, and what it does not."""
+        self._require_session(request)
+        if request.headers.get("atproto-proxy") != CHAT:
+            raise XrpcFailure(404, "XRPCNotSupported", "XRPCNotSupported")
+        if method in PRIVILEGED and not self.may_chat:
+            raise XrpcFailure(400, "InvalidToken", "Bad token method")
+        try:
+            return self.chat.serve(method, request.query_params, body)
+        except ChatFailure as failure:
+            raise XrpcFailure(400, failure.error, str(failure)) from failure
 
     # sessions
 
@@ -550,6 +570,44 @@ class FakeBlueskySearch(FakeBluesky):
         return self.post(f"north: {text}", by="northwind")
 
 
+class FakeBlueskyMessages(FakeBluesky):
+    """The same network, seen through its chat. Messages stand in a conversation under no other and carry no pictures."""
+
+    source = Source.MESSAGES
+    shows_direct = True
+    shows_own = True
+    cannot = frozenset({"parents", "threads", "direct", "pictures", "idempotent", "delete", "above"})
+
+    def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
+        self.tick()
+        self.names.setdefault(did_of(by), by)
+        convo = self.chat.with_(did_of(by))
+        return f"chat:{convo.id}/{self.chat.say(did_of(by), text).id}"
+
+    def arrive_broken(self) -> None:
+        self.arrive("")
+        convo = self.chat.with_(did_of("ada"))
+        convo.messages[-1].text = self.chat.log[-1]["message"]["text"] = ["not", "text"]
+
+    def arrive_own(self, text: str) -> str:
+        self.arrive("hello")
+        convo = self.chat.with_(did_of("ada"))
+        return f"chat:{convo.id}/{self.chat.say(did_of('northwind'), text, convo=convo).id}"
+
+    def remove(self, external_id: str) -> None:
+        convo_id, _, message_id = external_id.removeprefix("chat:").partition("/")
+        self.chat.forget(self.chat.convos[convo_id], message_id)
+
+    def ledger(self) -> list[Standing]:
+        ours = did_of("northwind")
+        return [
+            Standing(f"chat:{convo.id}/{one.id}", one.text, None, Visibility.DIRECT)
+            for convo in self.chat.convos.values()
+            for one in convo.messages
+            if one.by == ours
+        ]
+
+
 class FakeBlueskyPlain(FakeBluesky):
     """A server that takes parameters and does nothing with some, and pages in its own size."""
 
@@ -565,4 +623,5 @@ VARIANTS: dict[str, Callable[[], FakeChannel]] = {
     "plain": FakeBlueskyPlain,
     "author": FakeBlueskyAuthor,
     "search": FakeBlueskySearch,
+    "messages": FakeBlueskyMessages,
 }
