@@ -33,13 +33,13 @@ from app.connectors.base import (
 )
 from app.connectors.mastodon_api import Gone, Server
 from app.connectors.mastodon_app import SIGN_IN, MastodonCredentials, made_app
-from app.connectors.mastodon_instance import USUAL_LIMIT, described, notices
+from app.connectors.mastodon_check import checked
+from app.connectors.mastodon_instance import USUAL_LIMIT
 from app.connectors.mastodon_media import uploaded
 from app.connectors.mastodon_parents import above
-from app.connectors.mastodon_posts import read_account, read_change, read_post
+from app.connectors.mastodon_posts import read_account, read_change
 from app.connectors.mastodon_reply import body_of, edited_body, find_among_own, lead_of, sent_as
-from app.connectors.mastodon_threads import Threads
-from app.connectors.mastodon_walk import NOWHERE, Walk, read_source, status_of
+from app.connectors.mastodon_walk import Walk
 from app.connectors.oauth import OAuth, Places, Step
 from app.errors import ConnectorError, Malformed, Refused
 from app.i18n import N_, _
@@ -48,6 +48,9 @@ OTHER_ACCOUNT = N_(
     "The reply stands on %(host)s, but under another account than the one now connected. Change it there."
 )
 _PICTURES = Pictures(most=4, bytes=8_000_000, pixels=16_000_000, alt=1500)  # what servers since 3.0 take at least
+
+
+NO_EDITS = N_("%(host)s cannot change what was sent. Delete the reply there and write another one.")
 
 
 class Source(StrEnum):
@@ -151,20 +154,7 @@ class MastodonConnector(Connector):
     async def check(self, link: Link) -> Check:
         """Say who we are there, what the server is, and show its newest post for this feed."""
         server = Server(link)
-        me = await self._me(server)
-        instance = await described(server)
-        told = notices(instance)
-        if no_stream := await mastodon_stream.unstreamed(server, link.settings, instance):
-            told.append(no_stream)
-        sample = await self._sample(link, server, me)
-        if sample is None and link.settings.source is Source.SEARCH:
-            told.append(N_("The search found nothing; a server without full-text search never finds anything."))
-        return Check(
-            message=N_("Signed in to %(host)s as @%(handle)s.") % {"host": server.host, "handle": me.handle},
-            account=me,
-            sample=sample,
-            notices=tuple(told),
-        )
+        return await checked(server, link.settings, await self._me(server))
 
     async def fetch(self, link: Link, cursor: Json) -> Batch:
         """Bring what is new, newest pages first, at most three pages a call; `more` goes on below them."""
@@ -235,7 +225,9 @@ class MastodonConnector(Connector):
         try:
             await server.put(path, body)
         except Gone:
-            raise Refused(OTHER_ACCOUNT % {"host": server.host}) from None
+            me, writer = await self._me(server), read_account(now.get("account"), server.host)
+            ours = writer is not None and writer.external_id == me.external_id
+            raise Refused((NO_EDITS if ours else OTHER_ACCOUNT) % {"host": server.host}) from None
 
     async def delete(self, link: Link, reply: Standing) -> None:
         """Delete our status. What the server does not find is gone, unless it stands there for others to see."""
@@ -261,18 +253,6 @@ class MastodonConnector(Connector):
         if me is None:
             raise Malformed(N_("%(host)s did not say which account the access token is for.") % {"host": server.host})
         return me
-
-    async def _sample(self, link: Link, server: Server, me: IncomingAuthor) -> IncomingPost | None:
-        page, _ = await read_source(server, link.settings, None, {})
-        threads = Threads(server)
-        for entry in page.entries:
-            raw = status_of(entry)
-            try:
-                read_post(raw, NOWHERE, me, server.host)
-                return read_post(raw, await threads.place(raw), me, server.host)
-            except ValidationError:
-                continue
-        return None
 
 
 def status_path(ref: Json) -> str:

@@ -6,7 +6,7 @@ import httpx
 
 from app.connectors.base import Json
 from app.connectors.mastodon_api import Server
-from app.errors import Refused
+from app.errors import ConnectorError, Refused
 from app.i18n import N_
 
 USUAL_LIMIT = 500  # characters of a status
@@ -32,6 +32,23 @@ def streaming_base(instance: Json, base: str) -> str:
     scheme = {"wss": "https", "ws": "http"}.get(url.scheme, url.scheme)
     safe = scheme == "https" or base.startswith("http:")  # what the server names never gets our token in the clear
     return str(url.copy_with(scheme=scheme, raw_path=b"/")).rstrip("/") if url.host and safe else base
+
+
+async def dropped(server: Server) -> str:
+    """What to know of the account's policy for notifications (since Mastodon 4.3); empty where all of them come."""
+    try:
+        policy = await server.get_object("/api/v2/notifications/policy")
+    except ConnectorError:
+        return ""  # other makes have none, and a narrow token may not ask: mentions come all the same
+    said = {word for name, word in policy.items() if name.startswith("for_")}
+    if "drop" in said:
+        return N_(
+            "The account drops some notifications, so they never come here. On the server, under notifications, accept "
+            "people you do not follow and private mentions."
+        )
+    if "filter" in said:
+        return N_("The account holds some notifications back: those come by polls, never by the stream.")
+    return ""
 
 
 def notices(instance: Json) -> list[str]:

@@ -114,6 +114,23 @@ class Status(_Entity):
         """Unknown words of other makes (local, list) are taken for the narrower: followers."""
         return _VISIBILITY.get(self.visibility, Visibility.FOLLOWERS)
 
+    @property
+    def quotes(self) -> Json | None:
+        """What it says of a post that it quotes."""
+        told = self.quote or (self.pleroma.get("quote") if isinstance(self.pleroma, dict) else None)
+        return told if isinstance(told, dict) else None
+
+    @property
+    def quoted(self) -> "Status | None":
+        """The quoted post; None when its author has not agreed, or we have blocked or muted them, or it is gone."""
+        told = self.quotes or {}
+        if told.get("state", "accepted") != "accepted":
+            return None
+        try:
+            return Status.model_validate(told.get("quoted_status") or told)
+        except ValidationError:
+            return None
+
 
 def read_account(value: Any, host: str) -> IncomingAuthor | None:
     """The account as an author, None when it cannot be read."""
@@ -130,13 +147,16 @@ def read_post(raw: Json, placed: Placed, me: IncomingAuthor | None, host: str) -
     author = status.account.author(host)
     mine = me.external_id if me else ""
     mentions = [one for one in said.mentions if isinstance(one, dict)]
+    names = {str(one.get("url")) for one in mentions}
+    if (quoted := said.quoted) is not None:
+        names.add(quoted.account.author(host).external_id)
     return IncomingPost(
         external_id=status.uri,
         thread_id=placed.root,
         author=author,
         text=plain(said.content),
         posted_at=status.created_at.astimezone(UTC),
-        kind=_kind(said, placed, mine, named=any(one.get("url") == mine for one in mentions)),
+        kind=_kind(said, placed, mine, named=bool(mine) and mine in names),
         visibility=said.who_reads,
         title=said.spoiler_text,
         html=said.content or None,
@@ -167,15 +187,16 @@ def read_change(raw: Json, known: KnownPost, now: datetime) -> PostChange | None
     moved = status.who_reads.value != known.ref.get("visibility", status.who_reads.value)
     if not (status.edited_at or moved) or status.uri != known.external_id or status.reblog:
         return None
-    if not (status.content or status.media_attachments):
+    text, media = plain(status.content), _media(status)
+    if not (text.strip() or media):
         return None  # some makes give edits blank
     return PostChange(
         external_id=status.uri,
         changed_at=now if moved or status.edited_at is None else status.edited_at.astimezone(UTC),
-        text=plain(status.content),
+        text=text,
         title=status.spoiler_text,
         html=status.content or None,
-        media=_media(status),
+        media=media,
         visibility=status.who_reads,
     )
 
@@ -224,13 +245,10 @@ def _attachment(raw: Json) -> Media | None:
 
 
 def _quote(status: Status) -> Media | None:
-    """The quoted post; empty while its author has not agreed, or when it is gone."""
-    told = status.quote or (status.pleroma.get("quote") if isinstance(status.pleroma, dict) else None)
-    if not isinstance(told, dict):
+    if status.quotes is None:
         return None
-    try:
-        quoted = Status.model_validate(told.get("quoted_status") or told)
-    except ValidationError:
+    quoted = status.quoted
+    if quoted is None:
         return Media("quote", "", quote=Quote())
     who = quoted.account
     shown = next((one.get("preview_url") for one in quoted.media_attachments if isinstance(one, dict)), None)

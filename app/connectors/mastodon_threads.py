@@ -33,6 +33,7 @@ class Threads:
         self._server = server
         self._known: dict[str, Json] = {}
         self._calls = 0
+        self.bare = False  # the server gave no context, although there was one
 
     @property
     def spent(self) -> bool:
@@ -71,6 +72,7 @@ class Threads:
             self.learn((await self._ask(f"/api/v1/statuses/{status.get('id')}/context")).get("ancestors"))
         if wanted not in self._known:
             self.learn([await self._ask(f"/api/v1/statuses/{wanted}")])
+            self.bare = self.bare or wanted in self._known
         return self._known.get(wanted)
 
     async def _ask(self, path: str) -> Json:

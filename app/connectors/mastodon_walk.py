@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from app.connectors.base import Batch, IncomingAuthor, IncomingPost, Json, Rejected
-from app.connectors.mastodon_api import Page, Server, not_newer
+from app.connectors.mastodon_api import Gone, Page, Server, not_newer
 from app.connectors.mastodon_posts import read_post, rejected
 from app.connectors.mastodon_threads import Placed, Threads
 from app.errors import Malformed, Refused
@@ -20,6 +20,9 @@ from app.i18n import N_
 
 PAGES = 3  # pages in one call, and of the backlog at the first sync
 _REMEMBERED = 200  # ids given lately; more than two pages of the largest size that servers give
+_ASKED = ["mention", "quote"]  # a post that quotes ours is told of since Mastodon 4.5
+_TOLD = {*_ASKED, "comment"}  # what Pixelfed calls an answer
+BARE = N_("%(host)s gives no threads: they are put together post by post, and a very long one may come in parts.")
 NOWHERE = Placed("")  # to see whether an entry can be read before its thread is asked for
 
 
@@ -27,7 +30,7 @@ async def read_source(server: Server, settings: Any, below: str | None, known: J
     """One page of the feed's source, and what is worth knowing for the next (the account's id on this server)."""
     match settings.source.value:
         case "mentions":
-            return await server.get_page("/api/v1/notifications", below, **{"types[]": ["mention"]}), known
+            return await _notifications(server, below, known)
         case "hashtag":
             tag = quote(settings.value.strip("# "), safe="")
             return await server.get_page(f"/api/v1/timelines/tag/{tag}", below), known
@@ -40,13 +43,30 @@ async def read_source(server: Server, settings: Any, below: str | None, known: J
             return await _search(server, settings.value, below), known
 
 
+async def _notifications(server: Server, below: str | None, known: Json) -> tuple[Page, Json]:
+    """One by one, as every make gives them: mentions are never grouped (docs.joinmastodon.org/methods/grouped_notifications).
+
+    Those that the account's policy holds back are customers as well: by default it holds back messages of strangers.
+    """
+    path = "/api/v1/notifications"
+    if not known.get("plain"):
+        try:
+            page = await server.get_page(path, below, include_filtered="true", **{"types[]": _ASKED})
+        except Gone:
+            raise
+        except Refused:
+            known = {"plain": True}  # a make that refuses what it does not know
+        else:
+            return page, known
+    return await server.get_page(path, below, **{"types[]": _ASKED[:1]}), known
+
+
 async def _account_id(server: Server, name: str) -> str:
+    acct = name.strip("@ ")
     try:
-        account = await server.get_object("/api/v1/accounts/lookup", acct=name.strip("@ "))
-    except Refused as error:
-        raise Refused(
-            N_("%(host)s knows no account %(name)s. Check how it is written.") % {"host": server.host, "name": name}
-        ) from error
+        account = await server.get_object("/api/v1/accounts/lookup", acct=acct)
+    except Refused:
+        account = await _searched(server, acct)
     if not isinstance(account.get("id"), str):
         raise Malformed(
             N_("%(host)s found the account %(name)s but gave it no id.") % {"host": server.host, "name": name}
@@ -54,10 +74,32 @@ async def _account_id(server: Server, name: str) -> str:
     return str(account["id"])
 
 
+async def _searched(server: Server, acct: str) -> Json:
+    """The account by a search: some makes have no look-up. Raises Refused when it is not found."""
+    unknown = Refused(
+        N_("%(host)s knows no account %(name)s. Check how it is written.") % {"host": server.host, "name": f"@{acct}"}
+    )
+    try:
+        found = await server.get("/api/v1/accounts/search", q=acct, resolve="true", limit=10)
+    except Gone:
+        raise unknown from None
+    names = {acct.casefold(), acct.casefold().removesuffix(f"@{server.host}")}
+    for one in found if isinstance(found, list) else []:
+        if isinstance(one, dict) and str(one.get("acct")).casefold() in names:
+            return one
+    raise unknown
+
+
 async def _search(server: Server, words: str, below: str | None) -> Page:
     """Search answers without a Link header, newest first; the next page lies below its last entry."""
     bounds: dict[str, str] = {} if below is None else {"max_id": below}
-    found = (await server.get_object("/api/v2/search", q=words, type="statuses", limit=40, **bounds)).get("statuses")
+    try:
+        answer = await server.get_object("/api/v2/search", q=words, type="statuses", limit=40, **bounds)
+    except Gone:
+        raise Refused(
+            N_("%(host)s has no search of posts. Follow a hashtag or an account instead.") % {"host": server.host}
+        ) from None
+    found = answer.get("statuses")
     if not isinstance(found, list):
         raise Malformed(
             N_("%(host)s answered the search with something that is not a list of posts.") % {"host": server.host}
@@ -100,6 +142,7 @@ class Walk:
             more=not self.finished,
             rejected=tuple(self.rejected),
             budget=self.server.budget,
+            notice=BARE % {"host": self.server.host} if self.threads.bare else "",
         )
 
     async def _page(self) -> None:
@@ -170,8 +213,10 @@ def status_of(entry: Any) -> Any:
 
 
 def unasked(entry: Any) -> bool:
-    """A notification of another type: some makes ignore `types[]` and send boosts and favourites of our own posts."""
-    return isinstance(entry, dict) and "account" in entry and entry.get("type", "mention") != "mention"
+    """A notification of another type, or of a post that went: some makes ignore `types[]` and send favourites, too."""
+    if not isinstance(entry, dict) or "account" not in entry:
+        return False
+    return entry.get("type", "mention") not in _TOLD or ("status" in entry and entry["status"] is None)
 
 
 def _id(entry: Any) -> str | None:

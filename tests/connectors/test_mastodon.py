@@ -13,7 +13,7 @@ from app.connectors.mastodon_api import not_newer
 from app.connectors.mastodon_app import MastodonCredentials
 from app.connectors.mastodon_threads import CALLS
 from app.errors import Malformed, MaybeSent, RateLimited, Refused, Unauthorized
-from tests.connectors.conformance import answer, asked, drain, fetch, fill, send, tried
+from tests.connectors.conformance import answer, asked, drain, fetch, fill, placed, send, tried
 from tests.connectors.fakes.base import FOREVER, Trouble
 from tests.connectors.fakes.mastodon import ALLOWANCE, HOST, US, FakeMastodon, FakeOtherMake, Toot
 
@@ -97,11 +97,75 @@ async def test_a_server_that_ignores_max_id_is_not_asked_without_end() -> None:
 
 async def test_other_notifications_are_left_out_where_a_server_sends_them_unasked() -> None:
     fake = FakeOtherMake()
-    fake.favour(fake.toot(US, "we are open"))
+    fake.notify("favourite", fake.toot(US, "we are open"))
     asked_us = fake.arrive("are you open?")
     batch = await fetch(fake, {})
     assert [post.external_id for post in batch.posts] == [asked_us]
     assert not batch.rejected
+
+
+async def test_notifications_that_the_accounts_policy_holds_back_are_brought() -> None:
+    fake = FakeMastodon()
+    stranger = fake.toot("eve", "@northwindhelp2 psst", visibility="direct")
+    fake.notify("mention", stranger, held_back=True)
+    found, _ = await drain(fake, {})
+    assert set(found) == {fake.uri(stranger)}
+
+
+async def test_a_quote_of_ours_is_brought_as_a_mention_and_what_it_shows_is_ours() -> None:
+    fake = FakeMastodon()
+    ours = fake._shown(fake.toot(US, "we are open"))
+    quoting = fake.toot("ada", "they were not", more={"quote": {"state": "accepted", "quoted_status": ours}})
+    fake.notify("quote", quoting)
+    post = await brought(fake, quoting)
+    assert post.kind is PostKind.MENTION
+    assert (post.media[0].kind, post.media[0].title) == ("quote", "Northwind Help")
+
+
+async def test_a_make_that_refuses_what_it_does_not_know_is_asked_for_mentions_alone() -> None:
+    class Strict(FakeOtherMake):
+        def _notifications(self, request: Any) -> Any:
+            if set(request.query_params) - {"types[]", "limit", "max_id"}:
+                raise ValueError("unknown parameter")
+            return super()._notifications(request)
+
+    fake = Strict()
+    arrived = fake.arrive("hello")
+    found, cursor = await drain(fake, {})
+    assert set(found) == {arrived}
+    fake.requests.clear()
+    await fetch(fake, cursor)
+    assert len(fake.requests) == 1
+
+
+async def test_a_notification_of_a_post_that_went_or_of_an_answer_on_pixelfed() -> None:
+    fake = FakeOtherMake()
+    answer_of_theirs, gone = fake.toot("ada", "nice picture"), fake.toot("ada", "oops")
+    fake.notify("comment", answer_of_theirs)
+    fake.notify("mention", gone)
+    shown = fake._shown
+    fake._shown = lambda toot: None if toot is gone else shown(toot)  # type: ignore[assignment,method-assign,return-value]
+    batch = await fetch(fake, {})
+    assert [post.external_id for post in batch.posts] == [fake.uri(answer_of_theirs)]
+    assert not batch.rejected
+
+
+async def test_a_server_without_threads_says_so_in_the_feeds_health() -> None:
+    fake = FakeOtherMake()
+    fake.toot("ada", f"@{US} really", parent=fake.toot("bob", "it is broken").id)
+    assert f"{HOST} gives no threads" in (await fetch(fake, {})).notice
+    real = FakeMastodon()
+    gone = real.toot("bob", "it is broken")
+    real.toot("ada", f"@{US} really", parent=gone.id)
+    real.remove(real.uri(gone))
+    assert not (await fetch(real, {})).notice
+
+
+async def test_a_server_without_search_says_what_to_follow_instead() -> None:
+    fake = FakeMastodon(Source.SEARCH)
+    fake._search = lambda request: fake._found("no such endpoint")  # type: ignore[assignment,method-assign,return-value]
+    with pytest.raises(Refused, match="no search of posts"):
+        await fetch(fake, {})
 
 
 async def test_boosts_are_left_out_unless_asked_for() -> None:
@@ -118,10 +182,10 @@ async def test_boosts_are_left_out_unless_asked_for() -> None:
 
 
 async def test_an_account_that_the_server_does_not_know_is_a_clear_error() -> None:
-    fake = FakeMastodon(Source.ACCOUNT)
-    link = fake.link(settings=MastodonSettings(source=Source.ACCOUNT, value="@nobody@other.example"))
-    with pytest.raises(Refused, match="knows no account @nobody"):
-        await MASTODON.fetch(link, {})
+    for fake in (FakeMastodon(Source.ACCOUNT), FakeOtherMake(Source.ACCOUNT)):
+        link = fake.link(settings=MastodonSettings(source=Source.ACCOUNT, value="@nobody@other.example"))
+        with pytest.raises(Refused, match="knows no account @nobody"):
+            await MASTODON.fetch(link, {})
 
 
 # Posts
@@ -188,6 +252,22 @@ async def test_other_makes_give_the_quoted_status_itself() -> None:
     for more in ({"quote": news}, {"pleroma": {"quote": news}}):
         [quoted] = (await brought(fake, fake.toot("ada", f"@{US} true?", more=more))).media
         assert (quoted.kind, quoted.description) == ("quote", "Boots recalled")
+
+
+@pytest.mark.parametrize("state", ["blocked_account", "muted_account", "revoked", "invented_2031"])
+async def test_a_quote_that_is_not_to_be_shown_says_nothing(state: str) -> None:
+    fake = FakeMastodon()
+    quote = {"state": state, "quoted_status": fake._shown(fake.toot("carol", "secretly"))}
+    [quoted] = (await brought(fake, fake.toot("ada", f"@{US} true?", more={"quote": quote}))).media
+    assert (quoted.title, quoted.description, quoted.url) == ("", "", "")
+
+
+async def test_an_edit_that_comes_back_blank_is_no_change() -> None:
+    fake = FakeOtherMake()
+    toot = fake.toot("ada", f"@{US} hello")
+    post = await brought(fake, toot)
+    fake.rewrite(post.external_id, "")
+    assert await MASTODON.look_again(fake.link(), [KnownPost(post.external_id, post.ref)]) == ()
 
 
 async def test_a_quote_whose_author_has_not_agreed_says_nothing_and_votes_that_are_hidden_are_not_told() -> None:
@@ -352,6 +432,16 @@ async def test_a_reply_with_links_mentions_and_emoji_is_found_in_what_the_server
     assert await MASTODON.find_sent(fake.link(), tried(fake, reply)) is not None
 
 
+async def test_a_server_that_cannot_edit_says_so_and_does_not_blame_another_account() -> None:
+    fake = FakeOtherMake()
+    post = await asked(fake)
+    reply = answer(fake, post)
+    sent = await send(fake, reply)
+    fake._put = lambda request: fake._found("no such endpoint")  # type: ignore[assignment,method-assign,return-value]
+    with pytest.raises(Refused, match="cannot change what was sent"):
+        await MASTODON.edit(fake.link(), placed(sent, reply, fake), "better words")
+
+
 async def test_looking_through_too_many_own_statuses_never_says_no() -> None:
     fake = FakeMastodon()
     reply = tried(fake, answer(fake, await asked(fake)))
@@ -418,7 +508,7 @@ async def streamed(fake: FakeMastodon, cursor: Json | None = None, **settings: A
 async def test_the_stream_brings_mentions_as_they_are_written_and_leaves_the_cursor_to_the_polls() -> None:
     fake = FakeMastodon()
     ours = fake.toot(US, "we are open")
-    fake.favour(ours)
+    fake.notify("favourite", ours)
     fake.home("update", fake.toot("carol", "good morning"))
     arrived = [fake.arrive("at\u2028once\x85now"), fake.arrive("and again", under=fake.uri(ours))]
     batches = await streamed(fake, {"scope": "as it is"})
@@ -535,6 +625,13 @@ async def test_testing_the_connection_tells_what_another_make_does_otherwise() -
     assert any("5000 characters" in notice for notice in said.notices)
     assert any("no stream that Careline can read" in notice for notice in said.notices)
     assert not (await MASTODON.check(FakeMastodon().link())).notices
+
+
+@pytest.mark.parametrize(("policy", "said"), [("drop", "drops some notifications"), ("filter", "holds some"), ("", "")])
+async def test_testing_the_connection_tells_what_the_accounts_policy_keeps_away(policy: str, said: str) -> None:
+    fake = FakeMastodon()
+    fake.policy["for_private_mentions"] = policy
+    assert said in "".join((await MASTODON.check(fake.link())).notices)
 
 
 async def test_a_search_that_finds_nothing_says_what_may_be_missing() -> None:

@@ -33,7 +33,7 @@ US = "northwindhelp"
 WATCHED = "ada"
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ALLOWANCE, WINDOW = 300, timedelta(minutes=5)
-ANY = {"mention", "favourite", "reblog"}
+ANY = {"mention", "favourite", "reblog", "quote"}
 KEY_KEPT = timedelta(hours=1)
 
 _LINK = re.compile(r"https?://[^\s<]+")
@@ -82,6 +82,8 @@ class FakeMastodon(FakeChannel):
         self.grants = Grants(client_id="", client_secret="", now=lambda: self.now, ends=self.other_make)
         self.pictures: dict[str, tuple[str, bytes]] = {}  # brought, by id
         self.told: list[tuple[str, str, Any]] = []  # what streams give before they end: stream, event, payload
+        self.held_back: set[str] = set()  # notifications, by the account's policy
+        self.policy = {"for_not_following": "accept", "for_private_mentions": "accept", "summary": {}}
         self.streaming: str | None = f"wss://streaming.{HOST}"
         self._ids = _ulids() if ulids else map(str, count(9_985))  # ids grow by a digit on the way
         self._notice_ids = _ulids() if ulids else map(str, count(95))
@@ -91,8 +93,10 @@ class FakeMastodon(FakeChannel):
         routes: dict[str, Callable[[Request], Any]] = {
             "/api/v1/accounts/verify_credentials": lambda _: self._account(self.us),
             "/api/v1/accounts/lookup": self._lookup,
+            "/api/v1/accounts/search": self._accounts,
             "/api/v1/accounts/{id}/statuses": self._statuses_of,
             "/api/v1/notifications": self._notifications,
+            "/api/v2/notifications/policy": self._policy,
             "/api/v1/timelines/tag/{tag}": self._tagged,
             "/api/v2/search": self._search,
             "/api/v1/statuses/{id}": lambda request: self._shown(self._found(request.path_params["id"])),
@@ -152,11 +156,14 @@ class FakeMastodon(FakeChannel):
             self.told.append(("user", "notification", self._notice(name)))
         return made
 
-    def favour(self, toot: Toot) -> None:
-        """Somebody likes a status of ours, and we are told."""
+    def notify(self, kind: str, toot: Toot, *, held_back: bool = False) -> None:
+        """We are told of something else than a mention: a like, a quote. What is held back is never streamed."""
         name = next(self._notice_ids)
-        self.notices[name], self.types[name] = toot.id, "favourite"
-        self.told.append(("user", "notification", self._notice(name)))
+        self.notices[name], self.types[name] = toot.id, kind
+        if held_back:
+            self.held_back.add(name)
+        else:
+            self.told.append(("user", "notification", self._notice(name)))
 
     def remove(self, external_id: str) -> None:
         toot = self._by_uri(external_id)
@@ -280,6 +287,9 @@ class FakeMastodon(FakeChannel):
             raise KeyError(name)
         return self._account(name)
 
+    def _accounts(self, request: Request) -> list[Json]:
+        return []
+
     def _statuses_of(self, request: Request) -> tuple[list[Json], dict[str, str]]:
         by = request.path_params["id"].removeprefix("a-")
         reblogs = request.query_params.get("exclude_reblogs") != "true"
@@ -289,10 +299,20 @@ class FakeMastodon(FakeChannel):
         return [self._shown(self.toots[one]) for one in page], links
 
     def _notifications(self, request: Request) -> tuple[list[Json], dict[str, str]]:
-        wanted = {"mention"} if request.query_params.getlist("types[]") == ["mention"] and not self.other_make else ANY
-        shown = [n for n, told in self.notices.items() if told in self.toots and self.types.get(n, "mention") in wanted]
+        asked = request.query_params
+        wanted = set(asked.getlist("types[]")) & ANY
+        shown = [
+            name
+            for name, toot in self.notices.items()
+            if toot in self.toots
+            and (name not in self.held_back or asked.get("include_filtered") == "true")
+            and (self.types.get(name, "mention") in wanted or self.other_make)
+        ]
         page, links = self._page(request, shown)
         return [self._notice(one) for one in page], links
+
+    def _policy(self, request: Request) -> Json:
+        return self.policy
 
     def _notice(self, name: str) -> Json:
         toot = self.toots[self.notices[name]]
@@ -457,7 +477,10 @@ class FakeMastodon(FakeChannel):
 
 
 class FakeOtherMake(FakeMastodon):
-    """ULIDs, no Link headers, no v2 instance, empty contexts, no memory for idempotency keys, no allowance headers."""
+    """ULIDs, no Link headers, no v2 instance, empty contexts, no memory for idempotency keys, no allowance headers.
+
+    Nor a look-up of accounts, a policy for notifications, a filter by their type, or a stream of server-sent events.
+    """
 
     other_make = True
     page_size = 7
@@ -481,6 +504,16 @@ class FakeOtherMake(FakeMastodon):
 
     def _instance_v2(self, request: Request) -> Json:
         raise KeyError("not here")
+
+    def _lookup(self, request: Request) -> Json:
+        raise KeyError("not here")
+
+    def _policy(self, request: Request) -> Json:
+        raise KeyError("not here")
+
+    def _accounts(self, request: Request) -> list[Json]:
+        asked = request.query_params["q"]
+        return [self._account(one) for one in (f"{WATCHED}-fans", WATCHED) if asked.startswith(WATCHED)]
 
     def _instance(self) -> Json:
         return {"uri": HOST, "title": "Other", "version": "2.7.2 (compatible; Otherdon 0.3)", "max_toot_chars": 5000}
@@ -549,4 +582,5 @@ VARIANTS: dict[str, Callable[[], FakeChannel]] = {
     "mastodon-ulids": partial(FakeMastodon, ulids=True),
     "mastodon-other-make": FakeOtherMake,
     "mastodon-other-make-hashtag": partial(FakeOtherMake, Source.HASHTAG),
+    "mastodon-other-make-account": partial(FakeOtherMake, Source.ACCOUNT),
 }
