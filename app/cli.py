@@ -1,4 +1,4 @@
-"""The command line: `careline demo | up | serve | work | route | migrate | doctor | user | token | config | rehearse | key`."""
+"""The command line: `careline demo | up | serve | work | route | migrate | doctor | user | token | config | rehearse | connector | key`."""
 
 import asyncio
 import sys
@@ -22,6 +22,7 @@ from app.flow.configure_agent import AgentSettings, agent_id_of, create_agent, s
 from app.flow.rehearse import Roster
 from app.flow.rotate_key import rotate
 from app.flow.tokens import create_token, revoke_token
+from app.kit import new_connector
 from app.migrate import migrate as migrate_database
 from app.models.agent import Role
 from app.settings import Settings, get_settings
@@ -36,7 +37,9 @@ user_cli = typer.Typer(no_args_is_help=True, help="People who sign in.")
 token_cli = typer.Typer(no_args_is_help=True, help="Keys of programs to /api/v1.")
 config_cli = typer.Typer(no_args_is_help=True, help="Teams, skills, queues, agents, rules and feeds as a file.")
 key_cli = typer.Typer(no_args_is_help=True, help="The keys that seal credentials.")
-for name, group in {"user": user_cli, "token": token_cli, "config": config_cli, "key": key_cli}.items():
+connector_cli = typer.Typer(no_args_is_help=True, help="Connectors of your own.")
+GROUPS = {"user": user_cli, "token": token_cli, "config": config_cli, "key": key_cli, "connector": connector_cli}
+for name, group in GROUPS.items():
     cli.add_typer(group, name=name)
 
 
@@ -207,6 +210,18 @@ def rehearse(
     settings = _with_database()
     telemetry.configure(settings.model_copy(update={"log_level": "WARNING", "log_json": False}))
     print(rehearsing.table(asyncio.run(rehearsing.rehearsed(settings, text, stretch, rehearsing.progress_bar))))
+
+
+@connector_cli.command("new")
+def connector_new(
+    name: Annotated[str, typer.Argument(help="The channel: small letters, digits, underscores.")],
+    folder: Annotated[Path, typer.Option("--in", help="Where the package's folder is made.")] = Path(),
+) -> None:
+    """Write a connector in a package of its own, with its fake server and tests that pass."""
+    made = new_connector(name, folder)
+    print(f"{made} holds a connector that works. In Careline's own folder:")
+    print(f"  {sys.executable} -m pytest {made.resolve()}  # its tests")
+    print(f"  {sys.executable} -m pip install --no-deps {made.resolve()}  # then start Careline anew")
 
 
 @key_cli.command("new")

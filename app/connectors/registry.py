@@ -9,7 +9,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
-from app.connectors.base import Connector
+from app.connectors.base import Capabilities, Connector, SettingsModel
 from app.errors import NotFound
 from app.i18n import _
 
@@ -88,7 +88,7 @@ def _third_party() -> tuple[dict[str, Connector], tuple[Broken, ...]]:
         package = point.dist.name if point.dist else "an unknown package"
         try:
             loaded[point.name] = _load(point, taken=point.name in BUILT_IN or point.name in loaded)
-        except Exception as error:  # noqa: BLE001 - a stranger's import may raise anything; it is reported, not lost
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's import may raise anything; it is told
             failed.append(Broken(point.name, package, f"{type(error).__name__}: {error}"))
     return loaded, tuple(failed)
 
@@ -101,4 +101,16 @@ def _load(point: EntryPoint, *, taken: bool) -> Connector:
         raise TypeError("it is not an app.connectors.base.Connector")
     if getattr(made, "name", None) != point.name:
         raise ValueError(_("its class says that its name is '%(made)s'") % {"made": getattr(made, "name", None)})
+    _check_what_pages_draw(made)
     return made
+
+
+def _check_what_pages_draw(made: Connector) -> None:
+    """Pages and workers look at every connector: one that lacks these would break them for all others."""
+    if not (isinstance(getattr(made, "title", None), str) and made.title and isinstance(made.help, str)):
+        raise TypeError("its title and help must be texts")
+    if not isinstance(made.capabilities, Capabilities):
+        raise TypeError("its capabilities must be app.connectors.base.Capabilities")
+    for model in (made.Settings, made.Credentials or made.Settings):
+        if not (isinstance(model, type) and issubclass(model, SettingsModel)):
+            raise TypeError("its Settings and Credentials must be app.connectors.base.SettingsModel")

@@ -20,6 +20,16 @@ class Impostor(Connector):
     title = "Not RSS"
 class Odd:
     pass
+class Untitled(Connector):
+    name = "untitled"
+class Unset(Connector):
+    name = "unset"
+    title = "Unset"
+    Settings = dict
+class Unable(Connector):
+    name = "unable"
+    title = "Unable"
+    capabilities = {"reply": True}
 """
 
 
@@ -65,6 +75,26 @@ def test_a_broken_package_is_reported_and_breaks_nothing_else(install: Install) 
     assert registry.get("rss").title != "Not RSS"
     with pytest.raises(NotFound, match="a_module_that_is_not_there"):
         registry.get("wreck")
+
+
+def test_a_package_that_ends_the_process_as_it_is_imported_is_reported_and_does_not(install: Install) -> None:
+    install("leaving", "import sys; sys.exit('no licence')", {"leaving": "leaving:Anything"})
+    assert "rss" in registry.all()
+    (broken,) = registry.broken()
+    assert broken.reason == "SystemExit: no licence"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("untitled", "title"), ("unset", "SettingsModel"), ("unable", "Capabilities")]
+)
+def test_a_connector_without_what_every_page_draws_is_reported_and_not_used(
+    install: Install, name: str, reason: str
+) -> None:
+    install("flock", PIGEON, {name: f"flock:{name.title()}", "pigeon": "flock:Pigeon"})
+    assert "pigeon" in registry.all()
+    assert name not in registry.all()
+    (broken,) = registry.broken()
+    assert reason in broken.reason
 
 
 def test_an_unknown_connector_is_not_found(install: Install) -> None:
