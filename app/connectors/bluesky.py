@@ -5,7 +5,8 @@ the behaviour of a real network on loopback (docs/connectors.md says how to star
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import ClassVar
 
@@ -44,6 +45,7 @@ from app.connectors.bluesky_message import able, find_message, is_message, messa
 from app.connectors.bluesky_posts import Entry, read_author, read_post
 from app.connectors.bluesky_records import BYTES, GRAPHEMES, record_key, reply_record
 from app.connectors.bluesky_reply import put, remove, standing
+from app.connectors.bluesky_stream import listen, unstreamed
 from app.connectors.bluesky_walk import BACKLOG_PAGES, Page, Walk
 from app.connectors.bluesky_xrpc import BlueskyCredentials, Xrpc, XrpcError
 from app.connectors.text import storable_json
@@ -72,6 +74,7 @@ class BlueskyConnector(Connector):
         reply=True,
         direct=True,
         delete=True,
+        streams=True,
         threads=True,
         idempotent=True,
         find_sent=True,
@@ -98,6 +101,7 @@ class BlueskyConnector(Connector):
             % {"service": api.credentials.service, "handle": account.handle, "found": found},
             account=account,
             sample=sample,
+            notices=await unstreamed(api, link),
         )
 
     async def fetch(self, link: Link, cursor: Json) -> Batch:
@@ -114,7 +118,7 @@ class BlueskyConnector(Connector):
         posts, rejected = _read(await complete(api, found), did, link)
         return Batch(
             posts=tuple(sorted(posts, key=lambda post: post.posted_at)),
-            cursor=walk.cursor(),
+            cursor=walk.cursor() | {name: cursor[name] for name in ("time_us",) if name in cursor},  # of the stream
             more=walk.at is not None,
             rejected=rejected,
             budget=api.budget,
@@ -122,6 +126,14 @@ class BlueskyConnector(Connector):
             if walk.cut
             else "",
         )
+
+    async def listen(self, link: Link, cursor: Json) -> AsyncGenerator[Batch, None]:
+        """Posts as they are written, where the feed names a Jetstream server."""
+        if not link.settings.jetstream:
+            return
+        async with aclosing(listen(Xrpc(link), link, cursor)) as stream:
+            async for batch in stream:
+                yield batch
 
     async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
         """Ask for all of them in one call; what is not shown any more is deleted to us. Records cannot be edited.

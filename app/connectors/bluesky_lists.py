@@ -8,19 +8,23 @@ from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Self
+from urllib.parse import urlsplit
 
+import regex
 from pydantic import Field, field_validator, model_validator
 
 from app.connectors.base import MOST_PARENTS, Json, PostKind, SettingsModel
 from app.connectors.bluesky_posts import Entry, as_dict, parse_time
 from app.connectors.bluesky_walk import Page
-from app.connectors.bluesky_xrpc import NotOffered, Xrpc, XrpcError
+from app.connectors.bluesky_xrpc import LOOPBACK, NotOffered, Xrpc, XrpcError
 from app.errors import Malformed, Refused
 from app.i18n import N_, _
 
 PAGE = 100  # posts; the most that the lexicons allow
 _VIEWS_A_CALL = 25  # of getPosts
 _REASONS = {"mention": PostKind.MENTION, "quote": PostKind.MENTION, "reply": PostKind.REPLY}
+_TERMS = regex.compile(r'"([^"]+)"|(\S+)')
+_OPERATOR = regex.compile(r"-.+|[a-z]+:\S*", regex.IGNORECASE)
 _REPOST = "app.bsky.feed.defs#reasonRepost"
 
 
@@ -71,6 +75,22 @@ class BlueskySettings(SettingsModel):
         default=False, title=N_("With reposts"), description=N_("Accounts only: also what the account passes on.")
     )
 
+    jetstream: str = Field(
+        default="",
+        title=N_("Jetstream server"),
+        description=N_(
+            "Brings posts as they are written, polls beneath. Little for an account's posts; for notifications and a search"
+            " all posts of the network are read here, some gigabytes a day. Empty: polls alone."
+        ),
+        examples=["wss://jetstream2.us-east.bsky.network"],
+        max_length=300,
+    )
+
+    @field_validator("jetstream")
+    @classmethod
+    def _jetstream(cls, value: str) -> str:
+        return jetstream_address(value) if value else ""
+
     @field_validator("value")
     @classmethod
     def _value(cls, value: str) -> str:
@@ -82,7 +102,30 @@ class BlueskySettings(SettingsModel):
             raise ValueError(_("Say which account this feed listens to."))
         if self.source is Source.SEARCH and not self.value:
             raise ValueError(_("Say which words this feed listens to."))
+        if self.jetstream and self.source is Source.MESSAGES:
+            raise ValueError(_("No Jetstream server tells of messages. Leave it empty."))
+        if self.jetstream and self.source is Source.SEARCH and terms_of(self.value) is None:
+            raise ValueError(
+                _("A stream cannot follow operators of a search, such as from:. Leave them or Jetstream out.")
+            )
         return self
+
+
+def jetstream_address(value: str) -> str:
+    """Scheme and host of a server. Raises ValueError."""
+    parts = urlsplit(value)
+    local = parts.scheme == "ws" and parts.hostname in LOOPBACK
+    if not parts.hostname or parts.username or (parts.scheme != "wss" and not local):
+        raise ValueError(_("Give an address such as wss://jetstream2.us-east.bsky.network."))
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def terms_of(search: str) -> list[str] | None:
+    """The words and phrases of a search; None when it has operators (the lexicon of `searchPosts` names them)."""
+    found = [(match[1], match[2]) for match in _TERMS.finditer(search)]
+    if any(word and _OPERATOR.fullmatch(word) for _phrase, word in found):
+        return None
+    return [phrase or word for phrase, word in found]
 
 
 async def read_page(api: Xrpc, settings: BlueskySettings, at: str | None) -> Page:

@@ -117,7 +117,7 @@ def _kind(record: Json, parent: Json | None, entry: Entry, our_did: str) -> Post
         return PostKind.REPLY
     if entry.kind is not None:
         return entry.kind
-    return PostKind.MENTION if any(f.get("did") == our_did for _, f in _features(record)) else PostKind.POST
+    return PostKind.MENTION if any(f.get("did") == our_did for _, f in features(record)) else PostKind.POST
 
 
 def _people(author: IncomingAuthor, entry: Entry) -> Json:
@@ -130,7 +130,7 @@ def _languages(record: Json) -> list[str]:
     return [lang for lang in as_list(record.get("langs")) if isinstance(lang, str) and _LANGUAGE.fullmatch(lang)]
 
 
-def _features(record: Json) -> Iterator[tuple[Json, Json]]:
+def features(record: Json) -> Iterator[tuple[Json, Json]]:
     """Each feature of each facet, with the facet's place in the text."""
     for facet in as_list(record.get("facets")):
         for feature in as_list(as_dict(facet).get("features")):
@@ -190,7 +190,7 @@ def _pictured(embed: Json) -> Iterator[Media]:
 def _hidden_links(record: Json) -> Iterator[Media]:
     """Addresses that the text shows only shortened: they stand in the facets alone."""
     raw = str(record.get("text")).encode(errors="replace")
-    for place, feature in _features(record):
+    for place, feature in features(record):
         uri, start, end = feature.get("uri"), place.get("byteStart"), place.get("byteEnd")
         if isinstance(uri, str) and isinstance(start, int) and isinstance(end, int):
             shown = raw[max(start, 0) : max(end, 0)].decode(errors="replace")

@@ -17,7 +17,7 @@ from app.connectors.wire import reaching, retry_after
 from app.errors import ChannelDown, ConnectorError, Malformed, RateLimited, Refused, Unauthorized
 from app.i18n import N_, _
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _STALE = frozenset({"ExpiredToken", "InvalidToken"})
 _LOCKED = {
     "AccountTakedown": N_("has been taken down by its server"),
@@ -60,7 +60,7 @@ class BlueskyCredentials(SettingsModel):
         parts = urlsplit(value)
         if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
             raise ValueError(_("Give the server's bare address, such as https://bsky.social."))
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
             raise ValueError(
                 _("The address must begin with https://, or the password would cross the network in clear.")
             )

@@ -114,6 +114,7 @@ class FakeBluesky(FakeChannel):
         self.chat = Chat(did_of("northwind"), lambda: self.now, self._profile)
         self.blocked_by: set[str] = set()  # DIDs
         self.closed: set[str] = set()  # URIs of threads without replies
+        self.unheard: set[str] = set()  # URIs of posts that the app view has not heard of yet
         self.has_search = True
         self.filters = True  # whether the server does something with `reasons` and `lang`
         self.cursor_epoch = 0  # grows when the server forgets its cursors
@@ -236,6 +237,7 @@ class FakeBluesky(FakeChannel):
             "com.atproto.repo.getRecord": self._get_record,
             "com.atproto.repo.deleteRecord": self._delete_record,
             "com.atproto.repo.uploadBlob": lambda _request, _body: {},
+            "com.atproto.identity.resolveHandle": self._resolve_handle,
             "app.bsky.actor.getProfile": self._get_profile,
             "app.bsky.notification.listNotifications": self._list_notifications,
             "app.bsky.feed.getAuthorFeed": self._get_author_feed,
@@ -363,6 +365,11 @@ class FakeBluesky(FakeChannel):
             raise XrpcFailure(400, "RecordNotFound", f"Could not locate record: {uri}")
         return {"uri": uri, "cid": record.cid, "value": record.value}
 
+    def _resolve_handle(self, request: Request, body: Json) -> Json:
+        handle = request.query_params["handle"]
+        found = [did for did, name in self.names.items() if handle_of(name) == handle]
+        return {"did": found[0] if found else did_of(handle.partition(".")[0])}
+
     # the app view
 
     def _get_profile(self, request: Request, body: Json) -> Json:
@@ -422,7 +429,9 @@ class FakeBluesky(FakeChannel):
         uris = request.query_params.getlist("uris")
         if len(uris) > 25:
             raise XrpcFailure(400, "InvalidRequest", "Error: uris must not have more than 25 elements")
-        return {"posts": [self._view(self.records[uri]) for uri in uris if uri in self.records]}
+        return {
+            "posts": [self._view(self.records[uri]) for uri in uris if uri in self.records and uri not in self.unheard]
+        }
 
     def _get_post_thread(self, request: Request, body: Json) -> Json:
         self._require_session(request)
