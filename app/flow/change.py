@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import PostChange
 from app.db import announce
+from app.flow.rehear import hear_again
 from app.flow.wake import wake
 from app.i18n import N_
 from app.listening.clean import LONGEST_TEXT, storable_json
@@ -122,6 +123,7 @@ async def keep_changes(session: AsyncSession, feed: Feed, changes: Sequence[Post
         if row.external_id in posts and not posts[row.external_id].own
     ]
     if told:
+        await hear_again(session, [one.post_id for one in told if one.says and not one.deleted])
         await _tell(session, told)
     await _announce_above(session, feed.channel, [row.external_id for row in kept if row.external_id not in posts])
     return len(kept)

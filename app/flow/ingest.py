@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import IncomingAuthor, IncomingPost, PostKind
 from app.flow.change import deleted_among
+from app.flow.hear import Spoken, hear_posts
 from app.flow.itemise import Arrival, itemise
 from app.flow.left_out import keep_house
 from app.flow.parents import ask_for_parents
@@ -182,11 +183,21 @@ async def _store(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost
     stored = await session.execute(_POSTS, {"channel": feed.channel, "feed": feed.id, "rows": storable_json(rows)})
     ids = {row.external_id: row.id for row in stored}
     await _keep_files(session, new, ids)
-    return [
+    arrivals = [
         Arrival(post, ids[post.external_id], rooms[post.external_id], *authors[post.author.external_id])
         for post in new
         if post.external_id in ids
     ]
+    return await _heard(session, arrivals)
+
+
+async def _heard(session: AsyncSession, arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """The same, with what they say; we need not listen to ourselves."""
+    strangers = [
+        Spoken(one.post_id, one.post.title, one.post.text, one.post.language) for one in arrivals if not one.post.own
+    ]
+    heard = await hear_posts(session, strangers)
+    return [replace(one, heard=heard.get(one.post_id, one.heard)) for one in arrivals]
 
 
 async def _placed(

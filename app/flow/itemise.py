@@ -16,6 +16,7 @@ from app.flow.place import Place, place
 from app.flow.triage import Decision, Rules
 from app.flow.wake import wake
 from app.i18n import N_
+from app.listening.heard import UNHEARD, Heard
 from app.models.arrival import join_items, open_items
 from app.models.feed import Feed
 from app.models.item import FEED, OPEN_STATES, Disposition, Item, State, Verb, alter, lane_of, move
@@ -43,6 +44,7 @@ class Arrival:
     conversation_id: int
     author_id: int
     customer_id: int
+    heard: Heard = UNHEARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ async def itemise(session: AsyncSession, feed: Feed, arrivals: Sequence[Arrival]
             await _reopen(session, item, group)
             reopened += 1
         else:
-            opens.append((group, rules.decide(group[0].post, feed.channel, feed.id)))
+            opens.append((group, rules.decide(group[0].post, feed.channel, feed.id, group[0].heard)))
     if joins:
         await join_items(session, joins)
         await _wake_parked(session, [join["item_id"] for join in joins])
@@ -200,7 +202,7 @@ def _opening(
         "conversation_id": first.conversation_id,
         "author_id": first.author_id,
         "customer_id": first.customer_id,
-        "language": first.post.language,
+        "language": first.heard.spoken or first.post.language,
         "state": State.DISCARDED if decision.discard else State.CLOSED if quiet else State.QUEUED,
         "queue_id": queue.id,
         "rule_id": decision.rule_id,

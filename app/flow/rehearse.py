@@ -180,7 +180,7 @@ def _triage(prepared: Prepared, scene: Scene, progress: Progress) -> tuple[list[
         luck = [nature.random() for _ in range(2 * MOST_REFUSED + 2)]
         key = one.channel, one.post.external_id
         if key not in known:
-            known[key] = scene.rules.decide(one.post, one.channel, one.feed_id)
+            known[key] = scene.rules.decide(one.post, one.channel, one.feed_id, one.heard)
         decision = known[key]
         if not decision.discard:
             times = prepared.times.get(decision.queue_id or 0) or pooled or [HANDLING]

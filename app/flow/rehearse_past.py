@@ -8,11 +8,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import IncomingAuthor, IncomingPost, PostKind, Visibility
+from app.listening.heard import UNHEARD, Heard
 
 _CAME = text(
     """
     SELECT e.at, i.channel, p.feed_id, p.external_id, p.kind, p.visibility, p.title, p.text, p.language, p.posted_at,
-           a.external_id AS author, a.handle, a.name, a.followers,
+           a.external_id AS author, a.handle, a.name, a.followers, s.language AS spoken, s.intent, s.mood, s.upset, s.urgent,
+           s.noise, s.personal, s.copy_of,
            (e.changes->>'preferred_agent_id')::bigint AS preferred, coalesce(c.tier, '') AS tier,
            CASE WHEN e.verb = 'open' THEN (SELECT min(j.at) FROM event j
                WHERE j.item_id = i.id AND j.id > e.id AND j.verb = 'join') END AS again
@@ -21,6 +23,7 @@ _CAME = text(
     LEFT JOIN customer c ON c.id = i.customer_id
     JOIN post p ON p.id = (e.changes->>'post_id')::bigint
     JOIN author a ON a.id = p.author_id
+    LEFT JOIN signal s ON s.post_id = p.id
     WHERE e.at >= :since AND e.at < :until AND e.actor = 'feed'
       AND (e.verb = 'reopen' OR (e.verb = 'open' AND e.changes->>'state' <> 'closed'))
     ORDER BY e.at, e.id
@@ -32,7 +35,8 @@ _CAME = text(
 _STOOD = text(
     """
     SELECT o.at, i.channel, p.feed_id, p.external_id, p.kind, p.visibility, p.title, p.text, p.language, p.posted_at,
-           a.external_id AS author, a.handle, a.name, a.followers,
+           a.external_id AS author, a.handle, a.name, a.followers, s.language AS spoken, s.intent, s.mood, s.upset, s.urgent,
+           s.noise, s.personal, s.copy_of,
            (o.changes->>'preferred_agent_id')::bigint AS preferred, coalesce(c.tier, '') AS tier, NULL::timestamptz AS again
     FROM item i
     CROSS JOIN LATERAL (
@@ -46,6 +50,7 @@ _STOOD = text(
     JOIN post p ON p.id = (o.changes->>'post_id')::bigint
     JOIN author a ON a.id = p.author_id
     LEFT JOIN customer c ON c.id = i.customer_id
+    LEFT JOIN signal s ON s.post_id = p.id
     WHERE i.opened_at < :since AND (i.ended_at IS NULL OR i.ended_at >= :since) AND last.state IN ('queued', 'offered')
     ORDER BY o.at, i.id
     LIMIT :most
@@ -62,6 +67,7 @@ class Came:
     feed_id: int  # 0: its feed is gone
     post: IncomingPost
     preferred: int | None  # the agent who knew the customer then
+    heard: Heard = UNHEARD
     tier: str = ""  # of their contract
     again: datetime | None = None  # when the customer wrote again
     enters: datetime | None = None  # it stood in its queue when the stretch began
@@ -99,6 +105,23 @@ def _read(row: Any) -> Came:
             language=row.language,
         ),
         row.preferred,
+        _heard(row),
         row.tier,
         row.again,
+    )
+
+
+def _heard(row: Any) -> Heard:
+    """What was heard in it; only the channel's language, where nobody has listened yet."""
+    if row.intent is None:
+        return Heard(spoken=row.language)
+    return Heard(
+        spoken=row.spoken,
+        intent=row.intent,
+        mood=row.mood,
+        upset=row.upset,
+        urgent=tuple(row.urgent),
+        noise=row.noise,
+        personal=tuple(row.personal),
+        copy_of=row.copy_of,
     )

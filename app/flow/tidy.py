@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.flow import left_out, notices, viewing, watch
 from app.flow.ending import tell_ending
+from app.flow.hear import drop_old_likeness
 from app.flow.parents import TROUBLE_KEPT
 from app.models.agent import SignIn, Throttle
 from app.models.assignment import Offer
@@ -39,6 +40,9 @@ _WIPE = text(
     ), forgotten AS (
         DELETE FROM translation t USING post p, due d
         WHERE p.channel = d.channel AND p.external_id = d.external_id AND t.post_id = p.id
+    ), unheard AS (
+        DELETE FROM signal s USING post p, due d
+        WHERE p.channel = d.channel AND p.external_id = d.external_id AND s.post_id = p.id
     ), thrown_away AS (
         DELETE FROM post_file f USING post p, due d
         WHERE p.channel = d.channel AND p.external_id = d.external_id AND f.post_id = p.id
@@ -69,6 +73,7 @@ async def tidy(session: AsyncSession, why_days: int, wipe_days: int | None = Non
     await tell_ending(session)
     await watch.drop_over(session)
     await viewing.drop_gone(session)
+    await drop_old_likeness(session)
     await _empty_decisions(session, timedelta(days=why_days))
     if wipe_days is not None:
         await session.execute(_WIPE, {"kept": timedelta(days=wipe_days), "most": MOST_WIPED})

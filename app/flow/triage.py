@@ -14,6 +14,7 @@ from app.connectors.base import IncomingPost, PostKind
 from app.errors import ConfigurationError
 from app.i18n import N_, _
 from app.listening.clean import matchable
+from app.listening.heard import Heard
 from app.models.rule import Rule
 
 MOST_PATTERN_MEMORY = 8 << 20  # bytes RE2 may use for one pattern
@@ -99,8 +100,8 @@ class Prepared:
     decision: Decision
     words: tuple[str, ...] = field(default=())
 
-    def holds(self, post: IncomingPost, channel: str, feed_id: int, said: Said) -> bool:
-        """Whether every condition holds for the post, whose matchable text is given."""
+    def holds(self, post: IncomingPost, channel: str, feed_id: int, said: Said, heard: Heard) -> bool:
+        """Whether every condition holds for the post, whose matchable text and signals are given."""
         c = self.conditions
         followers = post.author.followers or 0
         return (
@@ -110,7 +111,7 @@ class Prepared:
             and (c.followers_min is None or followers >= c.followers_min)
             and (c.followers_max is None or followers <= c.followers_max)
             and (not c.author or c.author.casefold() in post.author.handle.casefold())
-            and (not c.languages or _speaks(post.language, c.languages))
+            and (not c.languages or _speaks(heard.spoken or post.language, c.languages))
             and (not self.words or any(word in said.folded for word in self.words))
             and (not c.matches or compiled(c.matches).search(said.encoded) is not None)
         )
@@ -150,15 +151,15 @@ class Rules:
         rows = await session.scalars(select(Rule).where(Rule.enabled).order_by(Rule.position))
         return cls(tuple(prepare(rule) for rule in rows))
 
-    def decide(self, post: IncomingPost, channel: str, feed_id: int) -> Decision:
-        """Find the rule for a post.
+    def decide(self, post: IncomingPost, channel: str, feed_id: int, heard: Heard | None = None) -> Decision:
+        """Find the rule for a post, by what was heard in it.
 
         Raises:
             ConfigurationError: no rule holds, so the one that catches all is missing.
         """
-        said = Said.by(post)
+        said, signals = Said.by(post), heard or Heard(spoken=post.language)
         for rule in self.prepared:
-            if rule.holds(post, channel, feed_id, said):
+            if rule.holds(post, channel, feed_id, said, signals):
                 return rule.decision
         raise ConfigurationError(
             N_("No rule takes post %(external_id)s. The last rule must catch all: add one under Setup, Rules.")

@@ -35,7 +35,8 @@ from app.queries import conversation, desk, pieces
 from app.queries.attachments import Attached, of_replies
 from app.queries.drafts import begun_by, sent_under
 from app.queries.hand import following, to_answer
-from app.web import rows, why, words
+from app.queries.signals import signals_of
+from app.web import rows, signal_words, why, words
 from app.web.beside import beside
 from app.web.lists import Shown, list_context, named_place, place
 from app.web.person import pane
@@ -105,6 +106,7 @@ async def desk_context(
         "words": words,
         "why_lines": words.why_lines,
         "raised_words": why.raised,
+        "heard_lines": signal_words.lines,
         "state_words": words.presence,
         "parts": parts,
         "part_ids": PARTS,
@@ -129,6 +131,7 @@ async def desk_context(
         context["composer"] = await composer(db, me, item, request.query_params.get("key", ""))
         context["revision"] = await revision(db, me, item, request.query_params.get("edit", ""))
         context["person"] = await pane(db, me, item) if "context" in wanted else {}
+        context["heard"] = await signals_of(db, item) if "context" in wanted else None
         context["tier"] = await tier_of(db, item.customer_id)
         context["may_set_tier"] = item.customer_id is not None and me.is_at_least(Role.SUPERVISOR)
         context["waits"] = await _waits(db, me, item) if wanted & {"head", "context"} else None

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from app import jobs
 from app.db import libpq_url
 from app.flow.enter_search import AT_ONCE, enter_search
+from app.flow.rehear import rehear
 from app.flow.tidy import tidy
 from app.settings import Settings
 from app.workers.change import change_reply
@@ -32,6 +33,7 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY = 1.0  # seconds between looks at the streams
 SWEEP_EVERY = 1.0  # seconds
 TIDY_EVERY = 60.0  # seconds
+REHEAR_EVERY = 5.0  # seconds
 RESTART_AFTER = 2.0  # seconds
 DRAIN = 15.0  # seconds that running jobs get to finish after the signal to stop
 
@@ -75,15 +77,18 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
         tidier = asyncio.create_task(every(TIDY_EVERY, stop, lambda: _tidy(run, app)))
         sweeper = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: sweep(run)))
         finder = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: _enter_search(run, stop)))
+        hearer = asyncio.create_task(every(REHEAR_EVERY, stop, lambda: _rehear(run, stop)))
         listener = asyncio.create_task(_hold_streams(run, stop))
         worker = asyncio.create_task(_run_jobs(app, settings.worker_concurrency, stop))
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({sweeper, tidier, finder, listener, worker, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            {sweeper, tidier, finder, hearer, listener, worker, stopping}, return_when=asyncio.FIRST_COMPLETED
+        )
         stop.set()
         worker.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await worker
-        await asyncio.gather(sweeper, tidier, finder, listener)
+        await asyncio.gather(sweeper, tidier, finder, hearer, listener)
 
 
 async def _hold_streams(run: Runtime, stop: asyncio.Event) -> None:
@@ -102,6 +107,15 @@ async def _enter_search(run: Runtime, stop: asyncio.Event) -> None:
     while entered == AT_ONCE and not stop.is_set():
         async with run.sessions.begin() as session:
             entered = await enter_search(session)
+
+
+async def _rehear(run: Runtime, stop: asyncio.Event) -> None:
+    """Go over the posts that were not heard by this version, some at a time, breathing between."""
+    heard = 1
+    while heard and not stop.is_set():
+        async with run.sessions.begin() as session:
+            heard = await rehear(session)
+        await asyncio.sleep(0)
 
 
 async def _run_jobs(app: App, concurrency: int, stop: asyncio.Event) -> None:
