@@ -188,7 +188,7 @@ async def test_a_batch_of_a_hundred_posts_is_a_handful_of_statements(engine: Asy
         event.listen(engine.sync_engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
         await ingest(session, company.feed, [post(n) for n in range(100)])
         await session.commit()
-    assert len(statements) <= 11
+    assert len(statements) <= 13
 
 
 async def test_two_feeds_that_bring_one_conversation_at_once_open_one_item(engine: AsyncEngine) -> None:
