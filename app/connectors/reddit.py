@@ -3,7 +3,6 @@
 Rules: reddit.com/dev/api, github.com/reddit-archive/reddit/wiki/OAuth2.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -31,6 +30,7 @@ from app.connectors.oauth import ClientAuth, OAuth, OAuthCredentials, Paste, Pla
 from app.connectors.reddit_api import TOKEN, Api, listing
 from app.connectors.reddit_posts import SITE, Thing, author_of, read_change, read_thing
 from app.connectors.reddit_walk import Walk, path_of
+from app.connectors.text import essence
 from app.errors import Malformed, MaybeSent, RateLimited, Refused
 from app.i18n import N_, _
 
@@ -243,7 +243,7 @@ class RedditConnector(Connector):
                 thing = _thing(raw)
                 if datetime.fromtimestamp(thing.created_utc, UTC) < since:
                     return None
-                same = _essence(thing.body) == _essence(reply.prepared["text"])
+                same = essence(thing.body) == essence(reply.prepared["text"])
                 if same and thing.parent_id == reply.prepared["thing_id"]:
                     return _sent(raw)
             if after is None:
@@ -303,9 +303,3 @@ def _sent(raw: Any) -> Sent | None:
         return None
     where = SITE + thing.permalink if thing.permalink.startswith("/") else None
     return Sent(thing.name, where, datetime.fromtimestamp(thing.created_utc, UTC), {"name": thing.name})
-
-
-def _essence(text: str) -> str:
-    """What survives Reddit's own rendering: no white space or invisible marks."""
-    normal = unicodedata.normalize("NFC", text)
-    return "".join(c for c in normal if not c.isspace() and unicodedata.category(c) not in {"Cf", "Cc"})

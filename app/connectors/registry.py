@@ -17,6 +17,7 @@ GROUP = "careline.connectors"
 
 BUILT_IN: dict[str, str] = {
     "bluesky": "app.connectors.bluesky:BlueskyConnector",
+    "discourse": "app.connectors.discourse:DiscourseConnector",
     "demo": "app.connectors.demo:DemoConnector",
     "facebook": "app.connectors.facebook:FacebookConnector",
     "email": "app.connectors.mail:MailConnector",

@@ -3,6 +3,7 @@
 import html
 import math
 import re
+import unicodedata
 from typing import Any
 
 import nh3
@@ -40,6 +41,12 @@ def _as_break(tag: re.Match[str]) -> str:
 def storable(text: str) -> str:
     """The text with NUL and lone surrogates, which neither UTF-8 nor Postgres can hold, shown as U+FFFD."""
     return _UNSTORABLE.sub("\ufffd", text)
+
+
+def essence(text: str) -> str:
+    """What of a text survives any channel's own rendering: no white space or invisible marks."""
+    normal = unicodedata.normalize("NFC", text)
+    return "".join(c for c in normal if not c.isspace() and unicodedata.category(c) not in {"Cf", "Cc"})
 
 
 def storable_json(value: Any) -> Any:

@@ -3,7 +3,6 @@
 Rules: docs.x.com, "Create or Edit Post", "Manage Direct Messages", "Post timelines"; the OpenAPI description.
 """
 
-import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 
 from app.connectors.base import Capabilities, IncomingAuthor, Json, Length, OutgoingReply, Pictures, Sent, Visibility
 from app.connectors.length import left
+from app.connectors.text import essence
 from app.connectors.x_api import Api, entries
 from app.connectors.x_posts import (
     DM_FIELDS,
@@ -109,7 +109,7 @@ async def _find_message(api: Api, me: IncomingAuthor, reply: OutgoingReply, sinc
             if message.created_at < since:
                 return None
             mine = message.sender_id == me.external_id
-            if mine and _essence(readable(message.text, message.entities)) == _essence(reply.prepared["text"]):
+            if mine and essence(readable(message.text, message.entities)) == essence(reply.prepared["text"]):
                 return _message_sent(message.id, conversation, message.created_at)
         token = _next(answer)
         if token is None:
@@ -129,14 +129,8 @@ def _read(model: type[One], raw: Any) -> One:
 def _is(post: Post, reply: OutgoingReply) -> bool:
     if post.refers("replied_to") != reply.prepared["reply"]["in_reply_to_tweet_id"]:
         return False
-    mine = _essence(reply.prepared["text"])
-    return mine in {_essence(post.written), _essence(without_mentions(post.written))}
-
-
-def _essence(text: str) -> str:
-    """What survives X's own rendering: no white space or invisible marks."""
-    normal = unicodedata.normalize("NFC", text)
-    return "".join(c for c in normal if not c.isspace() and unicodedata.category(c) not in {"Cf", "Cc"})
+    mine = essence(reply.prepared["text"])
+    return mine in {essence(post.written), essence(without_mentions(post.written))}
 
 
 def _message_sent(name: Any, conversation: str, at: datetime) -> Sent:

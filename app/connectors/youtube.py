@@ -3,7 +3,6 @@
 Rules: developers.google.com/youtube/v3/docs, checked against the API's discovery document.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -32,6 +31,7 @@ from app.connectors.base import (
     Visibility,
 )
 from app.connectors.oauth import ClientAuth, OAuth, OAuthCredentials, Paste, Places, Scope, Step
+from app.connectors.text import essence
 from app.connectors.youtube_api import LIST, SEARCH, UNITS, WRITE, Api, Gone, items
 from app.connectors.youtube_posts import SITE, Comment
 from app.connectors.youtube_walk import Walk
@@ -252,7 +252,7 @@ class YouTubeConnector(Connector):
                 comment = _one(raw)
                 at = comment.snippet.publishedAt
                 mine = comment.snippet.author().external_id == me.external_id and at >= since
-                if mine and _essence(comment.snippet.textDisplay) == _essence(prepared["text"]):
+                if mine and essence(comment.snippet.textDisplay) == essence(prepared["text"]):
                     return _sent(comment.id, at, prepared)
                 if path == "/commentThreads" and at < since:
                     return None
@@ -322,9 +322,3 @@ def _sent(name: str, at: datetime, prepared: Json) -> Sent:
     video = prepared.get("video")
     url = f"{SITE}/watch?v={video}&lc={name}" if video else None
     return Sent(name, url, at, {"comment": name, "thread": prepared.get("thread", name)})
-
-
-def _essence(text: str) -> str:
-    """What survives YouTube's own rendering: no white space or invisible marks."""
-    normal = unicodedata.normalize("NFC", text)
-    return "".join(c for c in normal if not c.isspace() and unicodedata.category(c) not in {"Cf", "Cc"})

@@ -60,7 +60,7 @@ class Description:
         assert values is not None
         schemas = {one["name"]: one["schema"] for one in known}
         for name, value in zip(names, values.groups(), strict=True):
-            self._valid(value, schemas[name], f"{name} in {path}")
+            self._valid(_typed(value, schemas[name]), schemas[name], f"{name} in {path}")
 
     def _query(self, request: httpx.Request, known: list[dict[str, Any]]) -> None:
         given = parse_qsl(request.url.query.decode(), keep_blank_values=True)

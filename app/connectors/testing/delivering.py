@@ -1,5 +1,6 @@
 """What is pushed to us: signed, read once, refused when it is not what it says."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,10 @@ from app.errors import Malformed, Unauthorized
 
 
 def _received(fake: FakeChannel, *texts: str, **more: Any) -> Batch:
-    sent = fake.delivery(*texts, **more)
-    return fake.connector.receive(fake.link(), sent.headers, sent.body)
+    """All that these deliveries bring, under the first one's name."""
+    told = [fake.connector.receive(fake.link(), sent.headers, sent.body) for sent in fake.deliveries(*texts, **more)]
+    posts, rejected = (tuple(one for batch in told for one in getattr(batch, part)) for part in ("posts", "rejected"))
+    return replace(told[0], posts=posts, rejected=rejected)
 
 
 @check("receive")

@@ -203,6 +203,10 @@ class FakeChannel(ABC):
         """One signed delivery with a post for each text and `broken` entries that cannot be read."""
         raise NotImplementedError
 
+    def deliveries(self, *texts: str, broken: int = 0) -> list[Delivery]:
+        """The same in as many deliveries as the channel needs for them."""
+        return [self.delivery(*texts, broken=broken)]
+
     def pushed(self) -> list[Delivery]:
         """The deliveries of all that arrived, on a channel whose posts are not fetched."""
         return []

@@ -48,7 +48,7 @@ async def a_reply_in_any_script_stands_verbatim(fake: FakeChannel) -> None:
     post = await asked(fake)
     for text in SCRIPTS.values():
         await send(fake, answer(fake, post, plain(text)))
-        fake.tick()
+        fake.tick(timedelta(minutes=3))  # two of them are the same but for marks: some channels take that for a repeat
     for text, standing in zip(SCRIPTS.values(), fake.ledger(), strict=True):
         assert plain(text) in standing.text
 
