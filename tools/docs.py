@@ -25,6 +25,7 @@ COUNTED = {
     Length.GRAPHEMES: "graphemes",
     Length.MASTODON: "as Mastodon counts",
     Length.X: "as X weighs",
+    Length.THREADS: "code points, bytes of emoji",
 }
 
 

@@ -36,6 +36,7 @@ class Length(StrEnum):
     CHARACTERS = "characters"  # Unicode code points
     MASTODON = "mastodon"  # graphemes; a link counts 23, a remote mention without its server
     X = "x"  # weighted: a link 23, an emoji 2, most letters 1, those of large alphabets 2
+    THREADS = "threads"  # Unicode code points, but an emoji as many as it has UTF-8 bytes
 
 
 class PostKind(StrEnum):

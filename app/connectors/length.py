@@ -31,6 +31,8 @@ def count(text: str, rule: Length) -> int:
         return len(text)
     if rule is Length.X:
         return _weighed(text)
+    if rule is Length.THREADS:
+        return sum(len(one.encode()) if _EMOJI.search(one) else len(one) for one in _GRAPHEME.findall(text))
     if rule is Length.MASTODON:
         text = _countable(text)
     return sum(1 for _ in _GRAPHEME.finditer(text))

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -51,15 +51,21 @@ class Edge:
 class Graph:
     """The Graph API with one token; remembers what its last answer said of the limits."""
 
+    host: ClassVar[str] = HOST
+
     def __init__(self, link: Link, token: str) -> None:
         """Take client, clock, app secret and version from the link."""
         self.budget: Budget | None = None
-        self._base = f"https://{HOST}/{link.credentials.version}"
+        self._base = f"https://{self.host}/{link.credentials.version}"
         self._http = link.http
         self._now = link.now
-        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        signed, self._query = self.signed(link, token)
+        self._headers = {"Accept": "application/json", **signed}
+
+    def signed(self, link: Link, token: str) -> tuple[dict[str, str], dict[str, str]]:
+        """Headers and parameters that let a call in."""
         secret = link.credentials.client_secret.get_secret_value()
-        self._proof = {"appsecret_proof": proof(secret, token)}
+        return {"Authorization": f"Bearer {token}"}, {"appsecret_proof": proof(secret, token)}
 
     async def get(self, path: str, **params: str | int) -> Json:
         """The object at this path. Raises ConnectorError."""
@@ -102,18 +108,18 @@ class Graph:
     async def _call(
         self, method: str, path: str, *, params: dict[str, str | int] | None = None, sending: bool = False, **body: Any
     ) -> Json:
-        query = {**(params or {}), **self._proof}
-        with reaching(HOST, sending=sending):
+        query = {**(params or {}), **self._query}
+        with reaching(self.host, sending=sending):
             response = await self._http.request(
                 method, f"{self._base}/{path}", params=query, headers=self._headers, follow_redirects=False, **body
             )
         self.budget = budget_of(response.headers, self._now) or self.budget
         answer = _read(response)
-        error = refused(response, answer, self._now)
+        error = refused(response, answer, self._now, self.host)
         if error is not None:
             raise error
         if not isinstance(answer, dict):
-            raise Malformed(N_("%(host)s answered with something other than its API promises.") % {"host": HOST})
+            raise Malformed(N_("%(host)s answered with something other than its API promises.") % {"host": self.host})
         return answer
 
 
@@ -153,16 +159,16 @@ def _read(response: httpx.Response) -> Any:
         return None
 
 
-def refused(response: httpx.Response, answer: Any, now: datetime) -> ConnectorError | None:
+def refused(response: httpx.Response, answer: Any, now: datetime, host: str = HOST) -> ConnectorError | None:
     """The error that an answer means. Meta tells it by `error.code`, not by the status."""
     said = answer.get("error") if isinstance(answer, dict) else None
     if isinstance(said, dict):
         return told(said, wait_of(response.headers))
     if response.is_success and answer is None:
         return Malformed(
-            N_("%(host)s answered with something that is not JSON. Does a proxy answer in its place?") % {"host": HOST}
+            N_("%(host)s answered with something that is not JSON. Does a proxy answer in its place?") % {"host": host}
         )
-    return refusal(response, HOST, now)
+    return refusal(response, host, now)
 
 
 def told(said: Json, wait: timedelta | None) -> ConnectorError:

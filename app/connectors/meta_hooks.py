@@ -66,6 +66,16 @@ def entries(link: Link, headers: Mapping[str, str], body: bytes, kind: str) -> t
         Unauthorized: it is not signed with our app's secret.
         Malformed: it is no envelope of Meta's.
     """
+    told, name = signed(link, headers, body)
+    envelopes = told if isinstance(told, list) else [told]
+    if not envelopes or not all(isinstance(one, dict) and isinstance(one.get("entry"), list) for one in envelopes):
+        raise Malformed(N_("The delivery is no envelope of Meta's with entries."))
+    found = [one for envelope in envelopes if envelope.get("object") == kind for one in envelope["entry"]]
+    return [one for one in found if isinstance(one, dict)], name
+
+
+def signed(link: Link, headers: Mapping[str, str], body: bytes) -> tuple[Any, str]:
+    """What a delivery says, and its name. Raises Unauthorized for a wrong signature, Malformed for what is no JSON."""
     given = {name.lower(): value for name, value in headers.items()}.get("x-hub-signature-256", "")
     secret = link.credentials.client_secret.get_secret_value().encode()
     expected = _PREFIX + hmac.new(secret, body, hashlib.sha256).hexdigest()
@@ -75,11 +85,7 @@ def entries(link: Link, headers: Mapping[str, str], body: bytes, kind: str) -> t
         told = storable_json(json.loads(body))
     except (ValueError, RecursionError) as error:
         raise Malformed(N_("The delivery's body is not JSON.")) from error
-    envelopes = told if isinstance(told, list) else [told]
-    if not envelopes or not all(isinstance(one, dict) and isinstance(one.get("entry"), list) for one in envelopes):
-        raise Malformed(N_("The delivery is no envelope of Meta's with entries."))
-    found = [one for envelope in envelopes if envelope.get("object") == kind for one in envelope["entry"]]
-    return [one for one in found if isinstance(one, dict)], f"sha256:{hashlib.sha256(body).hexdigest()}"
+    return told, f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 def changes(entry: Json) -> Iterator[tuple[str, Json]]:

@@ -27,7 +27,14 @@ CHANNEL_MARKS = frozenset(
     {"mastodon", "bluesky", "x", "facebook", "instagram", "youtube"}
     | {"reddit", "rss", "forum", "email", "code", "webhook"}
 )
-MARK_OF = {"discourse": "forum", "demo": "forum", "telegram": "forum", "whatsapp": "forum", "form": "email"}
+MARK_OF = {
+    "discourse": "forum",
+    "demo": "forum",
+    "telegram": "forum",
+    "whatsapp": "forum",
+    "form": "email",
+    "threads": "forum",
+}
 
 
 def channel_mark(channel: str) -> str:

@@ -10,6 +10,8 @@ const EMOJI = /\p{Emoji_Presentation}|[\uFE0F\u20E3\u{1F1E6}-\u{1F1FF}]|\u200D\p
 const LIGHT = /[\0-\u10FF\u2000-\u200D\u2010-\u201F\u2032-\u2037]/u;
 const weight = (one) => (EMOJI.test(one) ? 2 : [...one].reduce((sum, c) => sum + (LIGHT.test(c) ? 1 : 2), 0));
 
+const bytes = (one) => (EMOJI.test(one) ? new TextEncoder().encode(one) : [...one]).length;
+
 function weighed(text) {
   let links = 0;
   const rest = text.normalize("NFC").replace(X_LINK, () => (links++, ""));
@@ -21,6 +23,7 @@ const RULES = {
   characters: (text) => [...text].length,
   graphemes: seen,
   x: weighed,
+  threads: (text) => [...graphemes.segment(text)].reduce((sum, { segment }) => sum + bytes(segment), 0),
   mastodon: (text) => seen(text.replace(LINK, "x".repeat(23)).replace(REMOTE, "$1")),
 };
 

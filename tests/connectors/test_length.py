@@ -31,6 +31,11 @@ def test_characters_are_code_points() -> None:
     assert count(FAMILY, Length.CHARACTERS) == 7
 
 
+@pytest.mark.parametrize(("text", "length"), [("hello", 5), ("e\u0301", 2), ("👍", 4), (FAMILY, 25), ("1️⃣", 7)])
+def test_threads_counts_the_bytes_of_an_emoji(text: str, length: int) -> None:
+    assert count(text, Length.THREADS) == length
+
+
 @pytest.mark.parametrize(
     ("text", "length"),
     [
