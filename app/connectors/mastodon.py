@@ -154,7 +154,7 @@ class MastodonConnector(Connector):
     async def check(self, link: Link) -> Check:
         """Say who we are there, what the server is, and show its newest post for this feed."""
         server = Server(link)
-        return await checked(server, link.settings, await self._me(server))
+        return await checked(link, server, await self._me(server))
 
     async def fetch(self, link: Link, cursor: Json) -> Batch:
         """Bring what is new, newest pages first, at most three pages a call; `more` goes on below them."""

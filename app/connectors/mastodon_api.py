@@ -85,11 +85,14 @@ class Server:
         """Bring a file. Raises ConnectorError."""
         return self._object(self._json(await self._call("POST", path, files=files, data=data)))
 
+    async def token(self) -> str:
+        """The access token, for where it stands in the address. Raises ConnectorError."""
+        return await fresh(self._link, SIGN_IN)
+
     @asynccontextmanager
     async def stream(self, url: str, params: dict[str, str]) -> AsyncIterator[httpx.Response | None]:
         """An answer that goes on as server-sent events; None where the server gives none here. Raises ConnectorError."""
-        token = await fresh(self._link, SIGN_IN)
-        headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+        headers = {"Authorization": f"Bearer {await self.token()}", "Accept": "text/event-stream"}
         timeout = httpx.Timeout(30.0, read=QUIET)
         with reaching(self.host):
             stream = self._http.stream("GET", url, params=params, headers=headers, timeout=timeout, extensions=STREAM)

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.connectors.base import Check, IncomingAuthor, IncomingPost
+from app.connectors.base import Check, IncomingAuthor, IncomingPost, Link
 from app.connectors.mastodon_api import Server
 from app.connectors.mastodon_instance import described, dropped, notices
 from app.connectors.mastodon_posts import read_post
@@ -14,11 +14,12 @@ from app.connectors.mastodon_walk import NOWHERE, read_source, status_of
 from app.i18n import N_
 
 
-async def checked(server: Server, settings: Any, me: IncomingAuthor) -> Check:
+async def checked(link: Link, server: Server, me: IncomingAuthor) -> Check:
     """Who we are there, one real post, and what is missing. Raises ConnectorError."""
+    settings = link.settings
     instance = await described(server)
     sample = await _sample(server, settings, me)
-    found = [*notices(instance), await unstreamed(server, settings, instance)]
+    found = [*notices(instance), await unstreamed(link, server, instance)]
     if settings.source.value == "mentions":
         found.append(await dropped(server))
     if settings.source.value == "search" and sample is None:

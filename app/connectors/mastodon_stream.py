@@ -1,31 +1,28 @@
-"""Posts as they are written: the streaming API of a server, over server-sent events.
+"""Posts as they are written: what the streaming API of a server tells of them.
 
-Rules: docs.joinmastodon.org/methods/streaming (events and their payloads; a comment at least every 15 seconds). What
-reaches which stream: Mastodon's RemoveStatusService and FanOutOnWriteService. Mentions are read from the whole `user`
-stream: `user/notification` tells of no edit and no deletion; what it tells of the home timeline is passed over.
-
-GoToSocial, Pleroma and Akkoma stream over WebSocket alone, Friendica and Pixelfed not at all: their feeds are polled. The
-cursor stays as it is, so the next poll looks whether something was missed.
+Rules: docs.joinmastodon.org/methods/streaming (events and their payloads). What reaches which stream: Mastodon's
+RemoveStatusService and FanOutOnWriteService. Mentions are read from the whole `user` stream: `user/notification` tells of
+no edit and no deletion; what it tells of the home timeline is passed over. The cursor stays as it is, so the next poll
+looks whether something was missed.
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
-import httpx
 from pydantic import ValidationError
 
 from app.connectors.base import Batch, IncomingAuthor, Json, KnownPost, Link, PostChange
 from app.connectors.mastodon_api import Server
-from app.connectors.mastodon_instance import described, streaming_base
+from app.connectors.mastodon_events import Events, streaming
+from app.connectors.mastodon_instance import described
 from app.connectors.mastodon_posts import read_change, rejected
 from app.connectors.mastodon_threads import Threads
 from app.connectors.mastodon_walk import brought, read_source, status_of, unasked
 from app.connectors.text import storable_json
-from app.connectors.wire import lines
 from app.errors import ConnectorError, Malformed
 from app.i18n import N_
 
@@ -41,49 +38,34 @@ async def listen(link: Link, server: Server, me: IncomingAuthor, cursor: Json) -
     """
     if link.settings.source.value not in _STREAMED:
         return
-    async with _opened(server, link.settings, await described(server)) as response:
-        if response is None:
+    async with _opened(link, server, await described(server)) as events:
+        if events is None:
             return
         told = _Told(link, server, me, cursor)
         await told.learn()
         yield Batch(cursor=cursor)
-        async for event, data in _events(lines(response)):
+        async for event, data in events:
             batch = await told.batch(event, data)
             if batch is not None:
                 yield batch
 
 
-async def unstreamed(server: Server, settings: Any, instance: Json) -> str:
+async def unstreamed(link: Link, server: Server, instance: Json) -> str:
     """Why a feed that could have a stream has none; empty where it has one."""
-    if settings.source.value not in _STREAMED:
+    if link.settings.source.value not in _STREAMED:
         return ""
     try:
-        async with _opened(server, settings, instance) as response:
+        async with _opened(link, server, instance) as events:
             missing = N_("%(host)s has no stream that Careline can read: posts come by polls.")
-            return missing % {"host": server.host} if response is None else ""
+            return missing % {"host": server.host} if events is None else ""
     except ConnectorError as error:
         return error.message
 
 
-def _opened(server: Server, settings: Any, instance: Json) -> AbstractAsyncContextManager[httpx.Response | None]:
-    path = _STREAMED[settings.source.value]
-    params = {"tag": settings.value.strip("# ")} if path == "hashtag" else {}
-    return server.stream(f"{streaming_base(instance, server.base)}/api/v1/streaming/{path}", params)
-
-
-async def _events(given: AsyncIterable[str]) -> AsyncGenerator[tuple[str, str], None]:
-    """Names and data of server-sent events (HTML Living Standard, 9.2.6); comments are passed over."""
-    event, data = "", list[str]()
-    async for line in given:
-        name, _, value = line.partition(":")
-        if not line:
-            if event and data:
-                yield event, "\n".join(data)
-            event, data = "", []
-        elif name == "event":
-            event = value.strip()
-        elif name == "data":
-            data.append(value.removeprefix(" "))
+def _opened(link: Link, server: Server, instance: Json) -> AbstractAsyncContextManager[Events | None]:
+    name = _STREAMED[link.settings.source.value]
+    params = {"tag": link.settings.value.strip("# ")} if name == "hashtag" else {}
+    return streaming(link, server, name, params, instance)
 
 
 class _Told:

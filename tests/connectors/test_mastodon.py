@@ -1,5 +1,6 @@
 """What is Mastodon's own: pages, threads, visibility, mentions, allowances, and servers of other makes."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,10 +13,11 @@ from app.connectors.mastodon import MastodonConnector, MastodonSettings, Source
 from app.connectors.mastodon_api import not_newer
 from app.connectors.mastodon_app import MastodonCredentials
 from app.connectors.mastodon_threads import CALLS
-from app.errors import Malformed, MaybeSent, RateLimited, Refused, Unauthorized
+from app.errors import Blocked, Malformed, MaybeSent, RateLimited, Refused, Unauthorized, Unreachable
 from tests.connectors.conformance import answer, asked, drain, fetch, fill, placed, send, tried
 from tests.connectors.fakes.base import FOREVER, Trouble
 from tests.connectors.fakes.mastodon import ALLOWANCE, HOST, US, FakeMastodon, FakeOtherMake, Toot
+from tests.connectors.fakes.mastodon_socket import FakeSocketMake
 
 MASTODON = MastodonConnector()
 
@@ -581,12 +583,40 @@ async def test_an_account_and_a_search_have_no_stream(source: Source) -> None:
     assert not fake.requests
 
 
-async def test_a_server_without_server_sent_events_is_polled_as_ever() -> None:
-    fake = FakeOtherMake()
-    fake.arrive("hello")
-    assert await streamed(fake) == []
-    fake.trouble(Trouble.HTML, after=2)
-    assert await streamed(fake) == []
+async def test_a_make_that_knows_websockets_alone_is_heard_over_one() -> None:
+    async with FakeSocketMake().serving() as fake:
+        gone = fake.toot("ada", f"@{US} oops")
+        fake.remove(fake.uri(gone))
+        arrived = fake.arrive("hello")
+        batches = await streamed(fake)
+    assert [post.external_id for batch in batches for post in batch.posts] == [fake.uri(gone), arrived]
+    assert [change.external_id for batch in batches for change in batch.changes] == [fake.uri(gone)]
+
+
+async def test_a_hashtag_is_heard_over_a_websocket() -> None:
+    async with FakeSocketMake(Source.HASHTAG).serving() as fake:
+        arrived = fake.arrive("hello")
+        [_, batch] = await streamed(fake)
+    assert [post.external_id for post in batch.posts] == [arrived]
+
+
+async def test_a_websocket_that_breaks_off_is_trouble() -> None:
+    async with FakeSocketMake().serving() as fake:
+        fake.ends = 1011
+        with pytest.raises(Unreachable, match="broke off"):
+            await streamed(fake)
+
+
+async def test_a_server_without_a_stream_is_polled_as_ever_and_says_so_when_it_is_tested() -> None:
+    async with FakeSocketMake().serving() as fake:
+        fake.missing = True
+        fake.arrive("hello")
+        assert await streamed(fake) == []
+        fake.trouble(Trouble.HTML, after=2)  # where streaming would be stands a page for people
+        assert await streamed(fake) == []
+        fake.calm()
+        told = (await MASTODON.check(fake.link())).notices
+    assert any("no stream that Careline can read" in notice for notice in told)
 
 
 async def test_a_token_that_may_not_stream_is_said_so() -> None:
@@ -609,7 +639,8 @@ async def test_a_token_that_may_not_stream_is_said_so() -> None:
 async def test_the_stream_is_asked_for_where_the_server_says(told: str | None, used: str) -> None:
     fake = FakeMastodon()
     fake.streaming = told
-    await streamed(fake)
+    with suppress(Blocked):  # what is not there is tried over a WebSocket, and there is no way to one
+        await streamed(fake)
     assert [request.url.host for request in fake.requests if "streaming" in request.url.path] == [used]
 
 
@@ -623,7 +654,6 @@ async def test_testing_the_connection_tells_what_another_make_does_otherwise() -
     assert said.message == f"Signed in to {HOST} as @{US}@{HOST}."
     assert any("Otherdon" in notice for notice in said.notices)
     assert any("5000 characters" in notice for notice in said.notices)
-    assert any("no stream that Careline can read" in notice for notice in said.notices)
     assert not (await MASTODON.check(FakeMastodon().link())).notices
 
 
