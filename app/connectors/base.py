@@ -245,6 +245,14 @@ class PostChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """What moderation, or its author, says of a post."""
+
+    words: str  # in the reader's language
+    veils: bool = False  # what hangs on the post is shown to who asks for it
+
+
+@dataclass(frozen=True, slots=True)
 class KnownPost:
     """A post that we hold, to be looked at again, or from which its thread is fetched upward."""
 
@@ -588,6 +596,10 @@ class Connector:
         `settings` are the feed's. `prepare` refuses what comes too late, in the words of `Window.after`.
         """
         return None
+
+    def labels(self, ref: Json) -> tuple[Label, ...]:
+        """What the channel's moderation, or its author, says of the post with this `ref`."""
+        return ()
 
     def hideable(self, ref: Json) -> bool:
         """Whether the post with this `ref` can be hidden by us, where some can and some cannot."""

@@ -19,6 +19,7 @@ from app.connectors.base import (
     IncomingPost,
     Json,
     KnownPost,
+    Label,
     Length,
     Link,
     OutgoingReply,
@@ -31,6 +32,7 @@ from app.connectors.base import (
     Visibility,
 )
 from app.connectors.bluesky_chat import newest_message, read_messages
+from app.connectors.bluesky_labels import labels_in
 from app.connectors.bluesky_lists import (
     PAGE,
     BlueskySettings,
@@ -42,7 +44,7 @@ from app.connectors.bluesky_lists import (
     read_page,
 )
 from app.connectors.bluesky_message import able, find_message, is_message, message_of, send_message
-from app.connectors.bluesky_posts import Entry, read_author, read_post
+from app.connectors.bluesky_posts import Entry, read_author, read_change, read_post
 from app.connectors.bluesky_records import BYTES, GRAPHEMES, record_key, reply_record
 from app.connectors.bluesky_reply import put, remove, standing
 from app.connectors.bluesky_stream import listen, unstreamed
@@ -136,15 +138,14 @@ class BlueskyConnector(Connector):
                 yield batch
 
     async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
-        """Ask for all of them in one call; what is not shown any more is deleted to us. Records cannot be edited.
+        """Ask for all of them in one call; what is not shown any more is deleted to us, another record an edit.
 
         Messages are not asked for: the log tells of those that we deleted for ourselves, and no others can go.
         """
         asked = [one for one in posts if not is_message(one.ref)]
         shown = await post_views(Xrpc(link), [known.external_id for known in asked])
-        return tuple(
-            PostChange(one.external_id, link.now, deleted=True) for one in asked if one.external_id not in shown
-        )
+        found = (read_change(one, shown.get(one.external_id), link.now) for one in asked)
+        return tuple(change for change in found if change is not None)
 
     async def parents(self, link: Link, post: KnownPost) -> tuple[IncomingPost, ...]:
         """All that the network shows above a post, in one call; nothing above a message, whose conversation is read."""
@@ -164,6 +165,10 @@ class BlueskyConnector(Connector):
         if is_message(to):
             return able(self.capabilities)
         return replace(self.capabilities, visibilities=(Visibility.PUBLIC,))
+
+    def labels(self, ref: Json) -> tuple[Label, ...]:
+        """Of moderation services, of the author, and of the author's account."""
+        return labels_in(ref)
 
     def prepare(self, link: Link, reply: OutgoingReply) -> Json:
         """Freeze the record and its key: the same record under the same key twice is a no-op for the server."""

@@ -22,7 +22,8 @@ from app.connectors.base import (
     Rejected,
     Visibility,
 )
-from app.connectors.bluesky_posts import as_dict, as_list, hung_on, parse_time, read_author
+from app.connectors.bluesky_json import as_dict, as_list, parse_time
+from app.connectors.bluesky_posts import hung_on, read_author
 from app.connectors.bluesky_xrpc import Xrpc, XrpcError
 from app.connectors.text import storable, storable_json
 from app.errors import Malformed

@@ -14,7 +14,8 @@ import regex
 from pydantic import Field, field_validator, model_validator
 
 from app.connectors.base import MOST_PARENTS, Json, PostKind, SettingsModel
-from app.connectors.bluesky_posts import Entry, as_dict, parse_time
+from app.connectors.bluesky_json import as_dict, parse_time
+from app.connectors.bluesky_posts import Entry
 from app.connectors.bluesky_walk import Page
 from app.connectors.bluesky_xrpc import LOOPBACK, NotOffered, Xrpc, XrpcError
 from app.errors import Malformed, Refused
@@ -236,6 +237,18 @@ async def post_views(api: Xrpc, uris: list[str]) -> dict[str, Json]:
         answer = await api.query("app.bsky.feed.getPosts", uris=uris[start : start + _VIEWS_A_CALL])
         views |= {view["uri"]: view for view in map(as_dict, _lines(answer, "posts", "getPosts")) if "uri" in view}
     return views
+
+
+async def did_of(api: Xrpc, actor: str) -> str:
+    """Whose handle this is; a DID is its own. Raises ConnectorError."""
+    if actor.startswith("did:"):
+        return actor
+    did = (await api.query("com.atproto.identity.resolveHandle", handle=actor)).get("did")
+    if not isinstance(did, str) or not did.startswith("did:"):
+        raise Malformed(
+            N_("%(service)s does not say who @%(handle)s is.") % {"service": api.credentials.service, "handle": actor}
+        )
+    return did
 
 
 async def parent_views(api: Xrpc, uri: str) -> list[Json]:

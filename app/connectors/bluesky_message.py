@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from app.connectors.base import Capabilities, Json, OutgoingReply, Sent, Visibility
 from app.connectors.bluesky_chat import conversation, messages_page, name_of
-from app.connectors.bluesky_posts import as_dict, as_list, parse_time
+from app.connectors.bluesky_json import as_dict, as_list, parse_time
 from app.connectors.bluesky_records import facets, require_room
 from app.connectors.bluesky_xrpc import Xrpc, XrpcError
 from app.connectors.wire import uploading

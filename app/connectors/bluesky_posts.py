@@ -6,11 +6,12 @@ Sources: the lexicons `app.bsky.feed.defs` (postView), `app.bsky.feed.post` and 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import regex
 
-from app.connectors.base import IncomingAuthor, IncomingPost, Json, Media, PostKind, Quote
+from app.connectors.base import IncomingAuthor, IncomingPost, Json, KnownPost, Media, PostChange, PostKind, Quote
+from app.connectors.bluesky_json import as_dict, as_list, parse_time
+from app.connectors.bluesky_labels import labels_of
 from app.connectors.text import storable, storable_json
 from app.errors import Malformed
 from app.i18n import N_
@@ -20,6 +21,7 @@ _BEGINNING = datetime(2022, 1, 1, tzinfo=UTC)  # there was no network before
 _LANGUAGE = regex.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _AT_URI = regex.compile(r"at://(did:[a-z0-9]+:[A-Za-z0-9._:%-]+)/app\.bsky\.feed\.post/([A-Za-z0-9._:~-]{1,512})")
 _LONGEST_URL = 4000
+_PICTURED = {"app.bsky.embed.images", "app.bsky.embed.gallery", "app.bsky.embed.video"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +39,6 @@ class Entry:
         """The post's identity, if it has one."""
         value = self.view.get("uri")
         return value if isinstance(value, str) and _AT_URI.fullmatch(value) else None
-
-
-def parse_time(value: object) -> datetime | None:
-    """An ISO 8601 time with its zone, None for anything else."""
-    try:
-        when = datetime.fromisoformat(str(value))
-        return when.astimezone(UTC) if when.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def read_post(entry: Entry, our_did: str, now: datetime) -> IncomingPost:
@@ -73,9 +66,23 @@ def read_post(entry: Entry, our_did: str, now: datetime) -> IncomingPost:
         own=author.external_id == our_did,
         repost=entry.repost,
         media=tuple(hung_on(view, record)),
-        ref={**here, "root": root, "langs": langs[:1], "people": _people(author, entry)},
+        ref={**here, "root": root, "langs": langs[:1], "people": _people(author, entry), **labels_of(view, now)},
         payload=storable_json(view),
     )
+
+
+def read_change(known: KnownPost, view: Json | None, now: datetime) -> PostChange | None:
+    """What became of a post that is shown so now, or no more; None for one that stands as it came.
+
+    A record can be put anew under its name, though Bluesky's own app has no button for that.
+    """
+    if view is None:
+        return PostChange(known.external_id, now, deleted=True)
+    record = as_dict(view.get("record"))
+    text, cid = record.get("text"), view.get("cid")
+    if not isinstance(text, str) or not isinstance(cid, str) or cid == known.ref.get("cid"):
+        return None
+    return PostChange(known.external_id, now, text=storable(text), media=tuple(hung_on(view, record)))
 
 
 def read_author(profile: object) -> IncomingAuthor:
@@ -151,6 +158,9 @@ def _embedded(embed: Json) -> Iterator[Media]:
         case "app.bsky.embed.images":
             for image in map(as_dict, as_list(embed.get("images"))):
                 yield from _one("image", image.get("fullsize"), image.get("alt"), image.get("thumb"))
+        case "app.bsky.embed.gallery":
+            for image in map(as_dict, as_list(embed.get("items"))):
+                yield from _one("image", image.get("fullsize"), image.get("alt"), image.get("thumbnail"))
         case "app.bsky.embed.video":
             yield from _one("video", embed.get("playlist"), embed.get("alt"), embed.get("thumbnail"))
         case "app.bsky.embed.external":
@@ -184,7 +194,7 @@ def _quoted(record: Json) -> Iterator[Media]:
 def _pictured(embed: Json) -> Iterator[Media]:
     """What of a quoted post's own embeds can be shown; never what it quotes in turn."""
     kind = str(embed.get("$type", "")).partition("#")[0]
-    return _embedded(embed) if kind in {"app.bsky.embed.images", "app.bsky.embed.video"} else iter(())
+    return _embedded(embed) if kind in _PICTURED else iter(())
 
 
 def _hidden_links(record: Json) -> Iterator[Media]:
@@ -221,13 +231,3 @@ def _url(value: object) -> str | None:
 
 def _text(value: object) -> str:
     return storable(value) if isinstance(value, str) else ""
-
-
-def as_dict(value: Any) -> Json:
-    """The object itself, or an empty one where something else stands."""
-    return value if isinstance(value, dict) else {}
-
-
-def as_list(value: Any) -> list[Any]:
-    """The list itself, or an empty one where something else stands."""
-    return value if isinstance(value, list) else []

@@ -3,14 +3,21 @@
 Sources: the lexicons `com.atproto.repo.putRecord`, `getRecord`, `deleteRecord` and `uploadBlob`.
 """
 
+import regex
+
 from app.connectors.base import Json, OutgoingReply, Sent, Standing
-from app.connectors.bluesky_lists import post_views
-from app.connectors.bluesky_posts import as_dict, web_url
+from app.connectors.bluesky_json import as_dict
+from app.connectors.bluesky_lists import did_of, post_views
+from app.connectors.bluesky_posts import web_url
 from app.connectors.bluesky_records import COLLECTION, blob
 from app.connectors.bluesky_xrpc import Xrpc, XrpcError
 from app.connectors.wire import uploading
 from app.errors import Malformed, Refused
 from app.i18n import N_
+
+_POST_LINK = regex.compile(
+    r"https://bsky\.app/profile/(?P<actor>[A-Za-z0-9.:_-]+)/post/(?P<rkey>[A-Za-z0-9._:~-]{1,512})"
+)
 
 
 async def put(api: Xrpc, reply: OutgoingReply) -> Sent:
@@ -29,7 +36,9 @@ async def put(api: Xrpc, reply: OutgoingReply) -> Sent:
     if reply.pictures and reply.attempted_at and (there := await standing(api, reply)):
         return there
     await _upload(api, reply)
-    body = {**place, "record": reply.prepared["record"], "swapRecord": None}  # null: never overwrite another
+    with uploading():
+        record = await _quoting(api, reply.prepared["record"])
+    body = {**place, "record": record, "swapRecord": None}  # null: never overwrite another
     try:
         answer = await api.write("com.atproto.repo.putRecord", body)
     except XrpcError as error:
@@ -62,6 +71,30 @@ async def _upload(api: Xrpc, reply: OutgoingReply) -> None:
                     N_("%(service)s stores a picture otherwise than it was sent. Send it without.")
                     % {"service": api.credentials.service}
                 )
+
+
+async def _quoting(api: Xrpc, record: Json) -> Json:
+    """The record with the post that its text links to as a quote, as Bluesky's own app makes it; else as it was.
+
+    What another try finds changed about that post is settled by what stands under the reply's key.
+    """
+    link = _POST_LINK.search(record["text"])
+    view = await _linked(api, link["actor"], link["rkey"]) if link else None
+    if view is None or as_dict(view.get("viewer")).get("embeddingDisabled") is True:
+        return record
+    quote = {"$type": "app.bsky.embed.record", "record": {"uri": view["uri"], "cid": view.get("cid")}}
+    if "embed" in record:
+        quote = {"$type": "app.bsky.embed.recordWithMedia", "record": quote, "media": record["embed"]}
+    return {**record, "embed": quote}
+
+
+async def _linked(api: Xrpc, actor: str, rkey: str) -> Json | None:
+    try:
+        did = await did_of(api, actor)
+    except XrpcError:
+        return None  # nobody has this handle
+    uri = f"at://{did}/{COLLECTION}/{rkey}"
+    return (await post_views(api, [uri])).get(uri)
 
 
 async def _place(api: Xrpc, reply: OutgoingReply) -> Json:

@@ -23,8 +23,9 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 
 from app.connectors.base import Batch, IncomingPost, Json, Link, PostChange, Rejected
+from app.connectors.bluesky_json import as_dict, parse_time
 from app.connectors.bluesky_lists import post_views
-from app.connectors.bluesky_posts import Entry, as_dict, hung_on, parse_time, read_post
+from app.connectors.bluesky_posts import Entry, hung_on, read_post
 from app.connectors.bluesky_records import COLLECTION
 from app.connectors.bluesky_wanted import REPOST, Commit, Filter, Wanted, wanted
 from app.connectors.bluesky_xrpc import Xrpc

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from app.connectors.base import Json
-from app.connectors.bluesky_posts import Entry, parse_time
+from app.connectors.bluesky_json import parse_time
+from app.connectors.bluesky_posts import Entry
 
 OVERLAP = timedelta(minutes=10)
 REMEMBERED = 400  # digests; more than a page and what a busy feed gets within the overlap

@@ -11,12 +11,11 @@ from typing import Any, Self
 import regex
 
 from app.connectors.base import Json, PostKind
-from app.connectors.bluesky_lists import BlueskySettings, Source, terms_of
-from app.connectors.bluesky_posts import as_dict, as_list, features
+from app.connectors.bluesky_json import as_dict, as_list
+from app.connectors.bluesky_lists import BlueskySettings, Source, did_of, terms_of
+from app.connectors.bluesky_posts import features
 from app.connectors.bluesky_records import COLLECTION
 from app.connectors.bluesky_xrpc import Xrpc
-from app.errors import Malformed
-from app.i18n import N_
 
 REPOST = "app.bsky.feed.repost"
 _PLAIN = regex.compile(r"[\x20-\x7e--[\"\\<>&]]+", regex.V1)  # what stands in JSON as it is
@@ -79,22 +78,11 @@ async def wanted(api: Xrpc, settings: BlueskySettings) -> Filter:
     """The filter of a feed. Raises ConnectorError."""
     match settings.source:
         case Source.AUTHOR:
-            return _of_author(await _did_of(api, settings.value), reposts=settings.include_reposts)
+            return _of_author(await did_of(api, settings.value), reposts=settings.include_reposts)
         case Source.SEARCH:
             return found_by(terms_of(settings.value) or [], settings.language.lower())
         case _:
             return about(await api.did())
-
-
-async def _did_of(api: Xrpc, actor: str) -> str:
-    if actor.startswith("did:"):
-        return actor
-    did = (await api.query("com.atproto.identity.resolveHandle", handle=actor)).get("did")
-    if not isinstance(did, str) or not did.startswith("did:"):
-        raise Malformed(
-            N_("%(service)s does not say who @%(handle)s is.") % {"service": api.credentials.service, "handle": actor}
-        )
-    return did
 
 
 def _of_author(did: str, *, reposts: bool) -> Filter:

@@ -11,7 +11,7 @@ from app.models.item import Item
 from app.models.post import Post
 from app.models.reply import Reply
 from app.models.sight import sees
-from app.queries.said import Said, Window, as_changed, told_changes
+from app.queries.said import Said, Window, as_changed, labels_of, told_changes
 
 MOST = 100  # of one conversation
 
@@ -72,4 +72,5 @@ def _original(post: ContextPost) -> Said:
         url=post.url,
         language=post.language,
         media=tuple(post.media),
+        labels=labels_of(post.channel, post.ref),
     )

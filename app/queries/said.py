@@ -11,7 +11,8 @@ from sqlalchemy import Select, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import registry
-from app.connectors.base import Capabilities, Visibility
+from app.connectors.base import Capabilities, Label, Visibility
+from app.errors import NotFound
 from app.models.account import Account
 from app.models.agent import Agent, Role
 from app.models.change import PostChange
@@ -87,6 +88,7 @@ class Said:
     hide_state: str = ""  # of what was asked: waiting, failed
     hide_trouble: str = ""
     translated: Translated | None = None  # into the reader's language
+    labels: tuple[Label, ...] = ()  # of the channel's moderation, or the author
 
     @property
     def whole(self) -> str:
@@ -235,7 +237,16 @@ def _original(post: Post, author: Author) -> Said:
         language=post.language,
         media=tuple(post.media),
         post_kind=post.kind,
+        labels=labels_of(post.channel, post.ref),
     )
+
+
+def labels_of(channel: str, ref: Mapping[str, Any]) -> tuple[Label, ...]:
+    """What a channel's moderation says of a post, as far as its connector can tell."""
+    try:
+        return registry.get(channel).labels(dict(ref))
+    except NotFound:
+        return ()  # its package is gone; what it brought is still read
 
 
 def _who(author: Author) -> Who:

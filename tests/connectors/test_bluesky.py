@@ -18,8 +18,8 @@ from app.connectors.bluesky_lists import BlueskySettings, Source
 from app.connectors.bluesky_records import facets, record_key, reply_record
 from app.connectors.bluesky_walk import REMEMBERED, Walk
 from app.connectors.bluesky_xrpc import BlueskyCredentials, budget
-from app.errors import ChannelDown, Refused, Unauthorized
-from tests.connectors.conformance import answer, asked, drain
+from app.errors import ChannelDown, MaybeSent, Refused, Unauthorized
+from tests.connectors.conformance import PICTURES, answer, asked, drain
 from tests.connectors.fakes.base import START, Trouble
 from tests.connectors.fakes.bluesky import (
     LIFE,
@@ -32,6 +32,7 @@ from tests.connectors.fakes.bluesky import (
     FakeBlueskySearch,
     did_of,
     handle_of,
+    label,
     stamp,
 )
 
@@ -617,3 +618,106 @@ def test_credentials_show_no_secret() -> None:
         {"accessJwt": "secret-a", "refreshJwt": "secret-r", "did": did_of("northwind")}
     )
     assert "secret" not in repr(kept)
+
+
+# Labels
+
+
+def labelled(post: IncomingPost) -> list[tuple[str, bool]]:
+    return [(one.words, one.veils) for one in FakeBluesky.connector.labels(post.ref)]
+
+
+async def test_labels_of_moderation_of_the_author_and_of_their_account_are_told_apart() -> None:
+    fake = FakeBluesky()
+    own = {"$type": "com.atproto.label.defs#selfLabels", "values": [{"val": "nudity"}]}
+    uri = fake.post("look", mentions=True, labels=own)
+    fake.labels[uri] = [label("!warn", uri), label("rude", uri)]
+    fake.labels[did_of("ada")] = [label("spam", did_of("ada"))]
+    assert labelled(await only(fake)) == [
+        ("moderation warns", True),
+        ("rude", False),
+        ("the author: nudity", True),
+        ("of the account: spam", False),
+    ]
+
+
+async def test_a_label_that_was_taken_back_or_is_over_or_concerns_only_strangers_is_none() -> None:
+    fake = FakeBluesky()
+    uri = fake.arrive("hello")
+    fake.labels[uri] = [
+        label("spam", uri, neg=True),
+        label("spam", uri, exp=stamp(fake.now - timedelta(days=1))),
+        label("!no-unauthenticated", uri),
+        {"val": 17},
+    ]
+    post = await only(fake)
+    assert labelled(post) == []
+    assert "labels" not in post.ref
+
+
+# Galleries, edits, quotes
+
+
+async def test_the_pictures_of_a_gallery_are_brought() -> None:
+    fake = FakeBluesky()
+    items = [
+        {
+            "$type": "app.bsky.embed.gallery#viewImage",
+            "thumbnail": f"https://cdn.bsky.example/{n}/small",
+            "fullsize": f"https://cdn.bsky.example/{n}",
+            "alt": f"tent {n}",
+        }
+        for n in range(6)
+    ]
+    fake.post("see", mentions=True, embed={"$type": "app.bsky.embed.gallery", "items": items})
+    assert [one.description for one in (await only(fake)).media] == [f"tent {n}" for n in range(6)]
+
+
+async def quoted_by(fake: FakeBluesky, text: str, **changes: Any) -> Json:
+    """The embed of our reply with this text."""
+    reply = answer(fake, await asked(fake), text, **changes)
+    sent = await fake.connector.send(fake.link(), reply)
+    again = await fake.connector.send(fake.link(), replace(reply, attempted_at=fake.now))
+    assert sent.external_id == again.external_id
+    return dict(fake.records[sent.external_id].value.get("embed", {}))
+
+
+def link_to(uri: str, actor: str) -> str:
+    return f"https://bsky.app/profile/{actor}/post/{uri.rpartition('/')[2]}"
+
+
+@pytest.mark.parametrize("actor", [did_of("northwind"), OURS])
+async def test_a_post_that_a_reply_links_to_is_quoted(actor: str) -> None:
+    fake = FakeBluesky()
+    ours = fake.arrive_own("how to mend a tent")
+    fake.names[did_of("northwind")] = "northwind"
+    embed = await quoted_by(fake, f"See {link_to(ours, actor)}")
+    assert embed == {"$type": "app.bsky.embed.record", "record": fake._ref(ours)}
+
+
+async def test_a_quote_stands_beside_pictures() -> None:
+    fake = FakeBluesky()
+    ours = fake.arrive_own("how to mend a tent")
+    embed = await quoted_by(fake, link_to(ours, did_of("northwind")), pictures=PICTURES)
+    assert embed["record"]["record"] == fake._ref(ours)
+    assert len(embed["media"]["images"]) == len(PICTURES)
+
+
+async def test_a_post_that_is_gone_or_not_to_be_quoted_stays_a_link() -> None:
+    fake = FakeBluesky()
+    ours = fake.arrive_own("how to mend a tent")
+    fake.unquotable.add(ours)
+    assert await quoted_by(fake, link_to(ours, did_of("northwind"))) == {}
+    assert await quoted_by(fake, "https://bsky.app/profile/nobody.example/post/3lbkgone") == {}
+
+
+async def test_a_quoted_post_that_changed_between_two_tries_leaves_one_reply() -> None:
+    fake = FakeBluesky()
+    ours = fake.arrive_own("how to mend a tent")
+    reply = answer(fake, await asked(fake), link_to(ours, did_of("northwind")))
+    fake.trouble(Trouble.ANSWER_LOST, sends_only=True)
+    with pytest.raises(MaybeSent):
+        await fake.connector.send(fake.link(), reply)
+    fake.rewrite(ours, "how to mend a tent, anew")
+    sent = await fake.connector.send(fake.link(), replace(reply, attempted_at=fake.now))
+    assert [standing.external_id for standing in fake.ledger()] == [sent.external_id]

@@ -114,6 +114,8 @@ class FakeBluesky(FakeChannel):
         self.chat = Chat(did_of("northwind"), lambda: self.now, self._profile)
         self.blocked_by: set[str] = set()  # DIDs
         self.closed: set[str] = set()  # URIs of threads without replies
+        self.unquotable: set[str] = set()  # URIs of posts whose authors do not want them quoted
+        self.labels: dict[str, list[Json]] = {}  # of moderation, by URI or DID
         self.unheard: set[str] = set()  # URIs of posts that the app view has not heard of yet
         self.has_search = True
         self.filters = True  # whether the server does something with `reasons` and `lang`
@@ -182,6 +184,13 @@ class FakeBluesky(FakeChannel):
     def remove(self, external_id: str) -> None:
         del self.records[external_id]
 
+    def rewrite(self, external_id: str, text: str) -> None:
+        """Somebody puts the record anew with a tool of their own; its place in lists stays."""
+        self.tick()
+        record = self.records[external_id]
+        record.value = record.value | {"text": text}
+        record.cid = cid_of(record.value)
+
     def ledger(self) -> list[Standing]:
         ours = [r for r in self.records.values() if r.by == "northwind" and "reply" in r.value]
         return [
@@ -190,7 +199,7 @@ class FakeBluesky(FakeChannel):
         ]
 
     def _pictures(self, value: Json) -> tuple[tuple[str, bytes], ...]:
-        images = value.get("embed", {}).get("images", ())
+        images = _images(value)
         return tuple((image["alt"], self.blobs[image["image"]["ref"]["$link"]]) for image in images)
 
     def is_send(self, request: httpx.Request) -> bool:
@@ -329,7 +338,7 @@ class FakeBluesky(FakeChannel):
             return {"uri": uri, "cid": cid, "validationStatus": "valid"}
         if standing is not None and "swapRecord" in body and body["swapRecord"] != standing.cid:
             raise XrpcFailure(400, "InvalidSwap", f"Record was at {standing.cid}")
-        for image in value.get("embed", {}).get("images", ()):
+        for image in _images(value):
             if image["image"]["ref"]["$link"] not in self.blobs:
                 raise XrpcFailure(400, "BlobNotFound", "Could not find blob")
         self.writes += 1
@@ -382,7 +391,14 @@ class FakeBluesky(FakeChannel):
     def _profile(self, did: str) -> Json:
         handle = OURS if did == did_of("northwind") else handle_of(self.names[did])
         viewer = {"muted": False, "blockedBy": did in self.blocked_by}
-        return {"did": did, "handle": handle, "displayName": self.names[did].title(), "viewer": viewer, "labels": []}
+        labels = self.labels.get(did, [])
+        return {
+            "did": did,
+            "handle": handle,
+            "displayName": self.names[did].title(),
+            "viewer": viewer,
+            "labels": labels,
+        }
 
     def _view(self, record: Record) -> Json:
         view = {
@@ -394,8 +410,8 @@ class FakeBluesky(FakeChannel):
             "repostCount": 0,
             "likeCount": 0,
             "indexedAt": stamp(record.sort_at),
-            "viewer": {"replyDisabled": True} if record.uri in self.closed else {},
-            "labels": [],
+            "viewer": {"replyDisabled": record.uri in self.closed, "embeddingDisabled": record.uri in self.unquotable},
+            "labels": [*self.labels.get(record.uri, ()), *_self_labels(record)],
         }
         if "embed" in record.value:
             view["embed"] = self._embed_view(record)
@@ -477,7 +493,12 @@ class FakeBluesky(FakeChannel):
 
     def _notification(self, record: Record, reason: str) -> Json:
         view = {k: v for k, v in self._view(record).items() if k in {"uri", "cid", "author", "record", "indexedAt"}}
-        return {**view, "reason": reason, "isRead": False, "labels": []}
+        return {
+            **view,
+            "reason": reason,
+            "isRead": False,
+            "labels": [*self.labels.get(record.uri, ()), *_self_labels(record)],
+        }
 
     def _get_author_feed(self, request: Request, body: Json) -> Json:
         self._require_session(request)
@@ -532,6 +553,12 @@ class FakeBluesky(FakeChannel):
         return body
 
 
+def _images(value: Json) -> list[Json]:
+    """The pictures of a record, beside a quote or alone."""
+    embed = value.get("embed", {})
+    return list(embed.get("media", embed).get("images", ()))
+
+
 def handle_of(name: str) -> str:
     """The handle of a stranger."""
     return f"{regex.sub(r'[^a-z0-9-]', '', name.lower()) or 'x'}.bsky.example"
@@ -541,6 +568,20 @@ def answer(status: int, body: Json, headers: Mapping[str, str] | None = None) ->
     """JSON in ASCII, so that it can hold any string that a record can."""
     content = json.dumps(body).encode()
     return Response(content, status, {**(headers or {}), "content-type": "application/json; charset=utf-8"})
+
+
+def label(value: str, on: str, **more: Any) -> Json:
+    """What a moderation service says."""
+    return {"src": did_of("moderation"), "uri": on, "val": value, "cts": stamp(datetime.now(UTC)), **more}
+
+
+def _self_labels(record: Record) -> list[Json]:
+    """What the author says of it, as the app view repeats it."""
+    values = record.value.get("labels", {}).get("values", ())
+    return [
+        {"src": did_of(record.by), "uri": record.uri, "val": one["val"], "cts": stamp(record.indexed_at)}
+        for one in values
+    ]
 
 
 def _validate(value: Json, rkey: str) -> None:
@@ -585,7 +626,7 @@ class FakeBlueskyMessages(FakeBluesky):
     source = Source.MESSAGES
     shows_direct = True
     shows_own = True
-    cannot = frozenset({"parents", "threads", "direct", "pictures", "idempotent", "delete", "above"})
+    cannot = frozenset({"parents", "threads", "direct", "pictures", "idempotent", "delete", "above", "rewrite"})
 
     def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
         self.tick()
