@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from app.connectors.answers import object_or_none
 from app.connectors.base import IncomingAuthor, Json, Link
 from app.connectors.text import storable_json
 from app.connectors.wire import reaching, refusal, retry_after
@@ -120,7 +121,7 @@ class Forum:
         error = refusal(response, self.host, self.link.now)
         if error is None:
             return None
-        body = _body(response)
+        body = object_or_none(response.content) or {}
         told = {"host": self.host, "status": response.status_code, "said": _said(body)}
         if isinstance(error, RateLimited):
             wait = _wait(body) or retry_after(response.headers, self.link.now)
@@ -157,14 +158,6 @@ class Forum:
         return Malformed(
             N_("%(host)s answered with JSON of another shape than its API promises.") % {"host": self.host}
         )
-
-
-def _body(response: httpx.Response) -> Json:
-    try:
-        value = storable_json(json.loads(response.content))
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _said(body: Json) -> str:

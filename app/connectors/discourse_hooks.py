@@ -7,16 +7,15 @@ could be checked: a repeat is known by its digest, and changes nothing.
 
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping
 
 from pydantic import ValidationError
 
+from app.connectors.answers import delivered
 from app.connectors.base import Batch, Json, Link, PostChange
 from app.connectors.discourse_api import Forum
 from app.connectors.discourse_posts import Post, changed, name_of, read_post, rejected
 from app.connectors.discourse_walk import fits
-from app.connectors.text import storable_json
 from app.errors import Malformed, Unauthorized
 from app.i18n import N_
 
@@ -77,10 +76,7 @@ def _require_signed(link: Link, signature: str, body: bytes) -> None:
 
 
 def _read(body: bytes) -> Json:
-    try:
-        told = storable_json(json.loads(body))
-    except (ValueError, RecursionError) as error:
-        raise Malformed(N_("The delivery's body is not JSON.")) from error
+    told = delivered(body)
     if not isinstance(told, dict):
         raise Malformed(N_("The delivery is no event of Discourse's."))
     return told

@@ -14,7 +14,7 @@ from app.connectors.base import Batch, IncomingAuthor, IncomingPost, Json, Rejec
 from app.connectors.discourse_api import Forum
 from app.connectors.discourse_posts import read_post, rejected
 from app.connectors.discourse_topics import Topic, about, active_since, listed, narrowed
-from app.errors import ConnectorError
+from app.connectors.paging import oldest_first, read_pages
 from app.i18n import N_
 
 PAGES = 3  # in one call, and of the backlog at the first sync
@@ -77,18 +77,10 @@ class Walk:
 
     async def batch(self) -> Batch:
         """Walk until it is finished or this call has done enough. Raises ConnectorError and loses nothing by it."""
-        for number in range(PAGES):
-            try:
-                await self._page()
-            except ConnectorError:
-                if number == 0:
-                    raise
-                break
-            if self.finished:
-                break
+        await read_pages(self._page, PAGES, lambda: self.finished)
         posts, notice = await about_us(self.forum, self.settings, list(self.posts.values()))
         return Batch(
-            posts=tuple(sorted(posts, key=lambda post: (post.posted_at, post.external_id))),
+            posts=oldest_first(posts),
             cursor=self._cursor(),
             more=not self.finished,
             rejected=tuple(self.rejected),

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from app.connectors.answers import object_or_none, one_line
 from app.connectors.base import Budget, Json, Link
 from app.connectors.mastodon_app import SIGN_IN
 from app.connectors.oauth import fresh
@@ -199,12 +200,8 @@ def _max_id(response: httpx.Response) -> str | None:
 
 
 def _explanation(response: httpx.Response) -> str:
-    try:
-        value = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return ""
-    said = value.get("error") if isinstance(value, dict) else None
-    return f": {' '.join(str(storable_json(said)).split())[:200]}" if said else ""
+    said = (object_or_none(response.content) or {}).get("error")
+    return f": {one_line(said, 200)}" if said else ""
 
 
 def _budget(response: httpx.Response) -> Budget | None:

@@ -3,13 +3,13 @@
 Rules: docs.joinmastodon.org/methods/apps and /methods/oauth. PKCE is taken since Mastodon 4.3; older servers ignore it.
 """
 
-import json
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import httpx
 from pydantic import AfterValidator, Field, SecretStr
 
+from app.connectors.answers import object_or_none
 from app.connectors.base import Link, SettingsModel
 from app.connectors.oauth import HIDDEN, ClientAuth, OAuth, OAuthCredentials, Scope
 from app.connectors.wire import reaching, read_bounded, refusal
@@ -88,11 +88,7 @@ async def made_app(link: Link, redirect: str) -> MastodonCredentials:
 
 
 def _read(content: bytes, host: str) -> tuple[str, str]:
-    try:
-        answer = json.loads(content)
-    except (ValueError, RecursionError):
-        answer = None
-    said = answer if isinstance(answer, dict) else {}
+    said = object_or_none(content) or {}
     client, secret = said.get("client_id"), said.get("client_secret")
     if not (isinstance(client, str) and client and isinstance(secret, str) and secret):
         raise Malformed(

@@ -14,6 +14,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError
 
+from app.connectors.answers import object_or_none
 from app.connectors.base import Json, Link
 from app.connectors.mastodon_api import Server
 from app.connectors.mastodon_instance import streaming_base
@@ -67,7 +68,7 @@ async def _spoken(line: ClientConnection, host: str) -> Events:
     """Events over a WebSocket; other messages are passed over."""
     try:
         async for message in line:
-            told = _read(message)
+            told = object_or_none(message) or {}
             if isinstance(told.get("event"), str):
                 said = told.get("payload")
                 yield told["event"], said if isinstance(said, str) else json.dumps(said)
@@ -76,11 +77,3 @@ async def _spoken(line: ClientConnection, host: str) -> Events:
             N_("The stream of %(host)s broke off (%(error)s). It is opened again.")
             % {"host": host, "error": str(error)[:200]}
         ) from error
-
-
-def _read(message: str | bytes) -> Json:
-    try:
-        told = json.loads(message)
-    except (ValueError, RecursionError):
-        return {}
-    return told if isinstance(told, dict) else {}

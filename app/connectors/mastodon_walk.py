@@ -5,7 +5,6 @@ the newest page is read whole each time, and what was given before is passed ove
 on at the next one, from the cursor.
 """
 
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from app.connectors.base import Batch, IncomingAuthor, IncomingPost, Json, Rejec
 from app.connectors.mastodon_api import Gone, Page, Server, not_newer
 from app.connectors.mastodon_posts import read_post, rejected
 from app.connectors.mastodon_threads import Placed, Threads
+from app.connectors.paging import oldest_first
 from app.errors import Malformed, Refused
 from app.i18n import N_
 
@@ -137,7 +137,7 @@ class Walk:
             if self.finished or self.threads.spent:
                 break
         return Batch(
-            posts=tuple(sorted(self.posts.values(), key=_age)),
+            posts=oldest_first(self.posts.values()),
             cursor=self._cursor(),
             more=not self.finished,
             rejected=tuple(self.rejected),
@@ -222,7 +222,3 @@ def unasked(entry: Any) -> bool:
 def _id(entry: Any) -> str | None:
     name = entry.get("id") if isinstance(entry, dict) else None
     return str(name) if isinstance(name, str | int) else None
-
-
-def _age(post: IncomingPost) -> tuple[datetime, str]:
-    return post.posted_at, post.external_id

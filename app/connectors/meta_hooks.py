@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.connectors.answers import delivered
 from app.connectors.base import Batch, Hiding, IncomingPost, Json, Link, PostChange, Rejected
-from app.connectors.text import storable_json
+from app.connectors.paging import oldest_first
 from app.errors import Malformed, Unauthorized
 from app.i18n import N_
 
@@ -42,10 +43,13 @@ class Told:
 
     def batch(self, **more: Any) -> Batch:
         """All of it, the oldest post first."""
-        ordered = tuple(sorted(self.posts.values(), key=lambda post: post.posted_at))
         unread = {one.external_id: one for one in self.rejected}
         return Batch(
-            ordered, rejected=tuple(unread.values()), changes=tuple(self.changes), hidings=tuple(self.hidings), **more
+            oldest_first(self.posts.values()),
+            rejected=tuple(unread.values()),
+            changes=tuple(self.changes),
+            hidings=tuple(self.hidings),
+            **more,
         )
 
 
@@ -81,11 +85,7 @@ def signed(link: Link, headers: Mapping[str, str], body: bytes) -> tuple[Any, st
     expected = _PREFIX + hmac.new(secret, body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode()):
         raise Unauthorized(N_("The delivery's signature does not fit. Copy the app's keys to the account again."))
-    try:
-        told = storable_json(json.loads(body))
-    except (ValueError, RecursionError) as error:
-        raise Malformed(N_("The delivery's body is not JSON.")) from error
-    return told, f"sha256:{hashlib.sha256(body).hexdigest()}"
+    return delivered(body), f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 def changes(entry: Json) -> Iterator[tuple[str, Json]]:

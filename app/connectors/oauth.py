@@ -6,7 +6,6 @@ Plain code: what a library would add to these three requests is less than what i
 
 import base64
 import hashlib
-import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,9 +16,9 @@ import httpx
 from pydantic import Field, SecretStr
 from pydantic.config import JsonDict
 
+from app.connectors.answers import object_or_none, one_line
 from app.connectors.base import Json, Link, SettingsModel
 from app.connectors.guide import ClientAuth, OAuth, Paste, Places, Scope, Step
-from app.connectors.text import storable
 from app.connectors.wire import reaching, read_bounded, refusal
 from app.errors import ChannelDown, Malformed, RateLimited, Refused, Unauthorized
 from app.i18n import N_
@@ -161,11 +160,7 @@ def _basic(client_id: str, secret: str) -> str:
 
 def _read(response: httpx.Response, content: bytes, host: str, now: datetime) -> Json:
     """The token answer (RFC 6749, 5.1), or its error (5.2) as one of ours."""
-    try:
-        answer = json.loads(content)
-    except (ValueError, RecursionError):
-        answer = None
-    said = answer if isinstance(answer, dict) else {}
+    said = object_or_none(content) or {}
     problem = refusal(response, host, now)
     if isinstance(problem, ChannelDown | RateLimited):
         raise problem
@@ -184,7 +179,7 @@ def _read(response: httpx.Response, content: bytes, host: str, now: datetime) ->
 def _denied(said: Json, host: str) -> Unauthorized | Refused | ChannelDown:
     code = said["error"] if isinstance(said["error"], str) else ""
     told = said.get("error_description")
-    why = f" ({_line(told if isinstance(told, str) else code)})" if told or code else ""
+    why = f" ({one_line(told if isinstance(told, str) else code, 200)})" if told or code else ""
     if code == "invalid_client":
         words = N_("%(host)s does not know our client id or secret%(why)s. Copy both again to the account's page.")
         return Unauthorized(words % {"host": host, "why": why})
@@ -194,10 +189,6 @@ def _denied(said: Json, host: str) -> Unauthorized | Refused | ChannelDown:
     if code in {"temporarily_unavailable", "server_error"}:
         return ChannelDown(N_("%(host)s cannot sign us in just now. It is tried again later.") % {"host": host})
     return Refused(N_("%(host)s will not sign us in%(why)s.") % {"host": host, "why": why})
-
-
-def _line(words: str) -> str:
-    return " ".join(storable(words).split())[:200]
 
 
 def _holding(held: Held, answer: Json, link: Link) -> Held:
@@ -210,7 +201,7 @@ def _holding(held: Held, answer: Json, link: Link) -> Held:
     if isinstance(spare, str) and spare:
         changes["refresh_token"] = SecretStr(spare)
     if isinstance(answer.get("scope"), str):
-        changes["granted"] = _line(answer["scope"])
+        changes["granted"] = one_line(answer["scope"], 200)
     end = _end(answer.get("refresh_token_expires_in"), link.now)
     if end is not None:
         changes["refresh_expires_at"] = end

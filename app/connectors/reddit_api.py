@@ -5,7 +5,6 @@ support.reddithelp.com "Reddit Data API Wiki" (x-ratelimit-*: used, remaining, s
 """
 
 import base64
-import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -13,9 +12,9 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from app.connectors.answers import json_object, object_or_none, one_line
 from app.connectors.base import Budget, Json, Link
 from app.connectors.oauth import OAuth, fresh
-from app.connectors.text import storable_json
 from app.connectors.wire import reaching, refusal, retry_after
 from app.errors import ConnectorError, Malformed, RateLimited, Refused, Unauthorized
 from app.i18n import N_
@@ -42,11 +41,11 @@ class Api:
 
     async def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Json:
         """The JSON object at this path; text in it is not escaped. Raises ConnectorError."""
-        return _read(await self._signed("GET", path, params={"raw_json": 1, **(params or {})}))
+        return json_object(await self._signed("GET", path, params={"raw_json": 1, **(params or {})}), HOST)
 
     async def post(self, path: str, form: Mapping[str, str]) -> Json:
         """Change something. Raises ConnectorError, MaybeSent among them."""
-        return _read(await self._signed("POST", path, data={"raw_json": "1", **form}, sending=True))
+        return json_object(await self._signed("POST", path, data={"raw_json": "1", **form}, sending=True), HOST)
 
     async def _signed(self, method: str, path: str, **request: Any) -> httpx.Response:
         token = await self._token()
@@ -78,7 +77,7 @@ class Api:
         error = _problem(response, self.link)
         if error is not None:
             raise error
-        said = _read(response)
+        said = json_object(response, HOST)
         token, seconds = said.get("access_token"), said.get("expires_in")
         if not isinstance(token, str) or not token:
             raise Unauthorized(N_("Reddit refuses the script's name or password. Correct them on the account's page."))
@@ -109,18 +108,6 @@ def listing(answer: Json) -> tuple[list[Any], str | None]:
         raise Malformed(N_("%(host)s answered with JSON of another shape than its API promises.") % {"host": HOST})
     after = data.get("after")
     return children, after if isinstance(after, str) and after else None
-
-
-def _read(response: httpx.Response) -> Json:
-    try:
-        value = storable_json(json.loads(response.content))
-    except (ValueError, RecursionError) as error:
-        raise Malformed(
-            N_("%(host)s answered with something that is not JSON. Does a proxy answer in its place?") % {"host": HOST}
-        ) from error
-    if not isinstance(value, dict):
-        raise Malformed(N_("%(host)s answered with JSON of another shape than its API promises.") % {"host": HOST})
-    return value
 
 
 def _number(value: str) -> float | None:
@@ -164,11 +151,6 @@ def _problem(response: httpx.Response, link: Link) -> ConnectorError | None:
 
 
 def _explanation(response: httpx.Response) -> str:
-    try:
-        value = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return ""
-    if not isinstance(value, dict):
-        return ""
+    value = object_or_none(response.content) or {}
     said = value.get("explanation") or value.get("reason") or value.get("message") or value.get("error")
-    return f": {' '.join(str(storable_json(said)).split())[:200]}" if said else ""
+    return f": {one_line(said, 200)}" if said else ""

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.connectors.base import Batch, IncomingAuthor, IncomingPost, Json, Rejected
+from app.connectors.paging import oldest_first, read_pages
 from app.connectors.reddit_api import Api, listing
 from app.connectors.reddit_posts import read_thing, rejected
-from app.errors import ConnectorError
 from app.i18n import N_
 
 PAGES = 3  # in one call, and of the backlog at the first sync
@@ -62,17 +62,9 @@ class Walk:
 
     async def batch(self) -> Batch:
         """Walk until it is finished or this call has done enough. Raises ConnectorError and loses nothing by it."""
-        for number in range(PAGES):
-            try:
-                await self._page()
-            except ConnectorError:
-                if number == 0:
-                    raise
-                break
-            if self.finished:
-                break
+        await read_pages(self._page, PAGES, lambda: self.finished)
         return Batch(
-            posts=tuple(sorted(self.posts.values(), key=lambda post: (post.posted_at, post.external_id))),
+            posts=oldest_first(self.posts.values()),
             cursor=self._cursor(),
             more=not self.finished,
             rejected=tuple(self.rejected),

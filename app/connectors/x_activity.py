@@ -15,8 +15,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.connectors.answers import delivered
 from app.connectors.base import Batch, IncomingAuthor, IncomingPost, Json, Link, PostChange, Rejected
-from app.connectors.text import storable_json
+from app.connectors.paging import oldest_first
 from app.connectors.x_posts import Included, read_message, read_post, rejected
 from app.errors import Malformed, Refused, Unauthorized
 from app.i18n import N_
@@ -52,9 +53,8 @@ def received(link: Link, headers: Mapping[str, str], body: bytes) -> Batch:
             posts.setdefault(post.external_id, post)
     if posts and all(post.posted_at < link.now - OLDEST for post in posts.values()):
         raise Unauthorized(N_("The delivery is more than an hour old. It is a repeat, or a clock is wrong."))
-    ordered = sorted(posts.values(), key=lambda post: (post.posted_at, post.external_id))
     changes = tuple(_deletions(told, link.now))
-    return Batch(tuple(ordered), rejected=tuple(refused), delivery_id=_name(body), changes=changes)
+    return Batch(oldest_first(posts.values()), rejected=tuple(refused), delivery_id=_name(body), changes=changes)
 
 
 def _verify(secret: str, headers: Mapping[str, str], body: bytes) -> None:
@@ -73,10 +73,7 @@ def _name(body: bytes) -> str:
 
 
 def _read(body: bytes) -> Json:
-    try:
-        told = storable_json(json.loads(body))
-    except (ValueError, RecursionError) as error:
-        raise Malformed(N_("The delivery's body is not JSON.")) from error
+    told = delivered(body)
     if not isinstance(told, dict):
         raise Malformed(N_("The delivery is not an object, as X promises."))
     return told

@@ -4,16 +4,15 @@ Rules: docs.x.com, "Rate limits" (a window for each endpoint, told by x-rate-lim
 (problem documents), "Usage" (a post counts once a UTC day, however often it is read); the X API v2 OpenAPI description.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 
+from app.connectors.answers import json_object, object_or_none, one_line
 from app.connectors.base import Allowance, Budget, Json, Link, Period, Quota, Spent
 from app.connectors.oauth import OAuth, fresh
-from app.connectors.text import storable_json
 from app.connectors.wire import reaching, refusal, retry_after
 from app.errors import ConnectorError, Malformed, MaybeSent, RateLimited, Refused, Unauthorized
 from app.i18n import N_
@@ -109,15 +108,7 @@ class Api:
 
 def read_object(response: httpx.Response) -> Json:
     """The JSON object that was answered. Raises Malformed."""
-    try:
-        value = storable_json(json.loads(response.content))
-    except (ValueError, RecursionError) as error:
-        raise Malformed(
-            N_("%(host)s answered with something that is not JSON. Does a proxy answer in its place?") % {"host": HOST}
-        ) from error
-    if not isinstance(value, dict):
-        raise Malformed(N_("%(host)s answered with JSON of another shape than its API promises.") % {"host": HOST})
-    return value
+    return json_object(response, HOST)
 
 
 def entries(answer: Json) -> list[Any]:
@@ -194,13 +185,8 @@ def _limited(response: httpx.Response, endpoint: str, kind: str, now: datetime) 
 
 def _explanation(response: httpx.Response) -> tuple[str, str]:
     """The kind of problem (last part of its `type`), and X's words for it."""
-    try:
-        value = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return "", ""
-    if not isinstance(value, dict):
-        return "", ""
+    value = object_or_none(response.content) or {}
     errors = value.get("errors")
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     said = first.get("message") or value.get("detail") or first.get("detail") or value.get("title") or ""
-    return str(value.get("type", "")).rpartition("/")[2], " ".join(str(storable_json(said)).split())[:300]
+    return str(value.get("type", "")).rpartition("/")[2], one_line(said, 300)

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.connectors.base import Batch, IncomingAuthor, IncomingPost, Json, Rejected
+from app.connectors.paging import oldest_first, read_pages
 from app.connectors.x_api import READS, Api, entries
 from app.connectors.x_posts import (
     DM_FIELDS,
@@ -24,7 +25,6 @@ from app.connectors.x_posts import (
     read_post,
     rejected,
 )
-from app.errors import ConnectorError
 
 PAGES = 3  # in one call
 MOST = 100  # entries on a page
@@ -66,17 +66,11 @@ class Walk:
     async def batch(self) -> Batch:
         """Walk until it is finished or this call has done enough. Raises ConnectorError and loses nothing by it."""
         threads = await self._threads() if self.settings.source.value == "replies" else ()
-        for number in range(PAGES):
-            try:
-                await self._page(threads)
-            except ConnectorError:
-                if number == 0:
-                    raise
-                break  # what was read is paid for: it is kept, and the next call meets the same trouble first
-            if self.finished or (self.room is not None and self.room <= 0):
-                break
+        await read_pages(
+            lambda: self._page(threads), PAGES, lambda: self.finished or (self.room is not None and self.room <= 0)
+        )
         return Batch(
-            posts=tuple(sorted(self.posts.values(), key=lambda post: (post.posted_at, post.external_id))),
+            posts=oldest_first(self.posts.values()),
             cursor=self._cursor(),
             more=not self.finished,
             rejected=tuple(self.rejected),

@@ -4,7 +4,6 @@ Rules: developers.google.com/youtube/v3/docs/errors (errors by `reason`), /deter
 a write 50; full again at midnight Pacific time), checked against the discovery document of the API.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
+from app.connectors.answers import json_object, object_or_none, one_line
 from app.connectors.base import Json, Link, Spent
 from app.connectors.oauth import OAuth, fresh
-from app.connectors.text import storable_json
 from app.connectors.wire import reaching, refusal, retry_after
 from app.errors import ConnectorError, Malformed, RateLimited, Refused, Unauthorized
 from app.i18n import N_
@@ -44,11 +43,11 @@ class Api:
 
     async def get(self, path: str, params: Mapping[str, str | int], cost: int = LIST) -> Json:
         """The JSON object at this path. Raises ConnectorError."""
-        return _read(await self._call("GET", path, cost, params=dict(params)))
+        return json_object(await self._call("GET", path, cost, params=dict(params)), HOST)
 
     async def post(self, path: str, params: Mapping[str, str], body: Json) -> Json:
         """Write. Raises ConnectorError, MaybeSent among them."""
-        return _read(await self._call("POST", path, WRITE, params=dict(params), json=body, sending=True))
+        return json_object(await self._call("POST", path, WRITE, params=dict(params), json=body, sending=True), HOST)
 
     async def delete(self, path: str, params: Mapping[str, str]) -> None:
         """Delete; only an empty answer is a certain one. Raises ConnectorError."""
@@ -105,18 +104,6 @@ def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def _read(response: httpx.Response) -> Json:
-    try:
-        value = storable_json(json.loads(response.content))
-    except (ValueError, RecursionError) as error:
-        raise Malformed(
-            N_("%(host)s answered with something that is not JSON. Does a proxy answer in its place?") % {"host": HOST}
-        ) from error
-    if not isinstance(value, dict):
-        raise Malformed(N_("%(host)s answered with JSON of another shape than its API promises.") % {"host": HOST})
-    return value
-
-
 def _problem(response: httpx.Response, link: Link) -> ConnectorError | None:
     """What a refusal means. YouTube says 403 for much; the reason beside it tells what is meant."""
     error = refusal(response, HOST, link.now)
@@ -141,14 +128,10 @@ def _problem(response: httpx.Response, link: Link) -> ConnectorError | None:
 
 def _explanation(response: httpx.Response) -> tuple[set[str], str]:
     """The reasons, as words of the API, and its sentence for people."""
-    try:
-        value = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return set(), ""
-    told = value.get("error") if isinstance(value, dict) else None
+    told = (object_or_none(response.content) or {}).get("error")
     if not isinstance(told, dict):
         return set(), ""
     errors = told.get("errors")
     found = errors if isinstance(errors, list) else []
     reasons = {str(one.get("reason")) for one in found if isinstance(one, dict)}
-    return reasons, " ".join(str(storable_json(told.get("message", ""))).split())[:300]
+    return reasons, one_line(told.get("message", ""), 300)

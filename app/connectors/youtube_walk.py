@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.connectors.base import Batch, IncomingAuthor, IncomingPost, Json, Rejected
+from app.connectors.paging import oldest_first, read_pages
 from app.connectors.youtube_api import LIST, SEARCH, Api, Gone, items
 from app.connectors.youtube_posts import read_comment, read_video, rejected
 from app.errors import ConnectorError, Refused
@@ -47,17 +48,9 @@ class Walk:
 
     async def batch(self) -> Batch:
         """Walk until it is finished or this call has done enough. Raises ConnectorError and loses nothing by it."""
-        for number in range(PAGES):
-            try:
-                await self._page()
-            except ConnectorError as error:
-                if number == 0 and not self._stale(error):
-                    raise
-                break  # what was read is paid for: it is kept
-            if self.finished or (self.api.left is not None and self.api.left < self._cost()):
-                break
+        await read_pages(self._page, PAGES, self._enough, self._stale)
         return Batch(
-            posts=tuple(sorted(self.posts.values(), key=lambda post: (post.posted_at, post.external_id))),
+            posts=oldest_first(self.posts.values()),
             cursor=self._cursor(),
             more=not self.finished,
             rejected=tuple(self.rejected),
@@ -65,6 +58,9 @@ class Walk:
 
     def _cost(self) -> int:
         return SEARCH if self.settings.source.value == "search" else LIST
+
+    def _enough(self) -> bool:
+        return self.finished or (self.api.left is not None and self.api.left < self._cost())
 
     def _stale(self, error: ConnectorError) -> bool:
         """Whether a page token ran out: the walk begins again at the top."""
