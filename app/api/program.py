@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from starlette.datastructures import State
 
-from app.api import items, posts, presence, problems, reading, replies, saved, search, together
+from app.api import items, posts, presence, problems, pushing, reading, replies, saved, search, together
 
 PREFIX = "/api/v1"
 
@@ -25,6 +25,7 @@ def create_api(state: State) -> FastAPI:
         items.router,
         posts.router,
         presence.router,
+        pushing.router,
         reading.router,
         replies.router,
         saved.router,

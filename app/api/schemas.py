@@ -4,10 +4,13 @@ from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID, uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
 from app.connectors.base import Visibility
+from app.connectors.webhook_schema import MOST as MOST_PUSHED
+from app.connectors.webhook_schema import ChangeIn, PostIn
 from app.flow.house import House
+from app.flow.push import Outcome
 from app.models.item import Disposition, State
 from app.queries.filters import Filter, read
 
@@ -164,6 +167,15 @@ class PresenceAsked(Asked):
 
     state: Literal["ready", "not_ready"]
     reason: str | None = Field(None, description="With not_ready: one of GET /reasons.")
+
+
+class PushAsked(Asked):
+    """Posts from a program. Each entry is judged by itself: one that is not acceptable hinders no other."""
+
+    posts: list[SkipValidation[PostIn | ChangeIn]] = Field(
+        min_length=1, max_length=MOST_PUSHED, description="Posts and changes of posts, as docs/webhook.md tells."
+    )
+    history: bool = Field(False, description="Keep new posts as history: nobody is asked to answer them.")
 
 
 class Given(BaseModel):
@@ -403,6 +415,21 @@ class FeedGiven(Given):
     post_at: datetime | None
     next_poll_at: datetime | None
     quarantined: int
+
+
+class PushedGiven(Given):
+    """What became of one entry."""
+
+    id: str = Field(description="The sender's own id; empty where there was none to read.")
+    outcome: Outcome
+    reason: str = Field(description="Why it was rejected.")
+
+
+class PushGiven(Given):
+    """What became of each entry, in the order given."""
+
+    counts: dict[Outcome, int] = Field(description="How many of each outcome.")
+    results: list[PushedGiven]
 
 
 class HouseGiven(Given):

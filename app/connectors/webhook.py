@@ -11,7 +11,7 @@ from datetime import UTC
 from typing import Annotated, Any, ClassVar
 
 import httpx
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from app.connectors.base import (
     Batch,
@@ -33,7 +33,7 @@ from app.connectors.base import (
 )
 from app.connectors.signing import key_of, new_secret, sign, verified_id
 from app.connectors.text import storable_json
-from app.connectors.webhook_schema import MOST, ChangeIn, PostIn, changed, incoming, is_change, is_web_address, reasons
+from app.connectors.webhook_schema import MOST, is_web_address, read_entry
 from app.connectors.wire import is_web, reaching, read_bounded, refusal
 from app.errors import Malformed, Refused
 from app.i18n import N_
@@ -130,7 +130,7 @@ class WebhookConnector(Connector):
         changes: list[PostChange] = []
         rejected: list[Rejected] = []
         for entry in _entries(body):
-            read = _read(entry, link)
+            read = read_entry(entry, link.settings.source, link.now)
             if isinstance(read, Rejected):
                 rejected.append(read)
             elif isinstance(read, PostChange):
@@ -227,23 +227,6 @@ def _entries(body: bytes) -> list[Any]:
             % {"n": len(entries), "most": MOST}
         )
     return entries
-
-
-def _read(entry: Any, link: Link) -> IncomingPost | PostChange | Rejected:
-    try:
-        if is_change(entry):
-            return changed(ChangeIn.model_validate(entry), link.settings.source, link.now)
-        return incoming(PostIn.model_validate(entry), entry, link.settings.source, link.now)
-    except ValidationError as error:
-        kept = entry if isinstance(entry, dict) else {"entry": entry}
-        return Rejected(_name(kept, link.settings.source), reasons(error), kept)
-
-
-def _name(payload: Json, source: str) -> str:
-    given = payload.get("id")
-    if isinstance(given, str | int) and given != "":
-        return f"{source}:{given}"[:500]
-    return f"{source}:sha256={hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()}"
 
 
 def _judge(response: httpx.Response, url: str, link: Link) -> None:

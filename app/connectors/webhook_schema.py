@@ -1,12 +1,14 @@
 """What a delivery to a webhook feed looks like: one post (or change of one), or {"posts": [...]}. Unknown fields are kept, not read."""
 
+import hashlib
+import json
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from app.connectors.base import IncomingAuthor, IncomingPost, Json, Media, PostChange, PostKind, Visibility
+from app.connectors.base import IncomingAuthor, IncomingPost, Json, Media, PostChange, PostKind, Rejected, Visibility
 from app.connectors.wire import is_web
 from app.i18n import N_, _
 
@@ -178,3 +180,23 @@ def reasons(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_input=False, include_context=False)
     said = [f"{'.'.join(map(str, one['loc'])) or 'post'}: {one['msg']}" for one in found[:10]]
     return "; ".join(said)
+
+
+def read_entry(
+    entry: Any, source: str, now: datetime, payload: Json | None = None
+) -> IncomingPost | PostChange | Rejected:
+    """One entry: a post, a change of one, or why it is neither. `payload` is kept with it, where it is not the entry."""
+    kept = entry if isinstance(entry, dict) else {"entry": entry}
+    try:
+        if is_change(entry):
+            return changed(ChangeIn.model_validate(entry), source, now)
+        return incoming(PostIn.model_validate(entry), kept if payload is None else payload, source, now)
+    except ValidationError as error:
+        return Rejected(_name(kept, source), reasons(error), kept)
+
+
+def _name(payload: Json, source: str) -> str:
+    given = payload.get("id")
+    if isinstance(given, str | int) and given != "":
+        return f"{source}:{given}"[:500]
+    return f"{source}:sha256={hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()}"

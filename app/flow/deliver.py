@@ -25,22 +25,28 @@ class Delivered:
     new: int = 0  # of the posts, not known before
     rejected: tuple[Rejected, ...] = ()
     repeated: bool = False
+    stored: frozenset[str] = frozenset()  # external ids of those new posts
+    left_out: frozenset[str] = frozenset()  # external ids, by the rules of the house
 
 
-async def deliver(session: AsyncSession, feed: Feed, batch: Batch) -> Delivered:
-    """Store a delivery's posts and changes; what cannot be read or stored goes to quarantine and is told to the sender.
+async def deliver(
+    session: AsyncSession, feed: Feed, batch: Batch, *, quiet: bool = False, set_aside: bool = True
+) -> Delivered:
+    """Store a delivery's posts and changes; what cannot be read or stored is told to the sender, and set aside.
 
-    A delivery of which nothing was taken is not remembered, so that it may be corrected and sent again.
+    A delivery of which nothing was taken is not remembered, so that it may be corrected and sent again. `quiet` keeps
+    posts as history; `set_aside` False leaves what was rejected to the sender alone.
     """
     brought = len(batch.posts) + len(batch.changes) + len(batch.hidings) + len(batch.fates)
     if brought and batch.delivery_id is not None and not await _first_time(session, feed.id, batch.delivery_id):
         return Delivered(repeated=True)
-    ingested, poison = await ingest_apart(session, feed, batch.posts, quiet=False)
+    ingested, poison = await ingest_apart(session, feed, batch.posts, quiet=quiet)
     rejected = (*batch.rejected, *poison)
     await keep_changes(session, feed, batch.changes)
     await keep_hidings(session, feed, batch.hidings)
     await keep_fates(session, feed.channel, batch.fates)
-    await quarantine(session, feed.id, rejected)
+    if set_aside:
+        await quarantine(session, feed.id, rejected)
     changes = _well(feed)
     if ingested.posts:
         changes["post_at"] = func.now()
@@ -48,7 +54,8 @@ async def deliver(session: AsyncSession, feed: Feed, batch: Batch) -> Delivered:
         update(Feed).where(Feed.id == feed.id).values(changes).execution_options(synchronize_session=False)
     )
     announce(session, "feeds", [feed.id])
-    return Delivered(brought - len(poison), ingested.posts, rejected)
+    taken = brought - len(poison)
+    return Delivered(taken, ingested.posts, rejected, stored=ingested.stored, left_out=ingested.left_out)
 
 
 def _well(feed: Feed) -> dict[str, Any]:

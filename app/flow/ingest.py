@@ -5,7 +5,7 @@ two feeds that bring posts of one conversation at once take turns and cannot ope
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import text
@@ -122,12 +122,14 @@ _FILES = text(
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What a batch came to."""
+    """What a batch came to; `stored` and `left_out` (by the rules of the house) are external ids."""
 
     posts: int = 0
     opened: int = 0
     joined: int = 0
     reopened: int = 0
+    stored: frozenset[str] = field(default=frozenset(), compare=False)
+    left_out: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __add__(self, other: "Ingested") -> "Ingested":
         return Ingested(
@@ -135,6 +137,8 @@ class Ingested:
             self.opened + other.opened,
             self.joined + other.joined,
             self.reopened + other.reopened,
+            self.stored | other.stored,
+            self.left_out | other.left_out,
         )
 
 
@@ -144,20 +148,24 @@ async def ingest(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost
     `quiet` closes new items at once (the first sync of a feed imports its backlog silently). Posts already known, and
     our own replies coming back, change nothing. One that was deleted before it came is kept, and asks for nothing.
     """
-    arrivals = await _store(session, feed, posts)
+    arrivals, left_out = await _store(session, feed, posts)
     gone = await deleted_among(session, feed.channel, [a.post.external_id for a in arrivals]) if arrivals else set()
     asking = [a for a in arrivals if a.post.external_id not in gone and _asks(a.post)]
     opened, joined, reopened = await itemise(session, feed, asking, quiet)
     if not quiet:
         await ask_for_parents(session, feed, [a.post_id for a in asking if a.post.in_reply_to])
-    return Ingested(len(arrivals), opened, joined, reopened)
+    stored = frozenset(a.post.external_id for a in arrivals)
+    return Ingested(len(arrivals), opened, joined, reopened, stored, left_out)
 
 
 def _asks(post: IncomingPost) -> bool:
     return not (post.own or post.repost or post.kind is PostKind.NOTICE)
 
 
-async def _store(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost]) -> list[Arrival]:
+async def _store(
+    session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost]
+) -> tuple[list[Arrival], frozenset[str]]:
+    """What is new, stored; and the ids of what the rules of the house left out."""
     unique = {post.external_id: post for post in posts}
     parents = {parent for post in unique.values() for parent in (post.in_reply_to, *post.above) if parent}
     writers = {post.author.external_id for post in unique.values()}
@@ -172,11 +180,13 @@ async def _store(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost
         if external_id not in homes
     ]
     if not new:
-        return []
+        return [], frozenset()
     new = await _placed(session, new, homes, {row.external_id for row in known if not row.post})
+    brought = frozenset(post.external_id for post in new)
     new = await keep_house(session, feed, new, [*homes])
+    left_out = brought.difference(post.external_id for post in new)
     if not new:
-        return []
+        return [], left_out
     authors = await _authors(session, feed, new)
     rooms = await _conversations(session, feed, new, homes, authors)
     rows = [_row(i, post, rooms[post.external_id], authors[post.author.external_id][0]) for i, post in enumerate(new)]
@@ -188,7 +198,7 @@ async def _store(session: AsyncSession, feed: Feed, posts: Sequence[IncomingPost
         for post in new
         if post.external_id in ids
     ]
-    return await _heard(session, arrivals)
+    return await _heard(session, arrivals), left_out
 
 
 async def _heard(session: AsyncSession, arrivals: Sequence[Arrival]) -> list[Arrival]:
