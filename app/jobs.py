@@ -16,6 +16,7 @@ CHANGE = "change_reply"
 HIDE = "hide_post"
 PARENTS = "fetch_parents"
 REHEARSE = "rehearse"
+IMPORT = "import_file"
 PRIORITY = {
     SEND: 10,
     CHANGE: 10,
@@ -23,6 +24,7 @@ PRIORITY = {
     POLL: 0,
     PARENTS: -5,
     REHEARSE: -10,
+    IMPORT: -10,
 }  # replies come before polls, both before what only explains them, and all before what is only asked
 
 _DEFER = text(

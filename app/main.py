@@ -48,6 +48,7 @@ from app.web import (
     transfer,
     translation,
 )
+from app.web.admin import imports
 from app.web.admin import router as admin
 from app.web.assets import STATIC, Assets
 from app.web.live import Hub, ends_with_the_server
@@ -86,6 +87,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     board.router,
     staffing.router,
     templates.router,
+    imports.uploads,
     admin.router,
     first_run.router,
     form.router,
@@ -130,7 +132,7 @@ def create_app(settings: Settings | None = None, sessions: async_sessionmaker[As
     app.state.settings = settings
     app.state.sessions = sessions
     app.add_middleware(Reading)
-    app.add_middleware(BodyLimit, most=settings.max_body, uploads=settings.max_upload)
+    app.add_middleware(BodyLimit, most=settings.max_body, uploads=settings.max_upload, imports=settings.max_import)
     app.add_middleware(MethodOverride)
     app.add_middleware(GZipMiddleware, minimum_size=800, compresslevel=1)
     app.add_middleware(Security, secure=settings.secure)

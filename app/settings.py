@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     translator_key: SecretStr | None = Field(default=None, description="The translator's API key, if it asks for one.")
     max_body: int = Field(default=2_000_000, description="Largest request body that is read.")
     max_upload: int = Field(default=40_000_000, description="Largest request body with pictures for a reply.")
+    max_import: int = Field(default=200_000_000, description="Largest request body with a file to import.")
     session_hours: int = Field(default=12, description="A sign-in ends after this time without use.")
     why_days: int = Field(
         default=30, ge=1, description="Why the router chose whom is kept for so many days after an offer ended."

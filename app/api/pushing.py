@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from app.api.door import AdminWriter, Db
 from app.api.schemas import PushAsked, PushedGiven, PushGiven
-from app.flow.push import push
+from app.flow.push import Outcome, push
 from app.telemetry import posts_ingested
 
 router = APIRouter(prefix="/feeds/{feed_id}/posts", tags=["feeds"])
@@ -21,5 +21,5 @@ async def pushed(db: Db, _me: AdminWriter, feed_id: int, asked: PushAsked) -> Pu
     """
     results = await push(db, feed_id, asked.posts, quiet=asked.history)
     counts = Counter(one.outcome for one in results)
-    posts_ingested.labels(channel="webhook").inc(counts["new"])
+    posts_ingested.labels(channel="webhook").inc(counts[Outcome.NEW])
     return PushGiven(counts=dict(counts), results=[PushedGiven.model_validate(one) for one in results])

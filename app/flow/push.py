@@ -67,7 +67,10 @@ async def push(session: AsyncSession, feed_id: int, entries: Sequence[Any], *, q
     now = (await session.execute(select(func.now()))).scalar_one()
     source = str(feed.settings["source"])
     read = [read_entry(storable_json(entry), source, now) for entry in entries]
-    posts = {one.external_id: one for one in reversed(read) if isinstance(one, IncomingPost)}
+    posts: dict[str, IncomingPost] = {}
+    for one in read:
+        if isinstance(one, IncomingPost):
+            posts.setdefault(one.external_id, one)
     changes = tuple(one for one in read if isinstance(one, PostChange))
     batch = Batch(tuple(sorted(posts.values(), key=lambda post: post.posted_at)), changes=changes)
     done = await deliver(session, feed, batch, quiet=quiet, set_aside=False)

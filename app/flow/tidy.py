@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.flow import left_out, notices, viewing, watch
 from app.flow.ending import tell_ending
 from app.flow.hear import drop_old_likeness
+from app.flow.import_file import drop_drafts
 from app.flow.parents import TROUBLE_KEPT
 from app.models.agent import SignIn, Throttle
 from app.models.assignment import Offer
@@ -55,7 +56,7 @@ _WIPE = text(
 
 
 async def tidy(session: AsyncSession, why_days: int, wipe_days: int | None = None) -> None:
-    """Drop deliveries, sign-ins, failed tries, notices and watches that are long over, and empty decisions older than `why_days`.
+    """Drop deliveries, files never imported, sign-ins, failed tries, notices and watches that are long over, and empty decisions older than `why_days`.
 
     What deleted posts had said is wiped `wipe_days` after we learned of the deletion; None keeps it as history.
     """
@@ -70,6 +71,7 @@ async def tidy(session: AsyncSession, why_days: int, wipe_days: int | None = Non
         await session.execute(old.execution_options(synchronize_session=False))
     await notices.drop_old(session)
     await left_out.drop_old(session)
+    await drop_drafts(session)
     await tell_ending(session)
     await watch.drop_over(session)
     await viewing.drop_gone(session)

@@ -13,6 +13,7 @@ from app.errors import Forbidden
 from app.i18n import _
 
 UPLOAD = re.compile(r"/items/\d+/attachments")
+IMPORT = re.compile(r"/admin/feeds/\d+/imports")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 WITHOUT_COOKIE = ("/api/", "/hooks/")  # programs: they bring a token or a signature, never the cookie
 OVERRIDES = frozenset({"PUT", "DELETE"})
@@ -70,18 +71,18 @@ class Security:
 class BodyLimit:
     """Reads no more of a body than it may have; what goes beyond is a 413, told in words by the error pages."""
 
-    def __init__(self, app: ASGIApp, *, most: int, uploads: int) -> None:
-        """`most` is in bytes; `uploads` is for bodies with pictures."""
+    def __init__(self, app: ASGIApp, *, most: int, uploads: int, imports: int) -> None:
+        """`most` is in bytes; `uploads` is for bodies with pictures, `imports` for those with a file to import."""
         self.app = app
         self.most = most
-        self.uploads = uploads
+        self.larger = ((UPLOAD, uploads), (IMPORT, imports))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count while the body streams in."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        most = self.uploads if UPLOAD.fullmatch(scope["path"]) else self.most
+        most = next((most for path, most in self.larger if path.fullmatch(scope["path"])), self.most)
         declared = dict(scope["headers"]).get(b"content-length", b"")
         too_large = declared.isdigit() and int(declared) > most
         taken = 0

@@ -7,6 +7,7 @@ from app import jobs
 from app.flow.close_parked import close_parked
 from app.flow.gone import gone_agents, return_items, take_offline
 from app.flow.hide import due_hidings
+from app.flow.import_file import due_imports
 from app.flow.outbox import DUE
 from app.flow.parents import due_parents
 from app.flow.poll import due_feeds
@@ -29,6 +30,7 @@ async def sweep(runtime: Runtime) -> None:
         await jobs.defer(session, jobs.HIDE, "post_id", await due_hidings(session, MOST_SENDS))
         await jobs.defer(session, jobs.POLL, "feed_id", await due_feeds(session))
         await jobs.defer(session, jobs.PARENTS, "post_id", await due_parents(session))
+        await jobs.defer(session, jobs.IMPORT, "import_id", await due_imports(session))
     for end in (wake_due, close_parked, end_due, return_items, raise_due, tell_news):
         async with runtime.sessions.begin() as session:
             await end(session)

@@ -20,6 +20,7 @@ from app.flow.tidy import tidy
 from app.settings import Settings
 from app.workers.change import change_reply
 from app.workers.hide import hide_post
+from app.workers.import_file import import_job
 from app.workers.listen import Streams
 from app.workers.parents import fetch_parents
 from app.workers.poll import poll_feed
@@ -67,6 +68,10 @@ def job_app(run: Runtime) -> App:
     @app.task(name=jobs.REHEARSE)
     async def rehearse(rehearsal_id: int) -> None:
         await rehearse_job(run, rehearsal_id)
+
+    @app.task(name=jobs.IMPORT)
+    async def import_(import_id: int) -> None:
+        await import_job(run, import_id)
 
     return app
 

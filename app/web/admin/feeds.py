@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.connectors import forms, registry
 from app.connectors.base import Check, Connector
 from app.connectors.forms import FormField
+from app.connectors.webhook import WebhookConnector
 from app.errors import NotFound
 from app.flow.configure_feed import (
     FeedBasics,
@@ -27,14 +28,17 @@ from app.flow.configured import fingerprint
 from app.flow.hook import hook_of, takes_deliveries
 from app.flow.house import House
 from app.flow.link import HOOKS
+from app.flow.sheet import Encoding
 from app.i18n import _
 from app.models.account import Account
 from app.models.feed import Feed
 from app.queries import admin
 from app.queries.budgets import budgets
 from app.queries.feeds import feeds, quarantined
+from app.queries.imports import imports_of
 from app.web.admin import house
 from app.web.admin.health import told
+from app.web.admin.imports import states
 from app.web.admin.pages import page, to
 from app.web.admin.probe import probe_stored, probe_typed
 from app.web.admin.rules import kinds
@@ -94,6 +98,9 @@ async def _form_page(
         kinds=kinds(),
         left_out=await house.told(db, feed.id) if feed else {"counts": {}, "last": []},
         preview=preview,
+        imports=await imports_of(db, feed.id) if feed and feed.channel == WebhookConnector.name else None,
+        encodings=list(Encoding),
+        import_states=states(),
     )
 
 
