@@ -178,7 +178,9 @@ def _author(author: AuthorIn, source: str) -> IncomingAuthor:
 def reasons(error: ValidationError) -> str:
     """Every field that is not acceptable, by its path, and why: `author.id: Field required`."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    said = [f"{'.'.join(map(str, one['loc'])) or 'post'}: {one['msg']}" for one in found[:10]]
+    said = [
+        f"{'.'.join(map(str, one['loc'])) or 'post'}: {one['msg'].removeprefix('Value error, ')}" for one in found[:10]
+    ]
     return "; ".join(said)
 
 

@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
-from app.connectors.base import IncomingPost, Json, PostChange, Rejected, SettingsModel
-from app.connectors.webhook_schema import read_entry
+from app.connectors.base import IncomingPost, Json, SettingsModel
+from app.connectors.forms import problem
+from app.connectors.webhook_schema import PostIn, incoming
 from app.flow.preferences import zones
 from app.flow.sheet import Delimiter, Format, Row, read_csv, read_ndjson
 from app.flow.sheet_dates import Order, order_of, read_date
@@ -43,6 +45,25 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "own": ("is_own",),
     "media": ("image", "image_url", "picture", "photo", "attachments"),
 }  # fmt: skip
+
+TITLES: Mapping[str, str] = {
+    "id": N_("Id"),
+    "text": N_("Text"),
+    "title": N_("Title"),
+    "posted_at": N_("Date"),
+    "author.id": N_("Author's id"),
+    "author.name": N_("Author's name"),
+    "author.handle": N_("Author's handle"),
+    "author.followers": N_("Author's followers"),
+    "thread": N_("Conversation"),
+    "in_reply_to": N_("Answers the post with the id"),
+    "url": N_("Address"),
+    "language": N_("Language"),
+    "kind": N_("Kind"),
+    "visibility": N_("Visibility"),
+    "own": N_("Written by us"),
+    "media": N_("Addresses of pictures"),
+}
 
 
 class Reading(SettingsModel):
@@ -123,10 +144,22 @@ def post_of(row: Row, shape: Shape, source: str, now: datetime) -> IncomingPost 
         entry = _entry(row.values, shape, ZoneInfo(shape.zone))
     except ValueError as error:
         return str(error)
-    read = read_entry(entry, source, now, payload=row.values)
-    if isinstance(read, Rejected):
-        return read.reason
-    return N_("This is a change of a post, not a post.") if isinstance(read, PostChange) else read
+    try:
+        return incoming(PostIn.model_validate(entry), row.values, source, now)
+    except ValidationError as error:
+        return " ".join(_told(one) for one in error.errors(include_url=False)[:3])
+
+
+def _told(error: ErrorDetails) -> str:
+    """What is wrong with a cell, in words."""
+    place = [str(one) for one in error["loc"]]
+    name = next((one for one in (".".join(place), *place[:1]) if one in TITLES), "")
+    if not name:
+        return problem(error)
+    return N_("The column for %(field)s cannot be used: %(problem)s") % {
+        "field": TITLES[name],
+        "problem": problem(error),
+    }
 
 
 def is_recent(post: IncomingPost, shape: Shape, since: datetime) -> bool:

@@ -231,10 +231,11 @@ def test_a_row_without_an_id_is_known_by_what_it_says() -> None:
 
 
 def test_each_row_that_is_no_post_says_why() -> None:
-    assert read(["id,text,author,date", "1,Hi,,", "2,,Maya,", "3,Hi,Maya,soon"]) == [
+    assert read(["id,text,author,date,lang", "1,Hi,,", "2,,Maya,", "3,Hi,Maya,soon", "4,Hi,Maya,,?"]) == [
         "It does not say who wrote it.",
-        "post: Value error, text is empty, and there is neither a title nor media",
+        "text is empty, and there is neither a title nor media",
         "'soon' is no date that can be read.",
+        "The column for Language cannot be used: This is not written as it should be.",
     ]
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -19,8 +19,8 @@ from app.connectors.base import IncomingPost
 from app.errors import Invalid, NotFound
 from app.flow.import_file import bring_file, head_of, shape_import, start_import, stop_import
 from app.flow.sheet import Encoding, Format, Row, in_a_cell
-from app.flow.sheet_columns import FIELDS, Reading, Shape, post_of, rows_of
-from app.i18n import N_, _, retold
+from app.flow.sheet_columns import FIELDS, TITLES, Reading, Shape, post_of, rows_of
+from app.i18n import _, retold
 from app.models.agent import Agent, Role, SignIn
 from app.models.feed import Feed
 from app.models.feed_import import ImportState
@@ -33,24 +33,6 @@ from app.web.me import zones
 PREFIX = "/admin/feeds/{feed_id}/imports"
 REFRESH = "2"  # seconds after which a page that waits for the worker asks again, without any script
 SHOWN = 10  # rows in the preview
-TITLES: Mapping[str, str] = {
-    "id": N_("Id"),
-    "text": N_("Text"),
-    "title": N_("Title"),
-    "posted_at": N_("Date"),
-    "author.id": N_("Author's id"),
-    "author.name": N_("Author's name"),
-    "author.handle": N_("Author's handle"),
-    "author.followers": N_("Author's followers"),
-    "thread": N_("Conversation"),
-    "in_reply_to": N_("Answers the post with the id"),
-    "url": N_("Address"),
-    "language": N_("Language"),
-    "kind": N_("Kind"),
-    "visibility": N_("Visibility"),
-    "own": N_("Written by us"),
-    "media": N_("Addresses of pictures"),
-}
 
 
 async def _spooled(request: Request) -> AsyncIterator[None]:
