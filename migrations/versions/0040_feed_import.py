@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0039_feed_import"
-down_revision = "0038_stream"
+revision = "0040_feed_import"
+down_revision = "0039_signal"
 branch_labels = None
 depends_on = None
 
