@@ -4,7 +4,8 @@ A page holds a table between `<!-- table: NAME -->` and `<!-- end of table -->`;
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from prometheus_client import Counter
@@ -15,8 +16,10 @@ from pydantic.fields import FieldInfo
 from app import telemetry
 from app.connectors import registry
 from app.connectors.base import Capabilities, Length, Pictures
+from app.connectors.testing import FakeChannel, Gives, given
 from app.models.item import TRANSITIONS, State, Verb
 from app.settings import Settings
+from tests.connectors.fakes import Make, variants
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 TABLE = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -156,11 +159,57 @@ def _length(can: Capabilities) -> str:
     return f"{size}, {can.byte_limit} bytes" if can.byte_limit else size
 
 
+def gives() -> str:
+    """What the conformance suite proves of each built-in channel."""
+    rows = [
+        (f"{registry.get(name).title}", *(_given(one, variants(name).values()) for one in Gives))
+        for name in sorted(registry.BUILT_IN)
+    ]
+    return table(("channel", *Gives), rows)
+
+
+def _given(one: Gives, makers: Iterable[Make]) -> str:
+    proved = {one in given(fake) for fake in _worlds(makers)}
+    return "some" if len(proved) > 1 else _yes(True in proved)
+
+
+def _worlds(makers: Iterable[Make]) -> Iterator[FakeChannel]:
+    for make in makers:
+        with closing(make()) as fake:
+            yield fake
+
+
+def reasons() -> str:
+    """Why a channel cannot give what it cannot give, as its fake server declares."""
+    rows = [row for name in sorted(registry.BUILT_IN) for row in _declared(name)]
+    return table(("channel", "cannot give", "because"), rows)
+
+
+def _declared(name: str) -> Iterator[tuple[str, str, str]]:
+    found: dict[str, dict[Gives, list[str]]] = {}
+    for variant, make in variants(name).items():
+        for fake in _worlds([make]):
+            for one, reason in fake.cannot_give.items():
+                found.setdefault(reason, {}).setdefault(one, []).append(variant)
+    for reason, lacking in found.items():
+        where = sorted({variant for some in lacking.values() for variant in some})
+        some = f" ({', '.join(where)})" if len(where) < len(variants(name)) else ""
+        yield f"{registry.get(name).title}{some}", ", ".join(one for one in Gives if one in lacking), reason
+
+
+def promises() -> str:
+    """What each thing is that the suite asks of a channel."""
+    return table(("", "means"), ((one, one.meaning) for one in Gives))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings,
     "metrics": metrics,
     "transitions": transitions,
     "capabilities": capabilities,
+    "promises": promises,
+    "gives": gives,
+    "reasons": reasons,
 }
 
 

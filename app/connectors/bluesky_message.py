@@ -4,20 +4,18 @@ Sources: the lexicons `chat.bsky.convo.sendMessage` and `acceptConvo`; `chat.bsk
 """
 
 from dataclasses import replace
-from datetime import timedelta
 
 from app.connectors.base import Capabilities, Json, OutgoingReply, Sent, Visibility
 from app.connectors.bluesky_chat import conversation, messages_page, name_of
 from app.connectors.bluesky_json import as_dict, as_list, parse_time
 from app.connectors.bluesky_records import facets, require_room
 from app.connectors.bluesky_xrpc import Xrpc, XrpcError
-from app.connectors.wire import uploading
+from app.connectors.wire import CLOCKS_APART, uploading
 from app.errors import Malformed, MaybeSent, Refused
 from app.i18n import N_
 
 GRAPHEMES = 1000
 BYTES = 10_000
-_CLOCKS_APART = timedelta(minutes=2)
 _PAGES = 5  # of a conversation that are looked through
 
 
@@ -78,7 +76,7 @@ async def find_message(api: Xrpc, reply: OutgoingReply) -> Sent | None:
 
     Raises MaybeSent when there is more to look through than a call may read: that is no proof that it is not there.
     """
-    since = (reply.attempted_at or reply.created_at) - _CLOCKS_APART
+    since = (reply.attempted_at or reply.created_at) - CLOCKS_APART
     ours, at = await api.did(), None
     for _ in range(_PAGES):
         messages, at = await messages_page(api, reply.prepared["convoId"], at)

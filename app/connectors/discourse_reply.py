@@ -6,7 +6,7 @@ which is too short to rely on: a reply in doubt is looked for.
 """
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,12 +17,11 @@ from app.connectors.discourse_posts import Post, name_of
 from app.connectors.discourse_topics import listed
 from app.connectors.discourse_walk import first_of, posts_of
 from app.connectors.text import essence
-from app.connectors.wire import uploading
+from app.connectors.wire import CLOCKS_APART, uploading
 from app.errors import Malformed, MaybeSent, Refused
 from app.i18n import N_
 
 LIMIT = 32_000  # characters: the site setting max_post_length, as it comes
-CLOCKS_APART = timedelta(minutes=2)
 _LONGEST_TITLE = 250
 _LATEST = 100  # posts of a topic that are looked through
 _UNSAFE = re.compile(r"[\[\]|\\\r\n]+")

@@ -4,7 +4,6 @@ Rules: docs.joinmastodon.org/methods/statuses/#create, #edit, /methods/accounts/
 """
 
 import unicodedata
-from datetime import timedelta
 
 import regex
 from pydantic import ValidationError
@@ -14,10 +13,10 @@ from app.connectors.length import count, left
 from app.connectors.mastodon_api import Server
 from app.connectors.mastodon_posts import Status
 from app.connectors.text import plain
+from app.connectors.wire import CLOCKS_APART
 from app.errors import MaybeSent, Refused
 from app.i18n import N_
 
-CLOCKS_APART = timedelta(minutes=2)  # how much the server's clock and ours may differ
 _PAGES = 10  # of own statuses that are looked through
 
 _NARROWER = (Visibility.PUBLIC, Visibility.UNLISTED, Visibility.FOLLOWERS, Visibility.DIRECT)

@@ -30,11 +30,10 @@ from app.connectors.meta_account import Page
 from app.connectors.meta_graph import moment, page_of
 from app.connectors.meta_hooks import Told, unread
 from app.connectors.meta_walk import OVERLAP, Newest
-from app.connectors.wire import is_web
+from app.connectors.wire import CLOCKS_APART, is_web
 from app.errors import Malformed, MaybeSent, Refused, Unauthorized
 from app.i18n import N_
 
-CLOCKS_APART = timedelta(minutes=2)
 ANSWER_TIME = timedelta(hours=24)  # of a message
 HUMAN_TIME = timedelta(days=7)  # with the tag of a person who answers; also of a private reply to a comment
 MESSAGE, COMMENT = "message", "comment"  # `kind` of a ref

@@ -10,8 +10,8 @@ from typing import Any
 
 from app.connectors.base import Json, OutgoingReply, Sent, Standing
 from app.connectors.meta_graph import Gone, Graph, moment
-from app.connectors.meta_messages import CLOCKS_APART, same
-from app.connectors.wire import is_web
+from app.connectors.meta_messages import same
+from app.connectors.wire import CLOCKS_APART, is_web
 from app.errors import Malformed, MaybeSent, Refused
 from app.i18n import N_
 

@@ -31,11 +31,11 @@ from app.connectors.reddit_api import TOKEN, Api, listing
 from app.connectors.reddit_posts import SITE, Thing, author_of, read_change, read_thing
 from app.connectors.reddit_walk import Walk, path_of
 from app.connectors.text import essence
+from app.connectors.wire import CLOCKS_APART
 from app.errors import Malformed, MaybeSent, RateLimited, Refused
 from app.i18n import N_, _
 
 LIMIT = 10_000  # characters of a comment or message
-CLOCKS_APART = timedelta(minutes=2)
 _PAGES = 5  # of what we wrote that are looked through
 _UNASKED_WAIT = timedelta(minutes=10)
 

@@ -34,7 +34,7 @@ from app.connectors.guide import OAuth, Paste, Places, Step
 from app.connectors.length import count
 from app.connectors.meta_graph import moment
 from app.connectors.meta_hooks import Told, handshake, signed
-from app.connectors.meta_messages import CLOCKS_APART, refuse_long, same
+from app.connectors.meta_messages import refuse_long, same
 from app.connectors.meta_reply import delete_comment, require_done
 from app.connectors.threads_account import (
     REPLIES,
@@ -46,7 +46,7 @@ from app.connectors.threads_account import (
     require_room,
 )
 from app.connectors.threads_posts import look_under, our_posts, read_mentions, read_post, read_replies
-from app.connectors.wire import is_web, uploading
+from app.connectors.wire import CLOCKS_APART, is_web, uploading
 from app.errors import ChannelDown, Malformed, MaybeSent, Refused
 from app.i18n import N_, _
 

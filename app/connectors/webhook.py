@@ -151,6 +151,8 @@ class WebhookConnector(Connector):
         }
         if reply.to.get("visibility") == Visibility.DIRECT.value:
             data["visibility"] = Visibility.DIRECT.value
+        if reply.after:
+            data["after"] = reply.after["id"]
         if reply.pictures:
             data["media"] = [_described(picture) for picture in reply.pictures]
         event = {"type": "reply.created", "timestamp": reply.created_at.astimezone(UTC).isoformat(), "data": data}
@@ -253,4 +255,5 @@ def _sent(link: Link, reply: OutgoingReply, answer: bytes) -> Sent:
         external_id=f"{source}:{name}" if isinstance(name, str | int) and name != "" else f"{source}:reply:{reply.key}",
         url=url if isinstance(url, str) and is_web(url) else None,
         posted_at=link.now,
+        ref={"id": reply.key},
     )

@@ -23,6 +23,7 @@ from app.errors import (
 from app.i18n import N_
 
 STREAM = {"careline_stream": True}  # extensions of a request whose answer goes on as lines (app.transport.STREAMED)
+CLOCKS_APART = timedelta(minutes=2)  # how much a channel's clock and ours may differ when we look for what we sent
 _LONGEST_WAIT = timedelta(days=1)
 _UNASKED_WAIT = timedelta(minutes=1)  # when a channel says "slow down" without saying how long
 

@@ -4,7 +4,7 @@ Rules: docs.x.com, "Create or Edit Post", "Manage Direct Messages", "Post timeli
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from app.connectors.base import Capabilities, IncomingAuthor, Json, Length, OutgoingReply, Pictures, Sent, Visibility
 from app.connectors.length import left
 from app.connectors.text import essence
+from app.connectors.wire import CLOCKS_APART
 from app.connectors.x_api import Api, entries
 from app.connectors.x_posts import (
     DM_FIELDS,
@@ -26,7 +27,6 @@ from app.connectors.x_posts import (
 from app.errors import Malformed, MaybeSent, Refused
 from app.i18n import N_
 
-CLOCKS_APART = timedelta(minutes=2)  # how much X's clock and ours may differ
 One = TypeVar("One", Post, Message)
 _PAGES = 5  # of own posts that are looked through
 

@@ -5,7 +5,7 @@ Rules: developers.google.com/youtube/v3/docs, checked against the API's discover
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -32,6 +32,7 @@ from app.connectors.base import (
 )
 from app.connectors.oauth import ClientAuth, OAuth, OAuthCredentials, Paste, Places, Scope, Step
 from app.connectors.text import essence
+from app.connectors.wire import CLOCKS_APART
 from app.connectors.youtube_api import LIST, SEARCH, UNITS, WRITE, Api, Gone, items
 from app.connectors.youtube_posts import SITE, Comment
 from app.connectors.youtube_walk import Walk
@@ -40,7 +41,6 @@ from app.i18n import N_, _
 
 LIMIT = 10_000  # characters of a comment
 DAILY = 10_000  # units that each project has at first
-CLOCKS_APART = timedelta(minutes=2)
 _PAGES = 5  # of comments that are looked through
 _CONSOLE = "https://console.cloud.google.com/apis"
 _SCOPE = "https://www.googleapis.com/auth/youtube.force-ssl"

@@ -8,10 +8,13 @@ Needs pytest, and is imported by tests alone.
 
 import pytest
 
-_ASSERTING = ("delivering", "doubting", "failing", "fetching", "keeping", "picturing", "replying", "steps", "upward")
-pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _ASSERTING))  # a failed check tells what it compared
+_ASSERTING = ("crashing", "delivering", "doubting", "failing", "fetching", "keeping", "picturing", "replying", "steps")
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{name}" for name in (*_ASSERTING, "upward", "walking"))
+)  # a failed check tells what it compared
 
 from app.connectors.testing import (  # noqa: E402 - after the line above
+    crashing,
     delivering,
     doubting,
     failing,
@@ -20,8 +23,9 @@ from app.connectors.testing import (  # noqa: E402 - after the line above
     picturing,
     replying,
     upward,
+    walking,
 )
-from app.connectors.testing.checks import Check, abilities, check, checks_for  # noqa: E402
+from app.connectors.testing.checks import Check, abilities, check, checks_for, given, is_true, unexplained  # noqa: E402
 from app.connectors.testing.fake import (  # noqa: E402
     FOREVER,
     START,
@@ -33,6 +37,7 @@ from app.connectors.testing.fake import (  # noqa: E402
     Wire,
     replaced,
 )
+from app.connectors.testing.gives import Gives  # noqa: E402
 
 __all__ = [
     "FOREVER",
@@ -40,6 +45,7 @@ __all__ = [
     "Check",
     "Delivery",
     "FakeChannel",
+    "Gives",
     "Standing",
     "Surface",
     "Trouble",
@@ -47,13 +53,18 @@ __all__ = [
     "abilities",
     "check",
     "checks_for",
+    "crashing",
     "delivering",
     "doubting",
     "failing",
     "fetching",
+    "given",
+    "is_true",
     "keeping",
     "picturing",
     "replaced",
     "replying",
+    "unexplained",
     "upward",
+    "walking",
 ]

@@ -1,12 +1,14 @@
 """What is pushed to us: signed, read once, refused when it is not what it says."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from app.connectors.base import Batch
 from app.connectors.testing.checks import check
-from app.connectors.testing.fake import FakeChannel
+from app.connectors.testing.fake import FakeChannel, with_unknown_fields
+from app.connectors.testing.gives import Gives
 from app.connectors.testing.steps import SCRIPTS, assert_sound, plain, raises
 from app.errors import Malformed, Unauthorized
 
@@ -52,7 +54,7 @@ async def a_delivery_recorded_long_ago_is_refused(fake: FakeChannel) -> None:
         fake.connector.receive(fake.link(), sent.headers, sent.body)
 
 
-@check("receive")
+@check("receive", gives=Gives.DUPLICATES)
 async def a_repeated_delivery_has_the_same_name_and_the_same_posts(fake: FakeChannel) -> None:
     sent = fake.delivery("once")
     first = fake.connector.receive(fake.link(), sent.headers, sent.body)
@@ -84,3 +86,12 @@ async def delivered_text_of_any_script_arrives_verbatim_but_for_what_cannot_be_s
     assert [plain(post.text) for post in batch.posts] == [plain(text) for text in SCRIPTS.values()]
     for post in batch.posts:
         assert_sound(post)
+
+
+@check("receive", "pushes", gives=Gives.UNKNOWN)
+async def a_delivery_with_fields_that_nobody_documented_is_read(fake: FakeChannel) -> None:
+    name = fake.arrive("hello")
+    (sent, *_) = fake.pushed()
+    strange = fake.signed(json.dumps(with_unknown_fields(json.loads(sent.body))).encode())
+    batch = fake.connector.receive(fake.link(), sent.headers | strange.headers, strange.body)
+    assert name in {post.external_id for post in batch.posts}

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 from app.connectors.testing.checks import check
 from app.connectors.testing.fake import FOREVER, FakeChannel, Trouble
-from app.connectors.testing.steps import answer, asked, drain, raises, send, tried, uncertain
+from app.connectors.testing.gives import Gives
+from app.connectors.testing.steps import answer, asked, drain, raises, send, tried, unanswered, uncertain
 from app.errors import ConnectorError
 
 
-@check("asks", "reply", "find_sent")
+@check("asks", "reply", "find_sent", gives=Gives.ONCE)
 async def a_send_whose_answer_was_lost_is_found_by_looking(fake: FakeChannel) -> None:
     reply = await uncertain(fake, Trouble.ANSWER_LOST)
     sent = await fake.connector.find_sent(fake.link(), reply)
@@ -25,13 +26,13 @@ async def a_send_that_broke_off_before_it_was_done_is_not_found(fake: FakeChanne
     assert not fake.ledger()
 
 
-@check("asks", "reply")
+@check("asks", "reply", gives=(Gives.HTML, Gives.STORMS))
 async def a_send_answered_with_an_error_page_leaves_its_outcome_open(fake: FakeChannel) -> None:
-    for trouble in (Trouble.DOWN, Trouble.HTML, Trouble.NULL):
+    for trouble in unanswered(fake, Trouble.DOWN, Trouble.HTML, Trouble.NULL):
         await uncertain(fake, trouble)
 
 
-@check("asks", "reply", "find_sent")
+@check("asks", "reply", "find_sent", gives=(Gives.CUT, Gives.ONCE))
 async def a_send_whose_answer_was_cut_is_found_by_looking(fake: FakeChannel) -> None:
     reply = await uncertain(fake, Trouble.TRUNCATED)
     sent = await fake.connector.find_sent(fake.link(), reply)
@@ -71,3 +72,8 @@ async def looking_while_the_channel_is_in_trouble_raises_and_never_says_no(fake:
         fake.trouble(trouble, times=FOREVER)
         with raises(ConnectorError):
             await fake.connector.find_sent(fake.link(), reply)
+
+
+@check("asks", "reply", "shaped", gives=Gives.CUT)
+async def a_send_whose_answer_was_cut_leaves_its_outcome_open(fake: FakeChannel) -> None:
+    await uncertain(fake, Trouble.TRUNCATED)

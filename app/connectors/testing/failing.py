@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from app.connectors.testing.checks import check
 from app.connectors.testing.fake import FOREVER, FakeChannel, Trouble
+from app.connectors.testing.gives import Gives
 from app.connectors.testing.steps import assert_sound, drain, fetch, fill, many, raises
 from app.errors import ChannelDown, ConnectorError, Malformed, RateLimited, Unauthorized, Unreachable
 
@@ -22,7 +23,7 @@ async def _fails(fake: FakeChannel, trouble: Trouble, kind: type[ConnectorError]
     return caught.value
 
 
-@check("pull")
+@check("pull", gives=Gives.LIMITS)
 async def a_rate_limit_says_how_long_the_channel_wants_us_to_wait(fake: FakeChannel) -> None:
     error = await _fails(fake, Trouble.RATE_LIMITED, RateLimited)
     assert isinstance(error, RateLimited)
@@ -36,18 +37,18 @@ async def refused_credentials_ask_for_a_person(fake: FakeChannel) -> None:
     assert error.permanent
 
 
-@check("pull")
+@check("pull", gives=Gives.STORMS)
 async def a_channel_in_trouble_is_down_and_not_our_fault(fake: FakeChannel) -> None:
     error = await _fails(fake, Trouble.DOWN, ChannelDown)
     assert not error.permanent
 
 
-@check("pull")
+@check("pull", gives=Gives.HTML)
 async def a_page_of_html_with_status_200_is_malformed(fake: FakeChannel) -> None:
     await _fails(fake, Trouble.HTML, Malformed)
 
 
-@check("pull", "strict")
+@check("pull", "strict", gives=Gives.CUT)
 async def an_answer_cut_in_the_middle_is_malformed(fake: FakeChannel) -> None:
     await _fails(fake, Trouble.TRUNCATED, Malformed)
 
@@ -72,7 +73,7 @@ async def an_answer_that_takes_too_long_while_reading_is_unreachable(fake: FakeC
     await _fails(fake, Trouble.SLOW, Unreachable)
 
 
-@check("pull")
+@check("pull", gives=Gives.FORWARD)
 async def a_failure_in_the_middle_of_paging_loses_nothing(fake: FakeChannel) -> None:
     fill(fake, 1)
     found, cursor = await drain(fake, {})
@@ -91,7 +92,7 @@ async def a_failure_in_the_middle_of_paging_loses_nothing(fake: FakeChannel) -> 
     assert arrived <= set(found | more)
 
 
-@check("pull", "account")
+@check("pull", "account", gives=Gives.EXPIRY)
 async def credentials_that_expire_in_the_middle_of_paging_lose_nothing(fake: FakeChannel) -> None:
     fill(fake, 1)
     found, cursor = await drain(fake, {})
@@ -145,3 +146,42 @@ async def testing_the_connection_to_a_wrong_address_says_so(fake: FakeChannel) -
     fake.trouble(Trouble.NO_CONNECTION, times=FOREVER)
     with raises(Unreachable):
         await fake.connector.check(fake.link())
+
+
+@check("pull", gives=Gives.STORMS)
+async def a_storm_of_server_errors_is_the_channels_own_and_loses_nothing(fake: FakeChannel) -> None:
+    fill(fake, 1)
+    found, cursor = await drain(fake, {})
+    arrived = set(fill(fake, many(fake)))
+    for page, status in enumerate((500, 502, 503, 504, 520, 500)):
+        fake.calm()
+        fake.down_status = status
+        fake.trouble(Trouble.DOWN, times=FOREVER, after=page // 2)
+        try:
+            batch = await fetch(fake, cursor)
+        except ChannelDown:  # and nothing else: it is the channel's trouble
+            continue
+        found |= {post.external_id: post for post in batch.posts}
+        cursor = batch.cursor
+    fake.calm()
+    more, _ = await drain(fake, cursor)
+    assert arrived <= set(found | more)
+
+
+@check("pull", gives=(Gives.CUT, Gives.HTML))
+async def a_bad_answer_in_mid_page_loses_nothing(fake: FakeChannel) -> None:
+    fill(fake, 1)
+    found, cursor = await drain(fake, {})
+    arrived = set(fill(fake, many(fake)))
+    for kind in (Trouble.HTML, Trouble.TRUNCATED, Trouble.NULL):
+        fake.calm()
+        fake.trouble(kind, after=1)
+        try:
+            batch = await fetch(fake, cursor)
+        except ConnectorError:
+            continue
+        found |= {post.external_id: post for post in batch.posts}
+        cursor = batch.cursor
+    fake.calm()
+    more, _ = await drain(fake, cursor)
+    assert arrived <= set(found | more)

@@ -6,7 +6,7 @@ real processes talk to it. `Wire` sits between the connector's client and the ap
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,8 @@ from typing import Any, ClassVar, TypeAlias
 
 import httpx
 
-from app.connectors.base import Connector, IncomingAuthor, Link, SettingsModel, Visibility
+from app.connectors.base import Connector, IncomingAuthor, IncomingPost, Link, SettingsModel, Visibility
+from app.connectors.testing.gives import Gives
 
 Message: TypeAlias = MutableMapping[str, Any]
 Surface: TypeAlias = Callable[  # an ASGI application
@@ -77,8 +78,12 @@ class FakeChannel(ABC):
     shows_own: bool = False  # whether this variant's feed can show what our own account wrote
     shows_direct: bool = True  # whether it can show direct messages (where the channel has them)
     lenient: bool = False  # a format that is still readable when it is cut (XML feeds)
+    down_status: int = 503  # of Trouble.DOWN
     rate_wait: timedelta = timedelta(seconds=137)  # what the channel asks for when it limits us
     cannot: frozenset[str] = frozenset()  # what this variant lacks of its connector's abilities (see `conformance`)
+    cannot_give: Mapping[Gives, str] = {}  # what the channel cannot give, and why: a sentence without its subject
+    any_answer: bool = False  # whoever takes replies may answer anything: the status says enough (a webhook)
+    tells_changes: bool = False  # edits and deletions come by themselves, as changes of a batch
     broken_arrivals: bool = True  # whether an unreadable entry can be among readable ones
 
     def __init__(self) -> None:
@@ -207,8 +212,16 @@ class FakeChannel(ABC):
         """The same in as many deliveries as the channel needs for them."""
         return [self.delivery(*texts, broken=broken)]
 
+    def elsewhere(self) -> tuple[SettingsModel, ...]:
+        """Settings of other feeds of this channel that show what arrives here, too."""
+        return ()
+
     def pushed(self) -> list[Delivery]:
         """The deliveries of all that arrived, on a channel whose posts are not fetched."""
+        return []
+
+    def typed(self) -> list[IncomingPost]:
+        """The posts of all that arrived, on a channel where people type into a page of ours."""
         return []
 
     # -- trouble
@@ -237,7 +250,7 @@ class FakeChannel(ABC):
         """The same answer with fields that nobody has documented (JSON; override for another format)."""
         if "json" not in response.headers.get("content-type", ""):
             return response
-        return replaced(response, json.dumps(_with_unknown_fields(response.json())).encode())
+        return replaced(response, json.dumps(with_unknown_fields(response.json())).encode())
 
 
 class Wire(httpx.AsyncBaseTransport):
@@ -276,7 +289,7 @@ class Wire(httpx.AsyncBaseTransport):
             case Trouble.EXPIRED:
                 return self.fake.expired()
             case Trouble.DOWN:
-                return httpx.Response(503, html="<html><body><h1>503 Service Unavailable</h1></body></html>")
+                return httpx.Response(self.fake.down_status, html="<html><body><h1>Not available</h1></body></html>")
             case Trouble.HTML:
                 return httpx.Response(
                     200, html="<!doctype html><title>Sign in</title><p>Please sign in to the network.</p>"
@@ -297,9 +310,10 @@ def replaced(response: httpx.Response, body: bytes) -> httpx.Response:
     return httpx.Response(response.status_code, headers=headers, content=body)
 
 
-def _with_unknown_fields(value: Any) -> Any:
+def with_unknown_fields(value: Any) -> Any:
+    """The same JSON with more in it than anybody documented."""
     if isinstance(value, list):
-        return [_with_unknown_fields(v) for v in value]
+        return [with_unknown_fields(v) for v in value]
     if isinstance(value, dict):
-        return {k: _with_unknown_fields(v) for k, v in value.items()} | {"x_invented_2031": {"nested": [None, 1, "?"]}}
+        return {k: with_unknown_fields(v) for k, v in value.items()} | {"x_invented_2031": {"nested": [None, 1, "?"]}}
     return value

@@ -1,9 +1,12 @@
 """What becomes of posts and replies: edits and deletions, ours and theirs."""
 
-from app.connectors.base import IncomingPost, Json, KnownPost, PostChange
+from collections.abc import Iterable
+
+from app.connectors.base import IncomingPost, Json, PostChange
 from app.connectors.testing.checks import check
 from app.connectors.testing.fake import FakeChannel, Trouble
-from app.connectors.testing.steps import PICTURES, fetch, raises, stands, through_json
+from app.connectors.testing.gives import Gives
+from app.connectors.testing.steps import PICTURES, drain, fetches, known, raises, stands, through_json, unanswered
 from app.errors import ConnectorError, Refused
 
 
@@ -46,7 +49,7 @@ async def an_edit_whose_answer_was_lost_is_repeated_safely(fake: FakeChannel) ->
 @check("asks", "reply", "edit")
 async def an_edit_that_did_not_happen_is_never_taken_for_one(fake: FakeChannel) -> None:
     reply = await stands(fake)
-    for trouble in (Trouble.DOWN, Trouble.HTML, Trouble.NULL, Trouble.NO_CONNECTION, Trouble.RESET):
+    for trouble in unanswered(fake, Trouble.DOWN, Trouble.HTML, Trouble.NULL, Trouble.NO_CONNECTION, Trouble.RESET):
         fake.trouble(trouble, sends_only=True)
         with raises(ConnectorError) as caught:
             await fake.connector.edit(fake.link(), reply, "We looked again.")
@@ -105,7 +108,7 @@ async def a_deletion_whose_answer_was_lost_is_repeated_safely(fake: FakeChannel)
 @check("asks", "reply", "delete")
 async def a_deletion_that_did_not_happen_is_never_taken_for_one(fake: FakeChannel) -> None:
     reply = await stands(fake)
-    for trouble in (Trouble.DOWN, Trouble.HTML, Trouble.NULL, Trouble.NO_CONNECTION, Trouble.RESET):
+    for trouble in unanswered(fake, Trouble.DOWN, Trouble.HTML, Trouble.NULL, Trouble.NO_CONNECTION, Trouble.RESET):
         fake.trouble(trouble, sends_only=True)
         with raises(ConnectorError) as caught:
             await fake.connector.delete(fake.link(), reply)
@@ -113,35 +116,37 @@ async def a_deletion_that_did_not_happen_is_never_taken_for_one(fake: FakeChanne
     assert len(fake.ledger()) == 2
 
 
-async def _changes(fake: FakeChannel, posts: list[IncomingPost], cursor: Json) -> dict[str, PostChange]:
-    """What a poll and a look say of these posts, whichever of them the channel tells changes by."""
-    batch = await fake.connector.fetch(fake.link(), through_json(cursor))
-    told = list(batch.changes)
+async def _changes(fake: FakeChannel, posts: Iterable[IncomingPost], cursor: Json) -> dict[str, PostChange]:
+    """What a poll, a delivery and a look say of these posts, whichever of them the channel tells changes by."""
+    told: list[PostChange] = []
+    for sent in fake.pushed():
+        told += fake.connector.receive(fake.link(), sent.headers, sent.body).changes
+    if fetches(fake.connector):
+        told += (await fake.connector.fetch(fake.link(), through_json(cursor))).changes
     if fake.connector.capabilities.looks:
-        known = [KnownPost(post.external_id, through_json(post.ref)) for post in posts]
-        told += await fake.connector.look_again(fake.link(), known)
-    return {change.external_id: change for change in told}
+        told += await fake.connector.look_again(fake.link(), [known(post) for post in posts])
+    return {change.external_id: change for change in sorted(told, key=lambda one: one.changed_at)}
 
 
-@check("changes")
+@check("changes", gives=Gives.DELETIONS)
 async def a_deleted_post_is_told_and_those_that_stand_are_not(fake: FakeChannel) -> None:
     gone, stays = fake.arrive("gone soon"), fake.arrive("stays")
-    batch = await fetch(fake, {})
+    found, cursor = await drain(fake, {})
     fake.remove(gone)
-    told = await _changes(fake, list(batch.posts), batch.cursor)
+    told = await _changes(fake, found.values(), cursor)
     assert set(told) == {gone}
     assert stays not in told
     assert told[gone].deleted
 
 
-@check("changes", "rewrite")
+@check("changes", "rewrite", gives=Gives.EDITS)
 async def an_edited_post_is_told_with_its_new_text_and_time(fake: FakeChannel) -> None:
     name = fake.arrive("My tent is torn")
-    batch = await fetch(fake, {})
+    found, cursor = await drain(fake, {})
     fake.rewrite(name, "My tent and my bag are torn")
-    first = (await _changes(fake, list(batch.posts), batch.cursor))[name]
+    first = (await _changes(fake, found.values(), cursor))[name]
     assert "My tent and my bag are torn" in first.text
     assert not first.deleted
-    assert first.changed_at > batch.posts[0].posted_at
+    assert first.changed_at > found[name].posted_at
     fake.rewrite(name, "All is well again")
-    assert (await _changes(fake, list(batch.posts), batch.cursor))[name].changed_at > first.changed_at
+    assert (await _changes(fake, found.values(), cursor))[name].changed_at > first.changed_at

@@ -59,7 +59,7 @@ async def a_send_with_pictures_whose_answer_was_lost_is_repeated_safely(fake: Fa
     assert len(standing.pictures) == len(PICTURES)
 
 
-@check("asks", "reply", "pictures")
+@check("asks", "reply", "pictures", "uploads")
 async def a_send_that_breaks_off_while_its_pictures_are_brought_was_not_delivered(fake: FakeChannel) -> None:
     post = await asked(fake)
     for trouble in (Trouble.RESET, Trouble.SLOW, Trouble.DOWN, Trouble.ANSWER_LOST, Trouble.HTML):

@@ -6,6 +6,7 @@ from datetime import timedelta
 from app.connectors.base import Visibility
 from app.connectors.testing.checks import check
 from app.connectors.testing.fake import FOREVER, FakeChannel, Trouble
+from app.connectors.testing.gives import Gives
 from app.connectors.testing.steps import SCRIPTS, answer, asked, drain, plain, raises, send, through_json, tried
 from app.errors import ConnectorError, RateLimited, Refused, Unauthorized, Unreachable
 
@@ -70,7 +71,7 @@ async def what_was_prepared_is_the_same_every_time(fake: FakeChannel) -> None:
     assert through_json(again) == reply.prepared
 
 
-@check("asks", "reply", "idempotent")
+@check("asks", "reply", "idempotent", gives=Gives.ONCE)
 async def the_same_send_repeated_stands_once(fake: FakeChannel) -> None:
     post = await asked(fake)
     reply = answer(fake, post)
@@ -94,7 +95,7 @@ async def a_send_repeated_hours_later_still_stands_once(fake: FakeChannel) -> No
     assert len(fake.ledger()) == 1
 
 
-@check("asks", "reply", "idempotent")
+@check("asks", "reply", "idempotent", gives=Gives.ONCE)
 async def a_send_whose_answer_was_lost_is_repeated_safely(fake: FakeChannel) -> None:
     post = await asked(fake)
     reply = answer(fake, post)
@@ -127,7 +128,7 @@ async def a_send_without_a_connection_was_not_delivered(fake: FakeChannel) -> No
     assert not fake.ledger()
 
 
-@check("asks", "reply")
+@check("asks", "reply", gives=Gives.LIMITS)
 async def a_send_under_a_rate_limit_was_not_delivered_and_says_how_long_to_wait(fake: FakeChannel) -> None:
     post = await asked(fake)
     fake.trouble(Trouble.RATE_LIMITED, times=FOREVER)

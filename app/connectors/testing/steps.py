@@ -13,6 +13,7 @@ import pytest
 
 from app.connectors.base import (
     Batch,
+    Connector,
     IncomingPost,
     Json,
     KnownPost,
@@ -68,6 +69,11 @@ async def fetch(fake: FakeChannel, cursor: Json) -> Batch:
     return replace(batch, cursor=through_json(batch.cursor))
 
 
+def fetches(connector: Connector) -> bool:
+    """Whether it brings posts by asking for them."""
+    return type(connector).fetch is not Connector.fetch
+
+
 async def drain(
     fake: FakeChannel, cursor: Json, between: Callable[[], None] = lambda: None
 ) -> tuple[dict[str, IncomingPost], Json]:
@@ -76,6 +82,9 @@ async def drain(
     for sent in fake.pushed():
         received = fake.connector.receive(fake.link(), sent.headers, sent.body)
         found |= {post.external_id: post for post in received.posts}
+    found |= {post.external_id: post for post in fake.typed()}
+    if not fetches(fake.connector):
+        return found, cursor
     for _ in range(100):
         batch = await fetch(fake, cursor)
         found |= {post.external_id: post for post in batch.posts}
@@ -203,3 +212,8 @@ async def uncertain(fake: FakeChannel, trouble: Trouble) -> OutgoingReply:
     again = tried(fake, reply)
     fake.tick(timedelta(minutes=1))
     return again
+
+
+def unanswered(fake: FakeChannel, *troubles: Trouble) -> list[Trouble]:
+    """Those of these troubles that leave a request without an answer that can be one."""
+    return [trouble for trouble in troubles if trouble is not Trouble.NULL or not fake.any_answer]

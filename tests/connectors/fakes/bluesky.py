@@ -26,6 +26,7 @@ from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor, Json, Visibility
 from app.connectors.bluesky_lists import BlueskySettings, Source
 from app.connectors.bluesky_xrpc import BlueskyCredentials
+from app.connectors.testing import Gives
 from tests.connectors.fakes.base import FakeChannel, Standing
 from tests.connectors.fakes.bluesky_chat import PRIVILEGED, Chat, ChatFailure
 
@@ -627,6 +628,10 @@ class FakeBlueskyMessages(FakeBluesky):
     shows_direct = True
     shows_own = True
     cannot = frozenset({"parents", "threads", "direct", "pictures", "idempotent", "delete", "above", "rewrite"})
+    cannot_give: Mapping[Gives, str] = {
+        Gives.EDITS: "messages cannot be edited there",
+        Gives.BACKWARD: "of what was written before the first sync, each conversation's newest hundred messages are brought",
+    }
 
     def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
         self.tick()

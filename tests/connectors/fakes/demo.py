@@ -39,6 +39,7 @@ class FakeTownsquare(FakeChannel):
     connector: ClassVar[Connector] = registry.get("demo")
     page_size = PAGE
     shows_own = True
+    tells_changes = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from email import message_from_bytes, policy
@@ -25,6 +25,7 @@ from app.connectors.base import Connector, IncomingAuthor, Link, Visibility
 from app.connectors.mail import MailSettings
 from app.connectors.mail_account import MailCredentials
 from app.connectors.mail_tls import Security
+from app.connectors.testing import Gives
 from app.errors import Unreachable
 from tests.connectors.fakes.base import FakeChannel, Standing, Trouble
 
@@ -81,6 +82,9 @@ class FakeMail(FakeChannel):
     """dovecot and a submission server."""
 
     connector: ClassVar[Connector] = registry.get("email")
+    cannot_give: Mapping[Gives, str] = dict.fromkeys(
+        (Gives.DELETIONS, Gives.EDITS), "a mail that was sent cannot be changed or called back"
+    )
     shows_direct = False  # every mail is direct, so there is no other kind to tell it from
     rate_wait = timedelta(minutes=5)  # mail servers do not say how long
     patience = 0.25

@@ -1,6 +1,6 @@
 """A Facebook Page: its posts, what is written under them and about it, and its Messenger conversations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -8,6 +8,7 @@ from app.connectors import registry
 from app.connectors.base import Connector, SettingsModel, Visibility
 from app.connectors.facebook import FacebookSettings
 from app.connectors.meta_account import PageCredentials
+from app.connectors.testing import Gives
 from tests.connectors.fakes.base import FakeChannel, Standing
 from tests.connectors.fakes.meta import (
     APP,
@@ -304,6 +305,9 @@ class FakeRatings(FakeWall):
 
     bring: ClassVar[dict[str, bool]] = {"recommendations": True}
     cannot: frozenset[str] = frozenset({"dated", "changes"})
+    cannot_give: Mapping[Gives, str] = dict.fromkeys(
+        (Gives.DELETIONS, Gives.EDITS), "recommendations cannot be asked for one by one"
+    )
 
     def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
         self.tick()
@@ -333,6 +337,9 @@ class FakeMessenger(FakePage):
     bring: ClassVar[dict[str, bool]] = {"messages": True}
     shows_own: bool = True
     cannot: frozenset[str] = frozenset({"dated", "changes", "delete", "parents"})
+    cannot_give: Mapping[Gives, str] = dict.fromkeys(
+        (Gives.DELETIONS, Gives.EDITS), "messages tell it by deliveries alone, not when they are polled"
+    )
 
     def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
         person = PEOPLE.get(by) or self.new("3")
@@ -364,6 +371,7 @@ class FakeAll(FakeMessenger):
     bring: ClassVar[dict[str, bool]] = dict.fromkeys(NOTHING, True)
     shows_direct: bool = True
     cannot: frozenset[str] = frozenset({"dated"})
+    cannot_give: Mapping[Gives, str] = {}
 
     def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
         if direct:

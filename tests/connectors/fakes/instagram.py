@@ -1,12 +1,13 @@
 """An Instagram account: comments and answers under its media, tags, mentions and messages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor, Visibility
 from app.connectors.instagram import InstagramSettings
 from app.connectors.meta_account import PageCredentials
+from app.connectors.testing import Gives
 from tests.connectors.fakes.base import FakeChannel, Standing
 from tests.connectors.fakes.facebook import PEOPLE, FakeMessenger, credentials
 from tests.connectors.fakes.meta import IG, IG_NAME, Entry, gone, graph_time
@@ -149,6 +150,7 @@ class FakeIgComments(FakeInstagram):
     bring: ClassVar[dict[str, bool]] = {"comments": True}
     shows_own: bool = True
     cannot: frozenset[str] = frozenset({"dated"})
+    cannot_give: Mapping[Gives, str] = {}
 
     def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
         return self.put_comment(by, text, under)
@@ -179,6 +181,9 @@ class FakeIgTags(FakeIgComments):
     bring: ClassVar[dict[str, bool]] = {"mentions": True}
     shows_own: bool = False
     cannot: frozenset[str] = frozenset({"dated", "changes", "reply", "receive"})
+    cannot_give: Mapping[Gives, str] = dict.fromkeys(
+        (Gives.DELETIONS, Gives.EDITS), "what others published is not ours to ask for"
+    ) | dict.fromkeys((Gives.ECHOES, Gives.ONCE), "what others published can be read only")
 
     def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
         return self.put_media(by, text, "tags")

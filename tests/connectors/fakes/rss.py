@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from app.connectors import registry
 from app.connectors.base import Connector
 from app.connectors.rss import RssSettings
+from app.connectors.testing import Gives
 from tests.connectors.fakes.base import FakeChannel, replaced
 
 SITE = "https://blog.example"
@@ -42,6 +43,14 @@ class FakeFeed(FakeChannel):
     """One feed. Its address never changes, its entries only come and go."""
 
     connector: ClassVar[Connector] = registry.get("rss")
+    cannot_give: Mapping[Gives, str] = {
+        Gives.BACKWARD: "a document shows its newest entries only",
+        Gives.DELETIONS: "an entry that is missing may only have left the document",
+        Gives.EDITS: "most documents do not tell an edit from an entry that comes again",
+        Gives.ECHOES: "no account of ours writes there",
+        Gives.EXPIRY: "nobody signs in",
+        Gives.ONCE: "nothing can be answered there",
+    }
     path: ClassVar[str]
     content_type: ClassVar[str]
     window = 15

@@ -4,7 +4,7 @@ From the Threads API's documentation and Meta's own collection of requests, not 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor
+from app.connectors.testing import Gives
 from app.connectors.threads import ThreadsSettings
 from app.connectors.threads_account import ThreadsCredentials
 from tests.connectors.fakes.base import Delivery, FakeChannel, Standing
@@ -230,6 +231,9 @@ class FakeMentions(FakeThreads):
     bring: ClassVar[dict[str, bool]] = {"replies": False, "mentions": True}
     shows_own: bool = False
     cannot: frozenset[str] = frozenset({"dated", "changes", "receive"})
+    cannot_give: Mapping[Gives, str] = dict.fromkeys(
+        (Gives.DELETIONS, Gives.EDITS), "what others published is not ours to ask for"
+    )
 
     def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
         return self.write(by, f"@{US_NAME} {text}", under or "")

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import httpx
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from app.connectors import registry
 from app.connectors.base import Connector, Visibility
+from app.connectors.testing import Gives
 from app.connectors.webhook import WebhookCredentials, WebhookSettings
 from tests.connectors.fakes.base import Delivery, FakeChannel, Standing
 
@@ -28,12 +29,21 @@ class FakeSender(FakeChannel):
     """Signs by itself, from the specification, not with our code."""
 
     connector: ClassVar[Connector] = registry.get("webhook")
+    cannot = frozenset({"uploads"})  # pictures go with the reply
+    any_answer = True
+    tells_changes = True
+    cannot_give: Mapping[Gives, str] = dict.fromkeys(
+        (Gives.FORWARD, Gives.BACKWARD, Gives.RESTARTS, Gives.EXPIRY),
+        "nothing is fetched: the sender delivers, and repeats what we did not take",
+    ) | {Gives.CUT: "whatever a receiver answers with a 2xx, it has taken the reply"}
 
     def __init__(self) -> None:
         super().__init__()
         self.made = 0
         self.events: dict[str, dict[str, Any]] = {}
         self.gone: set[str] = set()
+        self.told: list[dict[str, object]] = []  # posts and changes, as they are delivered
+        self.removed: set[str] = set()
         self.edits: dict[str, dict[str, str]] = {}  # what each reply says, by the time from which it does
 
     @property
@@ -52,18 +62,28 @@ class FakeSender(FakeChannel):
         if request.headers["webhook-signature"] != signature(event_id, request.headers["webhook-timestamp"], body):
             return JSONResponse({"error": "bad signature"}, 401)
         event = json.loads(body)
+        if event["type"] == "reply.edited" and event["data"]["id"] in self.gone:
+            return JSONResponse({"error": "that reply is gone"}, 404)
         if event["type"] == "reply.edited":
             self.edits.setdefault(event["data"]["id"], {})[event["timestamp"]] = event["data"]["text"]
             return Response(status_code=204)
         if event["type"] == "reply.deleted":
             self.gone.add(event["data"]["id"])
             return Response(status_code=204)
+        if event["data"]["in_reply_to"] in self.removed:
+            return JSONResponse({"error": "that post is gone"}, 404)
         self.events.setdefault(event_id, event["data"])
         return JSONResponse({"id": f"r-{event_id}", "url": f"https://shop.example/r/{event_id}"})
 
     def ledger(self) -> list[Standing]:
         return [
-            Standing(f"shop:r-{key}", self.said(data), f"shop:{data['in_reply_to']}", Visibility(data["visibility"]))
+            Standing(
+                f"shop:r-{key}",
+                self.said(data),
+                f"shop:r-{data['after']}" if "after" in data else f"shop:{data['in_reply_to']}",
+                Visibility(data["visibility"]),
+                tuple((one["alt"], base64.b64decode(one["content"])) for one in data.get("media", ())),
+            )
             for key, data in self.events.items()
             if data["id"] not in self.gone
         ]
@@ -77,7 +97,27 @@ class FakeSender(FakeChannel):
         return request.method == "POST"
 
     def arrive(self, text: str, *, by: str = "ada", under: str | None = None, direct: bool = False) -> str:
-        raise NotImplementedError
+        more = {"in_reply_to": under.removeprefix("shop:"), "thread": self.thread(under)} if under else {}
+        kind = {"kind": "direct"} if direct else {}
+        self.told.append(self.post(text) | {"author": {"id": by, "handle": by}} | more | kind)
+        return f"shop:{self.told[-1]['id']}"
+
+    def thread(self, name: str) -> object:
+        parent = next(one for one in self.told if f"shop:{one['id']}" == name)
+        return parent.get("thread", parent["id"])
+
+    def remove(self, external_id: str) -> None:
+        self.removed.add(external_id.removeprefix("shop:"))
+        self.told.append(
+            {"type": "post.deleted", "id": external_id.removeprefix("shop:"), "at": self.tick().isoformat()}
+        )
+
+    def rewrite(self, external_id: str, text: str) -> None:
+        edited: dict[str, object] = {"type": "post.edited", "id": external_id.removeprefix("shop:"), "text": text}
+        self.told.append(edited | {"at": self.tick().isoformat()})
+
+    def pushed(self) -> list[Delivery]:
+        return [self.signed(json.dumps({"posts": self.told}).encode())] if self.told else []
 
     def limited(self) -> httpx.Response:
         return httpx.Response(429, headers={"retry-after": f"{self.rate_wait.total_seconds():.0f}"})

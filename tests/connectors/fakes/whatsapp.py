@@ -1,7 +1,7 @@
 """A number of WhatsApp's Cloud API: messages by deliveries, the customer service window, templates, files."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor, SettingsModel, Visibility
+from app.connectors.testing import Gives
 from app.connectors.whatsapp import WhatsAppCredentials
 from tests.connectors.fakes.base import Delivery, FakeChannel, Standing
 from tests.connectors.fakes.meta import APP, SECRET, TOKEN, VERIFY, Entry, FakeGraph, GraphError, gone
@@ -49,6 +50,14 @@ class FakeWhatsApp(FakeGraph):
     owner: ClassVar[str] = BUSINESS
     cannot: frozenset[str] = frozenset({"pull", "dated", "parents", "changes"})
     shows_direct: bool = True
+    cannot_give: Mapping[Gives, str] = {
+        **dict.fromkeys(
+            (Gives.FORWARD, Gives.BACKWARD, Gives.RESTARTS, Gives.EXPIRY, Gives.SKEW),
+            "messages are delivered and cannot be fetched",
+        ),
+        **dict.fromkeys((Gives.DELETIONS, Gives.EDITS), "deliveries do not tell what customers delete or edit"),
+        Gives.ONCE: "it knows no repeat, and what was sent cannot be looked up: a person decides",
+    }
 
     def __init__(self) -> None:
         super().__init__()

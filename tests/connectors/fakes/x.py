@@ -25,6 +25,7 @@ from starlette.types import ASGIApp
 from app.connectors import registry
 from app.connectors.base import IncomingAuthor, Json, Length, SettingsModel, Visibility
 from app.connectors.length import count as length_of
+from app.connectors.testing import Gives
 from app.connectors.x_posts import name_at
 from app.connectors.x_settings import Source, XCredentials, XSettings
 from tests.connectors.fakes.base import Delivery, FakeChannel, Standing
@@ -92,6 +93,7 @@ class FakeX(FakeChannel):
         self.shows_own = source is Source.SEARCH
         if source is Source.MESSAGES:
             self.cannot = MESSAGES
+            self.cannot_give = {Gives.EDITS: "messages cannot be edited there"}
         self.tweets: dict[str, Tweet] = {}
         self.renamed: set[str] = set()
         self.messages: dict[str, Message] = {}

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from app.connectors import registry
 from app.connectors.base import IncomingAuthor, Json, SettingsModel
+from app.connectors.testing import Gives
 from app.connectors.youtube import Source, YouTubeCredentials, YouTubeSettings
 from tests.connectors.fakes.base import FakeChannel, Standing
 
@@ -72,6 +73,8 @@ class FakeYouTube(FakeChannel):
         self.source = source
         self.shows_own = source is Source.COMMENTS
         self.keyed = False
+        if source is Source.SEARCH:
+            self.cannot_give = {Gives.EDITS: "a video does not tell when it was edited"}
         self.remarks: dict[str, Remark] = {}
         self.clips: dict[str, Clip] = {}
         self.along = 2  # replies that come with a thread

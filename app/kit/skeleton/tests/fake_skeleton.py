@@ -1,7 +1,7 @@
 """The channel's world in memory: it pages, limits and fails like the real one. Write it from the channel's documents."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import httpx
@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.connectors.base import Connector, IncomingAuthor
-from app.connectors.testing import FakeChannel, Standing, Surface
+from app.connectors.testing import FakeChannel, Gives, Standing, Surface
 from app.kit.skeleton.connector import SkeletonConnector, SkeletonCredentials, SkeletonSettings
 
 SERVER = "https://skeleton.example"
@@ -24,6 +24,9 @@ class FakeSkeleton(FakeChannel):
     connector: ClassVar[Connector] = SkeletonConnector()
     page_size = 10
     shows_own = True
+    cannot_give: Mapping[Gives, str] = dict.fromkeys(
+        (Gives.DELETIONS, Gives.EDITS), "the server does not tell what became of posts"
+    )
 
     def __init__(self) -> None:
         """Nobody has written yet."""

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from app.connectors.testing import Check, FakeChannel, checks_for
+from app.connectors.testing import Check, FakeChannel, checks_for, is_true, unexplained
 from app.connectors.testing.steps import asked
 from app.kit.skeleton.tests.fake_skeleton import VARIANTS, FakeSkeleton
 
@@ -20,6 +20,13 @@ CASES = [
 async def test_conformance(make: Callable[[], FakeChannel], run: Check) -> None:
     with closing(make()) as fake:
         await run(fake)
+
+
+@pytest.mark.parametrize("make", VARIANTS.values(), ids=VARIANTS)
+async def test_what_cannot_be_given_is_declared_and_true(make: Callable[[], FakeChannel]) -> None:
+    assert not unexplained(make())
+    for declared in make().cannot_give:
+        assert await is_true(make, declared), f"take '{declared}' out of cannot_give: its checks pass"
 
 
 async def test_a_customer_is_shown_by_their_handle() -> None:
