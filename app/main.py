@@ -51,7 +51,9 @@ from app.web import (
 from app.web.admin import imports
 from app.web.admin import router as admin
 from app.web.assets import STATIC, Assets
-from app.web.live import Hub, ends_with_the_server
+from app.web.edge import LOOKS
+from app.web.hub import Hub
+from app.web.live import ends_with_the_server
 from app.web.measured import Measured
 from app.web.reading import Reading
 from app.web.security import BodyLimit, MethodOverride, Security, same_origin
@@ -131,6 +133,7 @@ def create_app(settings: Settings | None = None, sessions: async_sessionmaker[As
     )
     app.state.settings = settings
     app.state.sessions = sessions
+    app.state.looks = asyncio.Semaphore(LOOKS)
     app.add_middleware(Reading)
     app.add_middleware(BodyLimit, most=settings.max_body, uploads=settings.max_upload, imports=settings.max_import)
     app.add_middleware(MethodOverride)

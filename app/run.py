@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import shutil
 import signal
 import socket
@@ -75,12 +76,20 @@ def until_stopped(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) ->
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve the web until `stop`."""
     web = web_server(settings)
+    spare_the_collector()
     serving = asyncio.create_task(web.serve())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     web.should_exit = True
     await serving
     stopping.cancel()
+
+
+def spare_the_collector() -> None:
+    """Take what a process is made of out of the cyclic collector's sight: going through it halts all requests for 0.3 s."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)  # a page makes thousands of objects, and next to no cycles
 
 
 def must_be_free(settings: Settings) -> None:

@@ -3,7 +3,7 @@
 `python -m bench.crowd` reads {"url", "cookie_name", "agents": [[id, cookie, csrf], ...], "queues": [...], "rest": seconds}
 from its standard input, says `here` when every stream stands, works until it is stopped, and then tells in one line
 of JSON how long the parts took. Each desk follows static/js/live.js: parts of its own at once, lists and counts as
-seldom as the server's pace says, a sign of life every quarter of a minute.
+seldom as the server's pace says, a sign of life when they asked for nothing for a while.
 """
 
 import asyncio
@@ -20,7 +20,9 @@ import httpx
 
 from bench.harness import percentile
 
-ALIVE = 15.0  # seconds
+ALIVE = 25.0  # seconds without a request
+SOON = 0.3  # seconds from what is about oneself to a look at lists and counts
+PACE = 2.0  # seconds between two looks at lists and counts while few look
 GATHERED = 0.06  # seconds from a message to the request
 MINE = ("me", "offer", "bar")
 SLOW = ("rail", "list", "tabs")
@@ -37,23 +39,23 @@ class Desk:
     agent_id: int
     csrf: str
     item: int | None = None
-    pace: float = 2.0  # seconds between two looks at lists and counts
+    pace: float = PACE
     wanted: set[str] = field(default_factory=set)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     slow_at: float = 0.0
+    alive_at: float = 0.0
     hurry: bool = False  # what is about the agent themselves does not wait
     took: list[float] = field(default_factory=list)
 
     async def listen(self, here: asyncio.Event) -> None:
         """Hold the stream."""
-        alive = 0.0
         async with self.http.stream("GET", "/live", timeout=None) as stream:
             async for line in stream.aiter_lines():
                 here.set()
                 if not line.startswith("data: "):
                     continue
-                if time.monotonic() - alive > ALIVE:
-                    alive = time.monotonic()
+                if time.monotonic() - self.alive_at > ALIVE:
+                    self.alive_at = time.monotonic()
                     await self.http.get("/presence/alive")
                 self.hear(json.loads(line.removeprefix("data: ")))
 
@@ -65,8 +67,11 @@ class Desk:
         mine = "agents" in message and (message["agents"] is None or self.agent_id in message["agents"])
         if mine or message.get("all"):
             self.wanted.update(MINE)
+        if not self.wanted & set(SLOW):
+            spread = random.uniform(0, max(0.0, self.pace - PACE))
+            self.slow_at = max(self.slow_at, time.monotonic() - self.pace + spread)
         if mine:
-            self.slow_at, self.hurry = 0.0, True
+            self.slow_at, self.hurry = min(self.slow_at, time.monotonic() - self.pace + SOON), True
         if mine or message.get("all") or "items" in message or "queues" in message:
             self.wanted.update(SLOW)
         if "items" in message and self.item and (message["items"] is None or self.item in message["items"]):
@@ -91,6 +96,7 @@ class Desk:
     async def ask(self, parts: set[str]) -> None:
         """One request for parts."""
         self.wanted -= parts
+        self.alive_at = time.monotonic()
         if parts & set(SLOW):
             self.slow_at = time.monotonic()
         begin = time.perf_counter()

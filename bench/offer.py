@@ -8,6 +8,7 @@ among them, from the press of Ready to the offer in the page. The ratio is the w
 
 import asyncio
 import contextlib
+import gc
 import os
 import random
 import secrets
@@ -166,6 +167,7 @@ async def _desks(ground: Ground, size: Size) -> AsyncIterator[list[Asked]]:
             tasks += [group.create_task(one) for one in (desk.listen(here), desk.look(), desk.serve(size))]
             await here.wait()
             desks.append(desk)
+        gc.freeze()  # our own pauses are not the server's
         yield desks
         for task in tasks:
             task.cancel()

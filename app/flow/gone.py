@@ -19,7 +19,7 @@ from app.models.item import SYSTEM, Item, State
 from app.models.queue import Queue
 
 GRACE = timedelta(seconds=60)
-TOUCH = timedelta(seconds=14)  # a sign of life is written at most so often; desks give one every 15 s or so
+TOUCH = timedelta(seconds=14)  # a sign of life is written at most so often; desks give one every 25 s at least
 MOST_GONE = 50  # agents, and items, in one transaction
 
 

@@ -119,9 +119,9 @@ async def end_due(session: AsyncSession, agent_id: int | None = None) -> int:
         Presence.agent_id == agent_id if agent_id is not None else Presence.agent_id > 0,
     )
     locked = over.order_by(Presence.agent_id).limit(MOST_ENDED).with_for_update(skip_locked=True)
-    ids = list(await session.scalars(locked))
+    ended = update(Presence).where(Presence.agent_id.in_(locked.scalar_subquery())).values(READY)
+    ended = ended.execution_options(synchronize_session=False)
+    ids = list(await session.scalars(ended.returning(Presence.agent_id)))
     if ids:
-        ended = update(Presence).where(Presence.agent_id.in_(ids)).values(READY)
-        await session.execute(ended.execution_options(synchronize_session=False))
         announce(session, "agents", ids)
     return len(ids)

@@ -111,23 +111,27 @@ class OpenOffer:
 
 async def rail(session: AsyncSession, agent_id: int, queues: Select[Any]) -> Rail:
     """Counts and oldest waits."""
-    counts = {row[0]: row[1] for row in await session.execute(_counts(agent_id))}
+    active, parked, offers, held = (await session.execute(_counts(agent_id, queues))).one()
     lines = await session.execute(_lines(queues))
     shown = tuple(Line(*line) for line in lines)
     return Rail(
-        active=counts.get(State.ACTIVE, 0),
-        parked=counts.get(State.PARKED, 0),
-        offers=counts.get(State.OFFERED, 0),
+        active=active,
+        parked=parked,
+        offers=offers,
         lines=shown,
-        open=min(COUNTED, sum(line.waiting for line in shown) + (await session.scalar(_held(agent_id, queues)) or 0)),
+        open=min(COUNTED, sum(line.waiting for line in shown) + held),
         oldest=min((line.oldest for line in shown if line.oldest), default=None),
     )
 
 
 # Statements are kept by whom they are for: building them anew for each look costs more than running them.
 @lru_cache(maxsize=2_000)
-def _counts(agent_id: int) -> Select[str, int]:
-    return select(Item.state, func.count()).where(Item.agent_id == agent_id).group_by(Item.state)
+def _counts(agent_id: int, queues: Select[Any]) -> Select[*tuple[Any, ...]]:
+    """What an agent has in progress, parked and offered; and how many items are in anybody's hands, up to COUNTED."""
+    seen = Item.queue_id.in_(queues) | (Item.agent_id == agent_id)
+    held = select(Item.id).where(Item.agent_id.is_not(None), seen).limit(COUNTED).subquery()
+    states = [func.count().filter(Item.state == state) for state in (State.ACTIVE, State.PARKED, State.OFFERED)]
+    return select(*states, select(func.count()).select_from(held).scalar_subquery()).where(Item.agent_id == agent_id)
 
 
 @lru_cache(maxsize=2_000)
@@ -155,14 +159,6 @@ def _lines(queues: Select[Any]) -> Select[*tuple[Any, ...]]:
         .group_by(Queue.id)
         .order_by(func.lower(Queue.name))
     )
-
-
-@lru_cache(maxsize=2_000)
-def _held(agent_id: int, queues: Select[Any]) -> Select[int]:
-    """How many items are in somebody's hands, up to COUNTED."""
-    seen = Item.queue_id.in_(queues) | (Item.agent_id == agent_id)
-    held = select(Item.id).where(Item.agent_id.is_not(None), seen).limit(COUNTED).subquery()
-    return select(func.count()).select_from(held)
 
 
 async def mine(session: AsyncSession, agent_id: int, state: State) -> tuple[Row, ...]:

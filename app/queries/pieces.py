@@ -8,19 +8,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models.change import PostChange
 from app.models.item import Item
 from app.models.post import Author, Post, PostFile
+from app.models.queue import Queue
 from app.models.reply import Reply, ReplyState
 from app.models.sight import sees
 from app.queries.said import Said
 
 
 async def held_replies(session: AsyncSession, agent_id: int) -> list[Said]:
-    """What an agent has sent and can still take back."""
+    """What an agent has sent and can still take back, the newest first: the one that the key takes back."""
+    sent_at = Reply.due_at - func.make_interval(0, 0, 0, 0, 0, 0, Queue.undo_seconds)
     held = (
         select(Reply, Author.name, Author.handle)
+        .join(Item, Item.id == Reply.item_id)
+        .join(Queue, Queue.id == Item.queue_id)
         .join(Post, Post.id == Reply.post_id)
         .join(Author, Author.id == Post.author_id)
         .where(Reply.agent_id == agent_id, Reply.state == ReplyState.HELD, Reply.due_at > func.now())
-        .order_by(Reply.due_at)
+        .order_by(sent_at.desc(), Reply.id.desc())
     )
     return [
         Said(

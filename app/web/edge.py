@@ -8,6 +8,7 @@ function scope); an error rolls it back. `Me` is the agent who is signed in; `Su
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -85,6 +86,12 @@ def face(agent: Agent, presence: Presence | None) -> Face:
     )
 
 
+ALIVE = "/presence/alive"
+LISTS = frozenset({"rail", "list", "tabs"})  # parts of a desk that others change: nobody waits for them
+MINE = frozenset({"me", "offer", "bar"})  # and those that are about who looks
+LOOKS = 2  # such requests that are answered at a time
+
+
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """Who is signed in on this request, for the page around the content."""
@@ -111,8 +118,14 @@ def digest(cookie: str) -> bytes:
 
 
 async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
-    """One request, one transaction."""
-    async with request.app.state.sessions.begin() as session:
+    """One request, one transaction; but a look of an open desk at what it offers and lists only reads, and is spared
+    its beginning and end. Looks at lists and counts wait for each other, so that nobody waits for them.
+    """
+    asked = set(request.query_params.get("parts", "").split(","))
+    turn: AbstractAsyncContextManager[None] = request.app.state.looks if asked <= LISTS else nullcontext()
+    async with turn, request.app.state.sessions.begin() as session:
+        if request.method in SAFE and (asked <= LISTS | MINE or request.url.path == ALIVE):
+            await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
         yield session
 
 
@@ -154,9 +167,7 @@ def _draws_the_bell(request: Request) -> bool:
     """Whether the answer has the bar at the top: whole pages, not their live parts."""
     parts = request.query_params.keys() & {"parts", "only"}
     return (
-        request.method in SAFE
-        and not parts
-        and not request.url.path.startswith(("/live", "/media", "/avatar", "/presence/alive"))
+        request.method in SAFE and not parts and not request.url.path.startswith(("/live", "/media", "/avatar", ALIVE))
     )
 
 

@@ -5,7 +5,8 @@ import { gone } from "./bad-days.js";
 
 const STALE = 20_000;
 const SELF = 30_000; // look by ourselves: hints may be lost
-const ALIVE = 15_000; // tell that we are here, at most so often
+const SOON = 300; // after what is about ourselves: it comes in bursts
+const ALIVE = 25_000; // tell that we are here when nothing was asked for so long; the server believes us for 60 s
 const ITEM_PARTS = ["head", "thread", "dock", "context"];
 const SLOW_PARTS = ["rail", "list", "tabs"];
 const MY_PARTS = ["me", "offer", "bar"];
@@ -15,9 +16,11 @@ const channel = new BroadcastChannel("careline-live");
 const wanted = new Set();
 let lastHeard = Date.now();
 let slow = 2_000; // counts and lists, at most so often; the server says how seldom when many look
+let spread = 0; // over how long desks that hear of the same change look one after the other
 let lastSlow = 0;
 let lastAlive = 0;
 let busy = false;
+let hurry = false; // what is about ourselves came while an answer was under way
 let askedAt = 0; // when the parts on their way were asked for
 let answeredAt = 0; // when the newest answer to a person was drawn
 let timer;
@@ -70,11 +73,13 @@ async function refresh() {
   const asked = questions(kind);
   if (!asked.length) return again();
   busy = true;
+  hurry = false;
   try {
     for (const { parts, address, how } of asked) {
       for (const part of parts) wanted.delete(part);
       if (parts.some((part) => !MY_PARTS.includes(part) && !ITEM_PARTS.includes(part))) lastSlow = Date.now();
       askedAt = performance.now();
+      lastAlive = Date.now();
       await htmx.ajax("GET", address, how);
     }
   } finally {
@@ -85,7 +90,7 @@ async function refresh() {
 
 function again() {
   clearTimeout(timer);
-  if (wanted.size) timer = setTimeout(refresh, 400);
+  if (wanted.size) timer = setTimeout(refresh, hurry ? 0 : 400);
 }
 
 function want(parts, wait = 60) {
@@ -106,19 +111,24 @@ const touched = (ids, one) => ids === null || Boolean(ids?.includes(one));
 function heard(message) {
   if (message?.line) return gone();
   lastHeard = Date.now();
-  if (message?.pace) slow = message.pace * 1_000;
+  if (message?.pace) {
+    slow = message.pace * 1_000;
+    spread = Math.max(0, slow - 2_000);
+  }
   const kind = page()?.dataset.live;
   if (!message || !kind) return;
   document.dispatchEvent(new CustomEvent("careline:heard", { detail: message }));
   if (message.viewers?.some((one) => document.getElementById(`item-${one}`))) want(["list"]);
   if (message.all) return everything();
   const mine = "agents" in message && touched(message.agents, Number(page().dataset.me));
+  hurry ||= mine;
   if (mine) want(MY_PARTS);
   if (kind === "board" && ("items" in message || "queues" in message || "agents" in message)) want(["page"]);
   const health = document.getElementById("health");
   if ("feeds" in message && health && (!health.dataset.feed || touched(message.feeds, Number(health.dataset.feed)))) want(["health"]);
   if (kind !== "desk") return;
-  if (mine) lastSlow = 0; // an offer, the numbers beside it and the list it leaves are drawn from one answer
+  if (!wanted.has("rail")) lastSlow = Math.max(lastSlow, Date.now() - slow + Math.random() * spread); // not all at once
+  if (mine) lastSlow = Math.min(lastSlow, Date.now() - slow + SOON); // an offer is drawn first, the list it leaves soon after
   if (message.items?.some((one) => document.getElementById(`item-${one}`))) lastSlow = Math.min(lastSlow, Date.now() - slow / 2); // what is seen to change is drawn sooner
   if (mine || "items" in message || "queues" in message) want(SLOW_PARTS, mine ? 0 : 60); // an offer does not wait
   const item = Number(document.getElementById("desk")?.dataset.item);

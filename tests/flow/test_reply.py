@@ -19,6 +19,7 @@ from app.models.agent import Role, Team
 from app.models.feed import Feed
 from app.models.item import Disposition, Item, State
 from app.models.reply import Reply, ReplyState
+from app.queries.pieces import held_replies
 from tests.company import Company, add_agent, items, make_company, post
 
 SAID = "A new one is on its way."
@@ -143,6 +144,21 @@ async def test_send_and_close_ends_the_item_with_its_disposition(session: AsyncS
     await reply(session, company.ayumi, item.id, SAID, "public", then_close=Disposition.ANSWERED)
     [item] = await items(session)
     assert (item.state, item.disposition, item.agent_id) == (State.CLOSED, Disposition.ANSWERED, None)
+
+
+async def test_of_several_held_replies_the_one_sent_last_is_the_first_to_take_back(session: AsyncSession) -> None:
+    company = await make_company(session)
+    await ingest(session, company.feed, [post(1), post(2)])
+    first, second = [await claim(session, company.ayumi, item.id) for item in await items(session)]
+    earlier = await reply(session, company.ayumi, first.id, SAID, "public")
+    await session.execute(
+        update(Reply)
+        .where(Reply.id == earlier.id)
+        .values(due_at=Reply.due_at - func.make_interval(0, 0, 0, 0, 0, 0, 1))
+    )
+    later = await reply(session, company.ayumi, second.id, SAID, "public")
+    held = await held_replies(session, company.ayumi.id)
+    assert [one.id for one in held] == [later.id, earlier.id]
 
 
 async def test_undo_makes_it_a_draft_again_and_takes_a_closed_item_back_in_hand(session: AsyncSession) -> None:

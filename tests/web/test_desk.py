@@ -18,8 +18,9 @@ from app.models.agent import Agent, Role, SignIn
 from app.models.assignment import MOST_EXTENSIONS
 from app.models.feed import Feed
 from app.models.item import Item, State
-from app.web.live import Sight, Stream, permitted
+from app.web.hub import Stream
 from app.web.media import signature
+from app.web.sights import Sight, permitted
 from tests.company import post
 from tests.web.conftest import Browser, House
 
@@ -266,7 +267,7 @@ async def _sign_in_id(app: FastAPI, agent_id: int) -> int:
 def test_a_browser_that_reads_too_slowly_is_told_to_look_at_everything() -> None:
     stream = Stream(1, 1)
     for number in range(100):
-        stream.tell(f'{{"items":[{number}]}}')
+        stream.tell({"items": [number]})
     waiting = [stream.waiting.get_nowait() for _ in range(stream.waiting.qsize())]
     assert len(waiting) < 64
     assert waiting[0] == '{"all":true}'

@@ -11,7 +11,7 @@ from app.flow.ingest import ingest
 from app.models.agent import Role
 from app.models.feed import Feed
 from app.models.item import Item, State
-from app.web.live import Sight, permitted
+from app.web.sights import Sight, permitted
 from tests.company import post
 from tests.web.conftest import Browser, House
 
