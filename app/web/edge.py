@@ -88,7 +88,7 @@ def face(agent: Agent, presence: Presence | None) -> Face:
 
 ALIVE = "/presence/alive"
 LISTS = frozenset({"rail", "list", "tabs"})  # parts of a desk that others change: nobody waits for them
-MINE = frozenset({"me", "offer", "bar"})  # and those that are about who looks
+MINE = frozenset({"me", "offer", "bar"})  # and those that are about who looks themselves
 LOOKS = 2  # such requests that are answered at a time
 
 
@@ -118,13 +118,13 @@ def digest(cookie: str) -> bytes:
 
 
 async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
-    """One request, one transaction; but a look of an open desk at what it offers and lists only reads, and is spared
+    """One request, one transaction; but a look of an open desk at what is about its agent only reads, and is spared
     its beginning and end. Looks at lists and counts wait for each other, so that nobody waits for them.
     """
     asked = set(request.query_params.get("parts", "").split(","))
     turn: AbstractAsyncContextManager[None] = request.app.state.looks if asked <= LISTS else nullcontext()
     async with turn, request.app.state.sessions.begin() as session:
-        if request.method in SAFE and (asked <= LISTS | MINE or request.url.path == ALIVE):
+        if request.method in SAFE and (asked <= MINE or request.url.path == ALIVE):
             await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
         yield session
 
