@@ -21,11 +21,13 @@ import httpx
 from app.addresses import is_public
 from app.errors import Blocked, ChannelDown, ConnectorError, Malformed, MaybeSent, Refused, Unreachable
 from app.i18n import N_
+from app.lookups import addresses_of
 from app.settings import Settings
 from app.unpack import Unpacker
 
 USER_AGENT = "Careline/0.1 (self-hosted customer care)"
 MAX_REDIRECTS = 5
+MAX_CONNECTIONS = 200  # more than streams and slow calls of a process can take together
 MAX_ADDRESSES = 4  # tried one after the other when a host has many
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 2.0  # shorter than servers keep one open, so that a send rarely meets a connection just closed
@@ -67,8 +69,7 @@ def guarded_client(
 
 async def resolve_host(host: str, port: int) -> list[str]:
     """Ask the system's resolver for a host's addresses."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
+    return await addresses_of(host, port)
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
@@ -120,6 +121,10 @@ async def checked_addresses(host: str, port: int, allowed: frozenset[str], resol
     """The addresses of a host that may be connected to. Raises Unreachable (no such host) and Blocked (not public)."""
     try:
         found = await resolve(host, port)
+    except TimeoutError as error:
+        raise Unreachable(
+            N_("The name server does not say where %(host)s is. It is tried again later.") % {"host": host}
+        ) from error
     except (OSError, UnicodeError) as error:
         raise Unreachable(
             N_("The host %(host)s is not known. Check its spelling, or the name server.") % {"host": host}
@@ -147,7 +152,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls,
             network_backend=backend,
-            max_connections=100,
+            max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=20,
             keepalive_expiry=IDLE_SECONDS,
         )

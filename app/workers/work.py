@@ -18,6 +18,7 @@ from app.flow.enter_search import AT_ONCE, enter_search
 from app.flow.rehear import rehear
 from app.flow.tidy import tidy
 from app.settings import Settings
+from app.workers.aside import Aside
 from app.workers.change import change_reply
 from app.workers.hide import hide_post
 from app.workers.import_file import import_job
@@ -36,10 +37,12 @@ SWEEP_EVERY = 1.0  # seconds
 TIDY_EVERY = 60.0  # seconds
 REHEAR_EVERY = 5.0  # seconds
 RESTART_AFTER = 2.0  # seconds
+MOST_READS = 64  # polls, and looks upward, that wait for slow channels beside the worker's places
+MOST_WRITES = 32  # sends, changes and hidings
 DRAIN = 15.0  # seconds that running jobs get to finish after the signal to stop
 
 
-def job_app(run: Runtime) -> App:
+def job_app(run: Runtime, reads: Aside, writes: Aside) -> App:
     """The procrastinate app with our tasks. Jobs are nudges: none is retried, the sweep makes new ones."""
     url = libpq_url(run.settings.database_url)
     connector = PsycopgConnector(conninfo=url, min_size=1, max_size=max(2, run.settings.worker_concurrency // 2))
@@ -47,23 +50,23 @@ def job_app(run: Runtime) -> App:
 
     @app.task(name=jobs.POLL)
     async def poll(feed_id: int) -> None:
-        await poll_feed(run, feed_id)
+        await reads.run(poll_feed(run, feed_id))
 
     @app.task(name=jobs.SEND)
     async def send(reply_id: int) -> None:
-        await send_reply(run, reply_id)
+        await writes.run(send_reply(run, reply_id))
 
     @app.task(name=jobs.CHANGE)
     async def change(change_id: int) -> None:
-        await change_reply(run, change_id)
+        await writes.run(change_reply(run, change_id))
 
     @app.task(name=jobs.HIDE)
     async def hide(post_id: int) -> None:
-        await hide_post(run, post_id)
+        await writes.run(hide_post(run, post_id))
 
     @app.task(name=jobs.PARENTS)
     async def parents(post_id: int) -> None:
-        await fetch_parents(run, post_id)
+        await reads.run(fetch_parents(run, post_id))
 
     @app.task(name=jobs.REHEARSE)
     async def rehearse(rehearsal_id: int) -> None:
@@ -78,7 +81,8 @@ def job_app(run: Runtime) -> App:
 
 async def work(settings: Settings, stop: asyncio.Event) -> None:
     """Run jobs until `stop`; then take no more, and give those that run 15 s."""
-    async with runtime(settings, "careline work") as run, job_app(run).open_async() as app:
+    reads, writes = Aside(MOST_READS), Aside(MOST_WRITES)
+    async with runtime(settings, "careline work") as run, job_app(run, reads, writes).open_async() as app:
         tidier = asyncio.create_task(every(TIDY_EVERY, stop, lambda: _tidy(run, app)))
         sweeper = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: sweep(run)))
         finder = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: _enter_search(run, stop)))
@@ -91,9 +95,10 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
         )
         stop.set()
         worker.cancel()
+        aside = asyncio.gather(reads.end(DRAIN), writes.end(DRAIN))
         with contextlib.suppress(asyncio.CancelledError):
             await worker
-        await asyncio.gather(sweeper, tidier, finder, hearer, listener)
+        await asyncio.gather(aside, sweeper, tidier, finder, hearer, listener)
 
 
 async def _hold_streams(run: Runtime, stop: asyncio.Event) -> None:
