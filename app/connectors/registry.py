@@ -26,6 +26,7 @@ BUILT_IN: dict[str, str] = {
     "mastodon": "app.connectors.mastodon:MastodonConnector",
     "reddit": "app.connectors.reddit:RedditConnector",
     "rss": "app.connectors.rss:RssConnector",
+    "telegram": "app.connectors.telegram:TelegramConnector",
     "threads": "app.connectors.threads:ThreadsConnector",
     "whatsapp": "app.connectors.whatsapp:WhatsAppConnector",
     "x": "app.connectors.x:XConnector",

@@ -8,7 +8,7 @@ signature covers its time), `asks` (posts come by `fetch`, or by deliveries that
 `parents` (a reply stands under a post, not only in a conversation), `above` (threads are fetched upward), `rename`
 (people there can take another handle), `shaped` (the answer to
 a send has a shape), `uploads` (pictures are brought before the reply), `pushes` (the variant makes
-deliveries of what arrives), `backlog` (the channel shows all that was ever written), `settles` (an uncertain send can be settled: `idempotent` or `find_sent`).
+deliveries of what arrives), `signed` (a delivery's signature covers its body), `backlog` (the channel shows all that was ever written), `settles` (an uncertain send can be settled: `idempotent` or `find_sent`).
 
 `gives=` says which of the things that people expect (`Gives`) it proves. A fake server declares in `cannot_give` which of
 them its channel cannot give, and why: those are left out, once it was seen that the declaration is true. Nothing else
@@ -102,6 +102,7 @@ def abilities(fake: FakeChannel) -> frozenset[str]:
         "own": fake.shows_own,
         "broken": fake.broken_arrivals,
         "dated": True,
+        "signed": True,
         "asks": type(fake).pushed is not FakeChannel.pushed or type(fake).typed is not FakeChannel.typed,
         "parents": True,
         "uploads": True,

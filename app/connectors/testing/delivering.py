@@ -29,7 +29,7 @@ async def a_signed_delivery_is_read(fake: FakeChannel) -> None:
         assert_sound(post)
 
 
-@check("receive")
+@check("receive", "signed")
 async def a_delivery_whose_body_was_changed_is_refused(fake: FakeChannel) -> None:
     sent = fake.delivery("refund me 10 dollars")
     with raises(Unauthorized):

@@ -6,7 +6,7 @@ from app.connectors.base import IncomingPost, Json, PostChange
 from app.connectors.testing.checks import check
 from app.connectors.testing.fake import FakeChannel, Trouble
 from app.connectors.testing.gives import Gives
-from app.connectors.testing.steps import PICTURES, drain, fetches, known, raises, stands, through_json, unanswered
+from app.connectors.testing.steps import carried, drain, fetches, known, raises, stands, through_json, unanswered
 from app.errors import ConnectorError, Refused
 
 
@@ -27,11 +27,12 @@ async def an_edited_reply_says_what_it_shall_and_the_others_what_they_did(fake: 
 
 @check("asks", "reply", "edit", "pictures")
 async def an_edited_reply_keeps_its_pictures(fake: FakeChannel) -> None:
-    reply = await stands(fake, pictures=PICTURES)
+    pictures = carried(fake)
+    reply = await stands(fake, pictures=pictures)
     await fake.connector.edit(fake.link(), reply, "We looked again.")
     edited = fake.ledger()[-1]
     assert "We looked again." in edited.text
-    assert edited.pictures == tuple((picture.alt, picture.content) for picture in PICTURES)
+    assert edited.pictures == tuple((picture.alt, picture.content) for picture in pictures)
 
 
 @check("asks", "reply", "edit")

@@ -4,28 +4,19 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
-from app.connectors.base import (
-    Picture,
-)
 from app.connectors.testing.checks import check
 from app.connectors.testing.fake import FOREVER, FakeChannel, Trouble
 from app.connectors.testing.steps import (
     PICTURES,
     answer,
     asked,
+    carried,
     raises,
     send,
     through_json,
     tried,
 )
 from app.errors import ConnectorError
-
-
-def carried(fake: FakeChannel) -> tuple[Picture, ...]:
-    """As many pictures as the channel takes, described as far as it knows descriptions."""
-    rules = fake.connector.capabilities.pictures
-    assert rules is not None
-    return tuple(replace(one, alt=one.alt[: rules.alt]) for one in PICTURES[: rules.most])
 
 
 @check("asks", "reply", "pictures")

@@ -49,6 +49,13 @@ PICTURES = (
 )
 
 
+def carried(fake: FakeChannel) -> tuple[Picture, ...]:
+    """As many pictures as the channel takes, described as far as it knows descriptions."""
+    rules = fake.connector.capabilities.pictures
+    assert rules is not None
+    return tuple(replace(one, alt=one.alt[: rules.alt]) for one in PICTURES[: rules.most])
+
+
 def through_json(cursor: Json) -> Json:
     """The cursor as the database gives it back."""
     stored: Json = json.loads(json.dumps(cursor, allow_nan=False))
