@@ -5,18 +5,17 @@ the fields and edges that are asked for are those of Meta's own specification (f
 PagePost.json, Comment.json, UnifiedThread.json). What is shared with Instagram stands in `meta_*`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from app.connectors.base import (
     Batch,
     Capabilities,
     Check,
-    Connector,
     IncomingAuthor,
     Json,
     KnownPost,
@@ -27,22 +26,19 @@ from app.connectors.base import (
     SettingsModel,
     Standing,
     Visibility,
-    Window,
 )
 from app.connectors.facebook_posts import read_look, told
 from app.connectors.facebook_walk import read_comments, read_mentions, read_posts, read_ratings
 from app.connectors.guide import OAuth, Paste, Places, Scope, Step
-from app.connectors.meta_account import Page, PageCredentials, lasting, login, page, subscribe
-from app.connectors.meta_graph import Gone
-from app.connectors.meta_hooks import Told, changes, entries, handshake, messages
+from app.connectors.meta_account import Page, login, page, subscribe
+from app.connectors.meta_feed import ChosenThings, Reader, look_each, read_parts
+from app.connectors.meta_hooks import Told, changes, entries, messages
 from app.connectors.meta_messages import (
     LONGEST,
     MESSAGE,
     body_of,
     find_message,
-    message_window,
     named,
-    private_window,
     read_conversations,
     read_event,
     refuse_late,
@@ -50,19 +46,20 @@ from app.connectors.meta_messages import (
     send_message,
     with_names,
 )
+from app.connectors.meta_page import PageConnector
 from app.connectors.meta_reply import FACEBOOK, comment_under, delete_comment, find_comment, require_done
 from app.errors import Refused
-from app.i18n import N_, _
+from app.i18n import N_
 
 _LONGEST_COMMENT = 8000  # characters
 _PLACE = "messenger"  # `platform` of its conversations
 _HOOK_FIELDS = "feed,mention,ratings,messages,message_echoes,message_edits,messaging_postbacks"
 
-Reader = Callable[[Page, Json, Told, datetime], Awaitable[tuple[Json, bool]]]
 
-
-class FacebookSettings(SettingsModel):
+class FacebookSettings(ChosenThings):
     """What a feed brings of its Page."""
+
+    things: ClassVar = ("comments", "posts", "mentions", "recommendations", "messages")
 
     comments: bool = Field(
         default=True, title=N_("Comments"), description=N_("Under the Page's posts. Polls see its 100 newest posts.")
@@ -77,17 +74,10 @@ class FacebookSettings(SettingsModel):
         description=N_("Only when Meta has approved the feature Human Agent for the app. Else it is 24 hours."),
     )
 
-    @model_validator(mode="after")
-    def _something(self) -> "FacebookSettings":
-        if not (self.comments or self.posts or self.mentions or self.recommendations or self.messages):
-            message = _("Choose at least one thing to bring.")
-            raise ValueError(message)
-        return self
 
-
-def _readers(settings: FacebookSettings) -> dict[str, Reader]:
+def _readers(settings: FacebookSettings) -> dict[str, Reader[Page]]:
     """By the name of its part in the cursor, how each thing is read that the feed brings."""
-    wanted: dict[str, tuple[bool, Reader]] = {
+    wanted: dict[str, tuple[bool, Reader[Page]]] = {
         "messages": (settings.messages, _read_messages),
         "comments": (settings.comments, read_comments),
         "posts": (settings.posts, read_posts),
@@ -101,7 +91,7 @@ async def _read_messages(found: Page, state: Json, told: Told, now: datetime) ->
     return await read_conversations(found, _PLACE, state, told, now)
 
 
-class FacebookConnector(Connector):
+class FacebookConnector(PageConnector):
     """A Page: what is written to it and about it; comments, private replies and messages out; comments hidden."""
 
     name: ClassVar[str] = "facebook"
@@ -122,7 +112,6 @@ class FacebookConnector(Connector):
         looks=8,
     )
     Settings: ClassVar[type[SettingsModel]] = FacebookSettings
-    Credentials: ClassVar[type[SettingsModel] | None] = PageCredentials
     oauth: ClassVar[OAuth | None] = login(
         Scope("pages_show_list", N_("to find the Page")),
         Scope("pages_manage_metadata", N_("to have deliveries sent")),
@@ -163,43 +152,22 @@ class FacebookConnector(Connector):
             ),
         )
 
-    def sign_in(self, credentials: Any) -> OAuth | None:
-        """By Facebook Login, unless a system user's token was given."""
-        return None if credentials.system_token.get_secret_value() else super().sign_in(credentials)
-
-    async def signed_in(self, link: Link) -> SettingsModel:
-        """Change the short token for lasting ones."""
-        return await lasting(link)
-
     async def who(self, link: Link) -> IncomingAuthor | None:
         """The Page."""
         return named(await page(link), _PLACE)
 
-    def app_of(self, credentials: Any) -> str:
-        """One webhook address serves all Pages of an app."""
-        return str(credentials.client_id)
-
-    def challenge(self, link: Link, query: Mapping[str, str]) -> str:
-        """Meta's question whether the address is ours."""
-        return handshake(link, query)
-
     async def check(self, link: Link) -> Check:
         """Say which Page it is, and show the newest thing that the feed would bring."""
-        found, seen = await page(link), Told()
-        for reader in _readers(link.settings).values():
-            await reader(found, {}, seen, link.now)
-        newest = max(seen.posts.values(), key=lambda post: (not post.own, post.posted_at), default=None)
-        return Check(N_("Connected as the Page %(page)s.") % {"page": found.name}, named(found, _PLACE), newest)
+        found = await page(link)
+        parts = await read_parts(_readers(link.settings), found, {}, link.now)
+        return Check(N_("Connected as the Page %(page)s.") % {"page": found.name}, named(found, _PLACE), parts.newest)
 
     async def fetch(self, link: Link, cursor: Json) -> Batch:
         """Bring what is new of all that the feed wants; a first one has deliveries sent as well."""
-        found, seen = await page(link), Told()
+        found = await page(link)
         notice = await subscribe(found, _HOOK_FIELDS) if link.hook and not cursor else ""
-        kept, more = {}, False
-        for name, reader in _readers(link.settings).items():
-            kept[name], waits = await reader(found, cursor.get(name, {}), seen, link.now)
-            more |= waits
-        return seen.batch(cursor=kept, more=more, budget=found.graph.budget, notice=notice)
+        parts = await read_parts(_readers(link.settings), found, cursor, link.now)
+        return parts.batch(budget=found.graph.budget, notice=notice)
 
     def receive(self, link: Link, headers: Mapping[str, str], body: bytes) -> Batch:
         """Read what a delivery tells of this Page, as far as the feed wants it."""
@@ -222,33 +190,15 @@ class FacebookConnector(Connector):
 
     async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
         """Ask for each comment and post; messages tell of themselves, and recommendations cannot be asked for."""
-        found, changed = await page(link), []
-        for known in posts:
-            if known.ref.get("kind") not in {"comment", "post"}:
-                continue
-            try:
-                change = read_look(await found.graph.get(known.ref["id"], fields="id,message"), known, link.now)
-            except Gone:
-                change = PostChange(known.external_id, link.now, deleted=True)
-            if change is not None:
-                changed.append(change)
-        return tuple(changed)
+        found = await page(link)
+        asked = [known for known in posts if known.ref.get("kind") in {"comment", "post"}]
+        return await look_each(found.graph, asked, "id,message", read_look, link.now)
 
     def able(self, to: Json, visibility: Visibility | None = None) -> Capabilities:
         """Messages are shorter than comments, and stay."""
         if to.get("kind") == MESSAGE or visibility is Visibility.DIRECT:
             return replace(self.capabilities, length_limit=LONGEST, delete=False)
         return self.capabilities
-
-    def window(self, settings: Any, to: Json, visibility: Visibility, now: datetime) -> Window | None:
-        """24 hours for a message, seven days with the tag of a person; seven days for one private reply to a comment."""
-        if to.get("kind") == MESSAGE:
-            return message_window(to, human_agent=settings.human_agent)
-        return private_window(to, possible=bool(to.get("private"))) if visibility is Visibility.DIRECT else None
-
-    def hideable(self, ref: Json) -> bool:
-        """Comments and visitors' posts on the Page."""
-        return bool(ref.get("hide"))
 
     async def hide(self, link: Link, post: KnownPost, *, hidden: bool) -> None:
         """Hide it from all but its author and their friends, or show it again. A repeat is harmless."""

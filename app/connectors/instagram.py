@@ -6,18 +6,17 @@ IGUser.json, IGMedia.json, IGComment.json). What is shared with Facebook stands 
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from app.connectors.base import (
     Batch,
     Capabilities,
     Check,
-    Connector,
     IncomingAuthor,
     IncomingPost,
     Json,
@@ -29,7 +28,6 @@ from app.connectors.base import (
     SettingsModel,
     Standing,
     Visibility,
-    Window,
 )
 from app.connectors.guide import OAuth, Paste, Places, Scope, Step
 from app.connectors.instagram_posts import (
@@ -40,16 +38,15 @@ from app.connectors.instagram_posts import (
     told_comment,
     told_mention,
 )
-from app.connectors.meta_account import Page, PageCredentials, lasting, login, page, subscribe
+from app.connectors.meta_account import Page, login, page, subscribe
+from app.connectors.meta_feed import ChosenThings, Reader, look_each, read_parts
 from app.connectors.meta_graph import Gone, moment
-from app.connectors.meta_hooks import Told, changes, entries, handshake, messages
+from app.connectors.meta_hooks import Told, changes, entries, messages
 from app.connectors.meta_messages import (
     MESSAGE,
     body_of,
     find_message,
-    message_window,
     named,
-    private_window,
     read_conversations,
     read_event,
     refuse_late,
@@ -57,9 +54,10 @@ from app.connectors.meta_messages import (
     send_message,
     with_names,
 )
+from app.connectors.meta_page import PageConnector
 from app.connectors.meta_reply import INSTAGRAM, comment_under, delete_comment, find_comment, require_done
 from app.errors import MaybeSent, Refused
-from app.i18n import N_, _
+from app.i18n import N_
 
 _PLACE = "instagram"  # `platform` of its conversations
 _LONGEST_COMMENT = 300  # characters; with at most four hashtags and one link ("Create a comment")
@@ -67,11 +65,11 @@ _LONGEST_MESSAGE = 1000  # bytes
 _HASHTAGS, _LINKS = 4, 1
 _HOOK_FIELDS = "messages,feed"  # of the Page: Instagram's own are chosen in the app's dashboard
 
-Reader = Callable[[Page, Json, Told, datetime], Awaitable[tuple[Json, bool]]]
 
-
-class InstagramSettings(SettingsModel):
+class InstagramSettings(ChosenThings):
     """What a feed brings of its account."""
+
+    things: ClassVar = ("comments", "mentions", "messages")
 
     comments: bool = Field(
         default=True, title=N_("Comments"), description=N_("Under our media. Polls see the 50 newest media.")
@@ -86,17 +84,10 @@ class InstagramSettings(SettingsModel):
         description=N_("Only when Meta has approved the feature Human Agent for the app. Else it is 24 hours."),
     )
 
-    @model_validator(mode="after")
-    def _something(self) -> "InstagramSettings":
-        if not (self.comments or self.mentions or self.messages):
-            message = _("Choose at least one thing to bring.")
-            raise ValueError(message)
-        return self
 
-
-def _readers(settings: InstagramSettings) -> dict[str, Reader]:
+def _readers(settings: InstagramSettings) -> dict[str, Reader[Page]]:
     """By the name of its part in the cursor, how each thing is read that the feed brings."""
-    wanted: dict[str, tuple[bool, Reader]] = {
+    wanted: dict[str, tuple[bool, Reader[Page]]] = {
         "messages": (settings.messages, _read_messages),
         "comments": (settings.comments, read_comments),
         "tags": (settings.mentions, read_tags),
@@ -121,7 +112,7 @@ async def _account(link: Link) -> Page:
     return found
 
 
-class InstagramConnector(Connector):
+class InstagramConnector(PageConnector):
     """An account: what is written under its media, about it and to it; comments, private replies and messages out."""
 
     name: ClassVar[str] = "instagram"
@@ -142,7 +133,6 @@ class InstagramConnector(Connector):
         looks=8,
     )
     Settings: ClassVar[type[SettingsModel]] = InstagramSettings
-    Credentials: ClassVar[type[SettingsModel] | None] = PageCredentials
     oauth: ClassVar[OAuth | None] = login(
         Scope("pages_show_list", N_("to find the Page that the account hangs on")),
         Scope("pages_manage_metadata", N_("to have deliveries sent")),
@@ -182,44 +172,23 @@ class InstagramConnector(Connector):
             ),
         )
 
-    def sign_in(self, credentials: Any) -> OAuth | None:
-        """By Facebook Login, unless a system user's token was given."""
-        return None if credentials.system_token.get_secret_value() else super().sign_in(credentials)
-
-    async def signed_in(self, link: Link) -> SettingsModel:
-        """Change the short token for lasting ones."""
-        return await lasting(link)
-
     async def who(self, link: Link) -> IncomingAuthor | None:
         """The account."""
         return named(await _account(link), _PLACE)
 
-    def app_of(self, credentials: Any) -> str:
-        """One webhook address serves all accounts of an app."""
-        return str(credentials.client_id)
-
-    def challenge(self, link: Link, query: Mapping[str, str]) -> str:
-        """Meta's question whether the address is ours."""
-        return handshake(link, query)
-
     async def check(self, link: Link) -> Check:
         """Say which account it is, and show the newest thing that the feed would bring."""
-        found, seen = await _account(link), Told()
-        for reader in _readers(link.settings).values():
-            await reader(found, {}, seen, link.now)
-        newest = max(seen.posts.values(), key=lambda post: (not post.own, post.posted_at), default=None)
+        found = await _account(link)
+        parts = await read_parts(_readers(link.settings), found, {}, link.now)
         said = N_("Connected as @%(name)s.") % {"name": found.instagram_name}
-        return Check(said, named(found, _PLACE), newest)
+        return Check(said, named(found, _PLACE), parts.newest)
 
     async def fetch(self, link: Link, cursor: Json) -> Batch:
         """Bring what is new of all that the feed wants; a first one has deliveries sent as well."""
-        found, seen = await _account(link), Told()
+        found = await _account(link)
         notice = await subscribe(found, _HOOK_FIELDS) if link.hook and not cursor else ""
-        kept, more = {}, False
-        for name, reader in _readers(link.settings).items():
-            kept[name], waits = await reader(found, cursor.get(name, {}), seen, link.now)
-            more |= waits
-        return seen.batch(cursor=kept, more=more, budget=found.graph.budget, notice=notice)
+        parts = await read_parts(_readers(link.settings), found, cursor, link.now)
+        return parts.batch(budget=found.graph.budget, notice=notice)
 
     def receive(self, link: Link, headers: Mapping[str, str], body: bytes) -> Batch:
         """Read what a delivery tells of this account, as far as the feed wants it."""
@@ -250,33 +219,15 @@ class InstagramConnector(Connector):
 
     async def look_again(self, link: Link, posts: Sequence[KnownPost]) -> tuple[PostChange, ...]:
         """Ask for each comment; messages tell of themselves, and what others published is not ours to ask for."""
-        found, changed = await _account(link), []
-        for known in posts:
-            if known.ref.get("kind") != "comment":
-                continue
-            try:
-                change = read_look(await found.graph.get(known.ref["id"], fields="id,text"), known, link.now)
-            except Gone:
-                change = PostChange(known.external_id, link.now, deleted=True)
-            if change is not None:
-                changed.append(change)
-        return tuple(changed)
+        found = await _account(link)
+        asked = [known for known in posts if known.ref.get("kind") == "comment"]
+        return await look_each(found.graph, asked, "id,text", read_look, link.now)
 
     def able(self, to: Json, visibility: Visibility | None = None) -> Capabilities:
         """Messages are counted in bytes and stay; a tag cannot be answered."""
         if to.get("kind") == MESSAGE or visibility is Visibility.DIRECT:
             return replace(self.capabilities, length_limit=None, byte_limit=_LONGEST_MESSAGE, delete=False)
         return replace(self.capabilities, reply=to.get("kind") != "tag")
-
-    def window(self, settings: Any, to: Json, visibility: Visibility, now: datetime) -> Window | None:
-        """24 hours for a message, seven days with the tag of a person; seven days for one private reply to a comment."""
-        if to.get("kind") == MESSAGE:
-            return message_window(to, human_agent=settings.human_agent)
-        return private_window(to, possible=bool(to.get("private"))) if visibility is Visibility.DIRECT else None
-
-    def hideable(self, ref: Json) -> bool:
-        """Comments of others under our media."""
-        return bool(ref.get("hide"))
 
     async def hide(self, link: Link, post: KnownPost, *, hidden: bool) -> None:
         """Hide a comment, or show it again. A repeat is harmless."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import Field, SecretStr
 
 from app.connectors.base import Json, Link
+from app.connectors.meta_app import AppSecret, VerifyToken, Version
 from app.connectors.meta_graph import HOST, VERSION, Graph, moment
 from app.connectors.oauth import HIDDEN, ClientAuth, OAuth, OAuthCredentials, Scope
 from app.errors import ConnectorError, Malformed, Refused, Unauthorized
@@ -24,9 +25,7 @@ class PageCredentials(OAuthCredentials):
     """Our app at Meta, and which Page it speaks for: by signing in, or with the token of a system user."""
 
     client_id: str = Field(title=N_("App id"), description=N_("In the app's dashboard under App settings, Basic."), max_length=100)  # fmt: skip
-    client_secret: SecretStr = Field(
-        title=N_("App secret"), description=N_("Stands beside it. Deliveries are signed with it."), min_length=1, max_length=200
-    )  # fmt: skip
+    client_secret: AppSecret
     page: str = Field(
         default="",
         title=N_("Page id"),
@@ -39,18 +38,8 @@ class PageCredentials(OAuthCredentials):
         description=N_("In place of signing in: business settings, Users, System users. Such a token need not end."),
         max_length=1000,
     )
-    verify_token: SecretStr = Field(
-        default=SecretStr(""),
-        title=N_("Verify token"),
-        description=N_("Make up some words, and paste the same beside the webhook's address in the app's dashboard."),
-        max_length=200,
-    )
-    version: str = Field(
-        default=VERSION,
-        title=N_("Version of the Graph API"),
-        description=N_("Meta ends a version after two years. Raise it when the feed's health asks for it."),
-        pattern=r"^v\d{1,3}\.\d{1,2}$",
-    )
+    verify_token: VerifyToken = SecretStr("")
+    version: Version = VERSION
     page_token: SecretStr = Field(default=SecretStr(""), json_schema_extra=HIDDEN)
     page_token_of: str = Field(default="", json_schema_extra=HIDDEN)  # from which token and for which Page it was made
     page_id: str = Field(default="", json_schema_extra=HIDDEN)

@@ -6,18 +6,17 @@ Management", webhooks, "Troubleshooting"); what is shared with Facebook and Inst
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from app.connectors.base import (
     Allowance,
     Batch,
     Capabilities,
     Check,
-    Connector,
     IncomingAuthor,
     Json,
     KnownPost,
@@ -32,8 +31,10 @@ from app.connectors.base import (
 )
 from app.connectors.guide import OAuth, Paste, Places, Step
 from app.connectors.length import count
+from app.connectors.meta_app import AppConnector
+from app.connectors.meta_feed import ChosenThings, Parts, Reader, read_parts
 from app.connectors.meta_graph import moment
-from app.connectors.meta_hooks import Told, handshake, signed
+from app.connectors.meta_hooks import Told, signed
 from app.connectors.meta_messages import refuse_long, same
 from app.connectors.meta_reply import delete_comment, require_done
 from app.connectors.threads_account import (
@@ -48,41 +49,36 @@ from app.connectors.threads_account import (
 from app.connectors.threads_posts import look_under, our_posts, read_mentions, read_post, read_replies
 from app.connectors.wire import CLOCKS_APART, is_web, uploading
 from app.errors import ChannelDown, Malformed, MaybeSent, Refused
-from app.i18n import N_, _
+from app.i18n import N_
 
 _LONGEST = 500  # characters
 _LOOKS, _PAUSE = 10, 1.0  # at a container that is not finished, and seconds between two
 _PAGES = 10  # of our own replies that are looked through
 
-Reader = Callable[[Profile, Mapping[str, Json], Json, Told, datetime], Awaitable[tuple[Json, bool]]]
 
-
-class ThreadsSettings(SettingsModel):
+class ThreadsSettings(ChosenThings):
     """What a feed brings of its profile."""
+
+    things: ClassVar = ("replies", "mentions")
 
     replies: bool = Field(
         default=True, title=N_("Replies"), description=N_("Under our posts. Polls see the 50 newest posts.")
     )
     mentions: bool = Field(default=True, title=N_("Mentions"), description=N_("Public posts that name the profile."))
 
-    @model_validator(mode="after")
-    def _something(self) -> "ThreadsSettings":
-        if not (self.replies or self.mentions):
-            message = _("Choose at least one thing to bring.")
-            raise ValueError(message)
-        return self
+
+async def _read(link: Link, found: Profile, cursor: Json) -> Parts:
+    """All that the feed wants; what both lists bring counts as a reply."""
+    ours, settings = await our_posts(found), link.settings
+    readers: dict[str, Reader[Profile]] = {}
+    if settings.mentions:
+        readers["mentions"] = partial(read_mentions, ours=ours)
+    if settings.replies:
+        readers["replies"] = partial(read_replies, ours=ours)
+    return await read_parts(readers, found, cursor, link.now)
 
 
-def _readers(settings: ThreadsSettings) -> dict[str, Reader]:
-    """By the name of its part in the cursor, how each thing is read; what both bring counts as a reply."""
-    wanted: dict[str, tuple[bool, Reader]] = {
-        "mentions": (settings.mentions, read_mentions),
-        "replies": (settings.replies, read_replies),
-    }
-    return {name: reader for name, (is_wanted, reader) in wanted.items() if is_wanted}
-
-
-class ThreadsConnector(Connector):
+class ThreadsConnector(AppConnector):
     """A profile: what names it and what stands under its posts; answers out."""
 
     name: ClassVar[str] = "threads"
@@ -138,36 +134,20 @@ class ThreadsConnector(Connector):
         """The profile."""
         return (await profile(link)).author
 
-    def app_of(self, credentials: Any) -> str:
-        """One webhook address serves all profiles of an app."""
-        return str(credentials.client_id)
-
-    def challenge(self, link: Link, query: Mapping[str, str]) -> str:
-        """Meta's question whether the address is ours."""
-        return handshake(link, query)
-
     def allowances(self, settings: Any, credentials: Any, *, replying: bool = False) -> tuple[Allowance, ...]:
         """Replies of 24 hours; polls draw from what the headers of all calls tell."""
         return (Allowance(REPLIES, N_("Replies of 24 hours")),) if replying else ()
 
     async def check(self, link: Link) -> Check:
         """Say which profile it is, and show the newest thing that the feed would bring."""
-        found, seen = await profile(link), Told()
-        ours = await our_posts(found)
-        for reader in _readers(link.settings).values():
-            await reader(found, ours, {}, seen, link.now)
-        newest = max(seen.posts.values(), key=lambda post: (not post.own, post.posted_at), default=None)
-        return Check(N_("Connected as @%(name)s.") % {"name": found.name}, found.author, newest)
+        found = await profile(link)
+        parts = await _read(link, found, {})
+        return Check(N_("Connected as @%(name)s.") % {"name": found.name}, found.author, parts.newest)
 
     async def fetch(self, link: Link, cursor: Json) -> Batch:
         """Bring what is new of all that the feed wants."""
-        found, seen = await profile(link), Told()
-        ours = await our_posts(found)
-        kept, more = {}, False
-        for name, reader in _readers(link.settings).items():
-            kept[name], waits = await reader(found, ours, cursor.get(name, {}), seen, link.now)
-            more |= waits
-        return seen.batch(cursor=kept, more=more, budget=found.graph.budget)
+        found = await profile(link)
+        return (await _read(link, found, cursor)).batch(budget=found.graph.budget)
 
     def receive(self, link: Link, headers: Mapping[str, str], body: bytes) -> Batch:
         """Read what a delivery tells of this profile, as far as the feed wants it."""
@@ -190,10 +170,6 @@ class ThreadsConnector(Connector):
                 by_post.setdefault(known.ref["on"], {})[known.external_id] = known
         found = await profile(link)
         return tuple([one for on, known in by_post.items() for one in await look_under(found, on, known, link.now)])
-
-    def hideable(self, ref: Json) -> bool:
-        """First answers of others to our posts; what stands under them is hidden with them."""
-        return bool(ref.get("hide"))
 
     async def hide(self, link: Link, post: KnownPost, *, hidden: bool) -> None:
         """Hide a reply, or show it again. A repeat is harmless."""

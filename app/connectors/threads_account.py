@@ -12,6 +12,7 @@ from typing import ClassVar
 from pydantic import Field, SecretStr
 
 from app.connectors.base import Budget, IncomingAuthor, Link
+from app.connectors.meta_app import VerifyToken
 from app.connectors.meta_graph import Edge, Graph, page_of
 from app.connectors.oauth import HIDDEN, ClientAuth, OAuth, OAuthCredentials, Scope
 from app.errors import ConnectorError, Malformed, RateLimited, Unauthorized
@@ -46,12 +47,7 @@ class ThreadsCredentials(OAuthCredentials):
     client_secret: SecretStr = Field(
         title=N_("Threads app secret"), description=N_("Stands beside it. Deliveries are signed with it."), min_length=1, max_length=200
     )  # fmt: skip
-    verify_token: SecretStr = Field(
-        default=SecretStr(""),
-        title=N_("Verify token"),
-        description=N_("Make up some words, and paste the same beside the webhook's address in the app's dashboard."),
-        max_length=200,
-    )
+    verify_token: VerifyToken = SecretStr("")
     user_id: str = Field(default="", json_schema_extra=HIDDEN)
     user_name: str = Field(default="", json_schema_extra=HIDDEN)
 

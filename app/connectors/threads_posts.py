@@ -164,7 +164,7 @@ async def our_posts(found: Profile) -> dict[str, Json]:
 
 
 async def read_mentions(
-    found: Profile, ours: Mapping[str, Json], state: Json, told: Told, now: datetime
+    found: Profile, state: Json, told: Told, now: datetime, *, ours: Mapping[str, Json]
 ) -> tuple[Json, bool]:
     """Public posts of others that name us."""
     walk = Newest(found.graph, f"{found.id}/mentions", state, _at, fields=FIELDS)
@@ -177,7 +177,7 @@ async def read_mentions(
 
 
 async def read_replies(
-    found: Profile, ours: Mapping[str, Json], state: Json, told: Told, now: datetime
+    found: Profile, state: Json, told: Told, now: datetime, *, ours: Mapping[str, Json]
 ) -> tuple[Json, bool]:
     """All that stands under our newest posts: a few posts a fetch, those first that were read longest ago."""
     answered = [name for name, one in ours.items() if one.get("has_replies")]

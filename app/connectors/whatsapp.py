@@ -16,7 +16,6 @@ from app.connectors.base import (
     Batch,
     Capabilities,
     Check,
-    Connector,
     IncomingAuthor,
     IncomingPost,
     Json,
@@ -30,8 +29,9 @@ from app.connectors.base import (
     Window,
 )
 from app.connectors.guide import Paste, Places, Step
+from app.connectors.meta_app import AppConnector, AppSecret, VerifyToken, Version
 from app.connectors.meta_graph import VERSION, Graph, moment
-from app.connectors.meta_hooks import Told, changes, entries, handshake
+from app.connectors.meta_hooks import Told, changes, entries
 from app.connectors.meta_messages import refuse_late, refuse_long
 from app.connectors.whatsapp_messages import people, read_message, read_status
 from app.connectors.whatsapp_templates import approved, as_sent
@@ -51,9 +51,7 @@ class WhatsAppCredentials(SettingsModel):
     """Our number, and the app that speaks for it."""
 
     client_id: str = Field(title=N_("App id"), description=N_("In the app's dashboard under App settings, Basic."), max_length=100)  # fmt: skip
-    client_secret: SecretStr = Field(
-        title=N_("App secret"), description=N_("Stands beside it. Deliveries are signed with it."), min_length=1, max_length=200
-    )  # fmt: skip
+    client_secret: AppSecret
     system_token: SecretStr = Field(
         title=N_("Access token of a system user"),
         description=N_("Business settings, Users, System users; with whatsapp_business_messaging and whatsapp_business_management."),
@@ -64,21 +62,11 @@ class WhatsAppCredentials(SettingsModel):
         title=N_("Phone number id"), description=N_("In the app under WhatsApp, API setup. Not the number itself."), pattern=r"^\d{5,30}$"
     )  # fmt: skip
     business: str = Field(title=N_("WhatsApp business account id"), description=N_("Stands beside it."), pattern=r"^\d{5,30}$")  # fmt: skip
-    verify_token: SecretStr = Field(
-        default=SecretStr(""),
-        title=N_("Verify token"),
-        description=N_("Make up some words, and paste the same beside the webhook's address in the app's dashboard."),
-        max_length=200,
-    )
-    version: str = Field(
-        default=VERSION,
-        title=N_("Version of the Graph API"),
-        description=N_("Meta ends a version after two years. Raise it when the feed's health asks for it."),
-        pattern=r"^v\d{1,3}\.\d{1,2}$",
-    )
+    verify_token: VerifyToken = SecretStr("")
+    version: Version = VERSION
 
 
-class WhatsAppConnector(Connector):
+class WhatsAppConnector(AppConnector):
     """A number of the Cloud API. Messages come by deliveries alone; polls keep the templates, and notice a dead token."""
 
     name: ClassVar[str] = "whatsapp"
@@ -117,14 +105,6 @@ class WhatsAppConnector(Connector):
                 paste=(Paste(N_("Callback URL"), places.hook),) if places.hook else (),
             ),
         )  # fmt: skip
-
-    def app_of(self, credentials: Any) -> str:
-        """One webhook address serves all numbers of an app."""
-        return str(credentials.client_id)
-
-    def challenge(self, link: Link, query: Mapping[str, str]) -> str:
-        """Meta's question whether the address is ours."""
-        return handshake(link, query)
 
     async def who(self, link: Link) -> IncomingAuthor | None:
         """The number."""
