@@ -16,8 +16,10 @@ from app.connectors.discourse_api import Forum, Gone
 from app.connectors.discourse_posts import Post, name_of
 from app.connectors.discourse_topics import listed
 from app.connectors.discourse_walk import first_of, posts_of
+from app.connectors.length import refuse_long
+from app.connectors.sent import may_stand_since
 from app.connectors.text import essence
-from app.connectors.wire import CLOCKS_APART, uploading
+from app.connectors.wire import uploading
 from app.errors import Malformed, MaybeSent, Refused
 from app.i18n import N_
 
@@ -30,7 +32,7 @@ NO_MORE = N_("The reply does not stand on %(host)s any more.")
 
 def prepared(reply: OutgoingReply) -> Json:
     """What is sent, frozen. Raises Refused when it is too long."""
-    refuse_long(reply.text)
+    refuse_long(len(reply.text), LIMIT)
     to = reply.to
     under = reply.after or to
     body: Json = {"raw": reply.text, "under": under["id"], "topic": under["topic"], "number": under["number"]}
@@ -38,12 +40,6 @@ def prepared(reply: OutgoingReply) -> Json:
         title = f"Re: {to.get('title') or to['user']}"[:_LONGEST_TITLE]
         return body | {"message": {"title": title, "target_recipients": to["user"], "archetype": "private_message"}}
     return body
-
-
-def refuse_long(text: str) -> None:
-    """Raises Refused for what no forum takes."""
-    if len(text) > LIMIT:
-        raise Refused(N_("The reply is %(excess)s characters too long for Discourse.") % {"excess": len(text) - LIMIT})
 
 
 async def sent(forum: Forum, reply: OutgoingReply) -> Sent:
@@ -106,7 +102,7 @@ def _standing(forum: Forum, raw: Any, whole: str, text: str) -> Sent | None:
 
 async def found(forum: Forum, reply: OutgoingReply) -> Sent | None:
     """The reply among the latest posts of its topic, or among the messages that we sent. Raises ConnectorError."""
-    since = (reply.attempted_at or reply.created_at) - CLOCKS_APART
+    since = may_stand_since(reply)
     frozen = reply.prepared
     if message := frozen.get("message"):
         raws = await _messages(forum, message["title"], since)
@@ -167,7 +163,7 @@ async def _messages(forum: Forum, title: str, since: datetime) -> list[Json]:
 
 async def edited(forum: Forum, reply: Standing, text: str) -> None:
     """Make our post say this, its pictures kept. Raises Refused when it is gone."""
-    refuse_long(text)
+    refuse_long(len(text), LIMIT)
     raw = text + str(reply.ref.get("tail") or "")
     post = await standing_post(forum, _number(reply))
     if post is None:

@@ -30,6 +30,7 @@ from app.connectors.base import (
 from app.connectors.facebook_posts import read_look, told
 from app.connectors.facebook_walk import read_comments, read_mentions, read_posts, read_ratings
 from app.connectors.guide import OAuth, Paste, Places, Scope, Step
+from app.connectors.length import refuse_long
 from app.connectors.meta_account import Page, login, page, subscribe
 from app.connectors.meta_feed import ChosenThings, Reader, look_each, read_parts
 from app.connectors.meta_hooks import Told, changes, entries, messages
@@ -42,7 +43,6 @@ from app.connectors.meta_messages import (
     read_conversations,
     read_event,
     refuse_late,
-    refuse_long,
     send_message,
     with_names,
 )

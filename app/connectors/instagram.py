@@ -38,6 +38,7 @@ from app.connectors.instagram_posts import (
     told_comment,
     told_mention,
 )
+from app.connectors.length import refuse_long
 from app.connectors.meta_account import Page, login, page, subscribe
 from app.connectors.meta_feed import ChosenThings, Reader, look_each, read_parts
 from app.connectors.meta_graph import Gone, moment
@@ -50,7 +51,6 @@ from app.connectors.meta_messages import (
     read_conversations,
     read_event,
     refuse_late,
-    refuse_long,
     send_message,
     with_names,
 )

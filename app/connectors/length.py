@@ -5,6 +5,8 @@ import unicodedata
 import regex
 
 from app.connectors.base import Capabilities, Length
+from app.errors import Refused
+from app.i18n import N_
 
 MASTODON_LINK = 23  # characters that any link counts: docs.joinmastodon.org/user/posting, "Links"
 
@@ -51,6 +53,12 @@ def left(text: str, capabilities: Capabilities, lead: str = "") -> int | None:
     if capabilities.byte_limit is not None:
         rooms.append(capabilities.byte_limit - len(whole.encode("utf-8", "surrogatepass")))
     return min(rooms, default=None)
+
+
+def refuse_long(size: int, most: int | None) -> None:
+    """Raises Refused for a text that is longer than the channel takes."""
+    if most is not None and size > most:
+        raise Refused(N_("The reply is %(excess)s too long for this channel. Shorten it.") % {"excess": size - most})
 
 
 def fits(text: str, capabilities: Capabilities, lead: str = "") -> bool:

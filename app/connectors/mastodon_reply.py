@@ -12,8 +12,8 @@ from app.connectors.base import Budget, Capabilities, Json, Length, OutgoingRepl
 from app.connectors.length import count, left
 from app.connectors.mastodon_api import Server
 from app.connectors.mastodon_posts import Status
-from app.connectors.text import plain
-from app.connectors.wire import CLOCKS_APART
+from app.connectors.sent import may_stand_since
+from app.connectors.text import essence, plain
 from app.errors import MaybeSent, Refused
 from app.i18n import N_
 
@@ -112,7 +112,7 @@ async def find_among_own(server: Server, account_id: str, reply: OutgoingReply) 
 
     Raises MaybeSent when there is more to look through than a call may read: that is no proof that it is not there.
     """
-    since = (reply.attempted_at or reply.created_at) - CLOCKS_APART
+    since = may_stand_since(reply)
     below: str | None = None
     for _ in range(_PAGES):
         path = f"/api/v1/accounts/{account_id}/statuses"
@@ -142,4 +142,4 @@ def _is(raw: Json, reply: OutgoingReply) -> bool:
 def _essence(text: str) -> str:
     """What survives any make's rendering: no white space or invisible marks, mentions without their server."""
     short = _MENTION.sub(r"@\1", unicodedata.normalize("NFKC", text))
-    return "".join(c for c in short if not c.isspace() and unicodedata.category(c) not in {"Cf", "Cc"})
+    return essence(short)

@@ -30,7 +30,8 @@ from app.connectors.meta_account import Page
 from app.connectors.meta_graph import moment, page_of
 from app.connectors.meta_hooks import Told, unread
 from app.connectors.meta_walk import OVERLAP, Newest
-from app.connectors.wire import CLOCKS_APART, is_web
+from app.connectors.sent import may_stand_since, same
+from app.connectors.wire import is_web
 from app.errors import Malformed, MaybeSent, Refused, Unauthorized
 from app.i18n import N_
 
@@ -308,7 +309,7 @@ async def find_message(found: Page, place: str, reply: OutgoingReply) -> Sent | 
         raise MaybeSent(
             N_("Meta does not say who wrote the comment, so the conversation with them cannot be looked up.")
         )
-    since = (reply.attempted_at or reply.created_at) - CLOCKS_APART
+    since = may_stand_since(reply)
     us = named(found, place).external_id
     fields = "id,messages.limit(50){id,created_time,from,message}"
     listed = await found.graph.edge(f"{found.id}/conversations", platform=place, user_id=person, fields=fields)
@@ -330,18 +331,7 @@ async def find_message(found: Page, place: str, reply: OutgoingReply) -> Sent | 
     return None
 
 
-def same(one: str, other: str) -> bool:
-    """Whether two texts say the same, whatever became of their white space on the way."""
-    return "".join(one.split()) == "".join(other.split())
-
-
 def refuse_late(window: Window | None, now: datetime) -> None:
     """Raises Refused, in the window's words, when it is over."""
     if window is not None and not window.open_at(now):
         raise Refused(window.after)
-
-
-def refuse_long(size: int, most: int | None) -> None:
-    """Raises Refused for a text that is longer than the channel takes."""
-    if most is not None and size > most:
-        raise Refused(N_("The reply is %(excess)s too long for this channel. Shorten it.") % {"excess": size - most})

@@ -10,8 +10,8 @@ from typing import Any
 
 from app.connectors.base import Json, OutgoingReply, Sent, Standing
 from app.connectors.meta_graph import Gone, Graph, moment
-from app.connectors.meta_messages import same
-from app.connectors.wire import CLOCKS_APART, is_web
+from app.connectors.sent import may_stand_since, same
+from app.connectors.wire import is_web
 from app.errors import Malformed, MaybeSent, Refused
 from app.i18n import N_
 
@@ -46,7 +46,7 @@ async def find_comment(graph: Graph, us: Sequence[str], path: str, reply: Outgoi
 
     Raises MaybeSent when there is more than a call may read: that is no proof that it is not there.
     """
-    since = (reply.attempted_at or reply.created_at) - CLOCKS_APART
+    since = may_stand_since(reply)
     fields = f"id,{words.text},{words.time},from,{words.more}"
     text, after = reply.prepared["body"]["message"], ""
     for _ in range(_PAGES):

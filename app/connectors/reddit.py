@@ -26,12 +26,12 @@ from app.connectors.base import (
     Standing,
     Visibility,
 )
+from app.connectors.length import refuse_long
 from app.connectors.oauth import ClientAuth, OAuth, OAuthCredentials, Paste, Places, Scope, Step
 from app.connectors.reddit_api import TOKEN, Api, listing
 from app.connectors.reddit_posts import SITE, Thing, author_of, read_change, read_thing
 from app.connectors.reddit_walk import Walk, path_of
-from app.connectors.text import essence
-from app.connectors.wire import CLOCKS_APART
+from app.connectors.sent import may_stand_since, same
 from app.errors import Malformed, MaybeSent, RateLimited, Refused
 from app.i18n import N_, _
 
@@ -210,10 +210,7 @@ class RedditConnector(Connector):
 
     def prepare(self, link: Link, reply: OutgoingReply) -> Json:
         """What is sent, frozen. Raises Refused when it is too long."""
-        if len(reply.text) > LIMIT:
-            raise Refused(
-                N_("The reply is %(excess)s characters too long for Reddit.") % {"excess": len(reply.text) - LIMIT}
-            )
+        refuse_long(len(reply.text), LIMIT)
         return {"thing_id": reply.after.get("name", reply.to["name"]), "text": reply.text}
 
     async def send(self, link: Link, reply: OutgoingReply) -> Sent:
@@ -233,7 +230,7 @@ class RedditConnector(Connector):
     async def find_sent(self, link: Link, reply: OutgoingReply) -> Sent | None:
         """Look through what we wrote since shortly before the first try, for this text under this parent."""
         api = Api(link, SIGN_IN)
-        since = (reply.attempted_at or reply.created_at) - CLOCKS_APART
+        since = may_stand_since(reply)
         direct = reply.prepared["thing_id"].startswith("t4")
         path = "/message/sent" if direct else f"/user/{link.credentials.username}/comments"
         asked: dict[str, str | int] = {"limit": 100, "sort": "new"}
@@ -243,8 +240,7 @@ class RedditConnector(Connector):
                 thing = _thing(raw)
                 if datetime.fromtimestamp(thing.created_utc, UTC) < since:
                     return None
-                same = essence(thing.body) == essence(reply.prepared["text"])
-                if same and thing.parent_id == reply.prepared["thing_id"]:
+                if same(thing.body, reply.prepared["text"]) and thing.parent_id == reply.prepared["thing_id"]:
                     return _sent(raw)
             if after is None:
                 return None

@@ -30,13 +30,13 @@ from app.connectors.base import (
     Visibility,
 )
 from app.connectors.guide import OAuth, Paste, Places, Step
-from app.connectors.length import count
+from app.connectors.length import count, refuse_long
 from app.connectors.meta_app import AppConnector
 from app.connectors.meta_feed import ChosenThings, Parts, Reader, read_parts
 from app.connectors.meta_graph import moment
 from app.connectors.meta_hooks import Told, signed
-from app.connectors.meta_messages import refuse_long, same
 from app.connectors.meta_reply import delete_comment, require_done
+from app.connectors.sent import may_stand_since, same
 from app.connectors.threads_account import (
     REPLIES,
     SIGN_IN,
@@ -47,7 +47,7 @@ from app.connectors.threads_account import (
     require_room,
 )
 from app.connectors.threads_posts import look_under, our_posts, read_mentions, read_post, read_replies
-from app.connectors.wire import CLOCKS_APART, is_web, uploading
+from app.connectors.wire import is_web, uploading
 from app.errors import ChannelDown, Malformed, MaybeSent, Refused
 from app.i18n import N_
 
@@ -197,7 +197,7 @@ class ThreadsConnector(AppConnector):
     async def find_sent(self, link: Link, reply: OutgoingReply) -> Sent | None:
         """Look through our own replies since shortly before the first try, for this text under this post."""
         found = await profile(link)
-        since, after = (reply.attempted_at or reply.created_at) - CLOCKS_APART, ""
+        since, after = may_stand_since(reply), ""
         for _page in range(_PAGES):
             fields = "id,text,timestamp,permalink,replied_to"
             page = await found.graph.edge(f"{found.id}/replies", after, fields=fields, limit=100)

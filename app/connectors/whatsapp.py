@@ -29,10 +29,11 @@ from app.connectors.base import (
     Window,
 )
 from app.connectors.guide import Paste, Places, Step
+from app.connectors.length import refuse_long
 from app.connectors.meta_app import AppConnector, AppSecret, VerifyToken, Version
 from app.connectors.meta_graph import VERSION, Graph, moment
 from app.connectors.meta_hooks import Told, changes, entries
-from app.connectors.meta_messages import refuse_late, refuse_long
+from app.connectors.meta_messages import refuse_late
 from app.connectors.whatsapp_messages import people, read_message, read_status
 from app.connectors.whatsapp_templates import approved, as_sent
 from app.connectors.wire import uploading

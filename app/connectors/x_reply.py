@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from app.connectors.base import Capabilities, IncomingAuthor, Json, Length, OutgoingReply, Pictures, Sent, Visibility
-from app.connectors.length import left
+from app.connectors.length import count, refuse_long
+from app.connectors.sent import may_stand_since, same
 from app.connectors.text import essence
-from app.connectors.wire import CLOCKS_APART
 from app.connectors.x_api import Api, entries
 from app.connectors.x_posts import (
     DM_FIELDS,
@@ -45,9 +45,7 @@ def able(to: Json, usual: Capabilities) -> Capabilities:
 def body_of(reply: OutgoingReply, usual: Capabilities) -> Json:
     """What is sent, frozen. Raises Refused when X would never take it."""
     can = able(reply.to, usual)
-    room = left(reply.text, can)
-    if room is not None and room < 0:
-        raise Refused(N_("The reply is %(excess)s characters too long for X.") % {"excess": -room})
+    refuse_long(count(reply.text, can.length_counts), can.length_limit)
     if can.pictures and len(reply.pictures) > can.pictures.most:
         raise Refused(N_("A message on X carries one picture. Send the others in messages of their own."))
     if "message" in reply.to:
@@ -76,7 +74,7 @@ async def find(api: Api, me: IncomingAuthor, reply: OutgoingReply) -> Sent | Non
 
     Raises MaybeSent when there is more to look through than a call may read: that is no proof that it is not there.
     """
-    since = (reply.attempted_at or reply.created_at) - CLOCKS_APART
+    since = may_stand_since(reply)
     if "conversation" in reply.prepared:
         return await _find_message(api, me, reply, since)
     asked: dict[str, str | int] = {
@@ -109,7 +107,7 @@ async def _find_message(api: Api, me: IncomingAuthor, reply: OutgoingReply, sinc
             if message.created_at < since:
                 return None
             mine = message.sender_id == me.external_id
-            if mine and essence(readable(message.text, message.entities)) == essence(reply.prepared["text"]):
+            if mine and same(readable(message.text, message.entities), reply.prepared["text"]):
                 return _message_sent(message.id, conversation, message.created_at)
         token = _next(answer)
         if token is None:

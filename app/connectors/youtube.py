@@ -30,9 +30,9 @@ from app.connectors.base import (
     Standing,
     Visibility,
 )
+from app.connectors.length import refuse_long
 from app.connectors.oauth import ClientAuth, OAuth, OAuthCredentials, Paste, Places, Scope, Step
-from app.connectors.text import essence
-from app.connectors.wire import CLOCKS_APART
+from app.connectors.sent import may_stand_since, same
 from app.connectors.youtube_api import LIST, SEARCH, UNITS, WRITE, Api, Gone, items
 from app.connectors.youtube_posts import SITE, Comment
 from app.connectors.youtube_walk import Walk
@@ -218,10 +218,7 @@ class YouTubeConnector(Connector):
 
     def prepare(self, link: Link, reply: OutgoingReply) -> Json:
         """What is sent, frozen. Raises Refused when it is too long."""
-        if len(reply.text) > LIMIT:
-            raise Refused(
-                N_("The reply is %(excess)s characters too long for YouTube.") % {"excess": len(reply.text) - LIMIT}
-            )
+        refuse_long(len(reply.text), LIMIT)
         target = {"video": reply.to["video"]} if "video" in reply.to else {"thread": reply.to["thread"]}
         return {"text": reply.text} | target
 
@@ -244,7 +241,7 @@ class YouTubeConnector(Connector):
         """Look through the comments of that thread or video for ours with this text, since shortly before the try."""
         api, prepared = Api(link, SIGN_IN), reply.prepared
         me = link.account or await _me(api)
-        since = (reply.attempted_at or reply.created_at) - CLOCKS_APART
+        since = may_stand_since(reply)
         path, asked = _list_of(prepared)
         for _page in range(_PAGES):
             answer = await api.get(path, asked)
@@ -252,7 +249,7 @@ class YouTubeConnector(Connector):
                 comment = _one(raw)
                 at = comment.snippet.publishedAt
                 mine = comment.snippet.author().external_id == me.external_id and at >= since
-                if mine and essence(comment.snippet.textDisplay) == essence(prepared["text"]):
+                if mine and same(comment.snippet.textDisplay, prepared["text"]):
                     return _sent(comment.id, at, prepared)
                 if path == "/commentThreads" and at < since:
                     return None

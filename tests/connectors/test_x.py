@@ -517,7 +517,7 @@ def test_a_reply_of_280_weighted_characters_goes_and_one_more_does_not(mentions:
     assert length_of("字" * 140, Length.X) == 280
     post = IncomingPost("1", "1", mentions.account(), "x", mentions.now, ref={"id": "1"})
     answer(mentions, post, "字" * 140)
-    with pytest.raises(Refused, match="1 characters too long"):
+    with pytest.raises(Refused, match="1 too long"):
         answer(mentions, post, "字" * 140 + "!")
 
 
