@@ -71,7 +71,7 @@ class DiscourseSettings(SettingsModel):
     category: str = Field(
         default="",
         title=N_("Category"),
-        description=N_("Optional: its number, or the last part of its address. Subcategories belong to it."),
+        description=N_("Its number, or the last part of its address. Subcategories belong to it."),
         pattern=r"^[\w.%-]*$",
         max_length=100,
         examples=["support"],
@@ -79,7 +79,6 @@ class DiscourseSettings(SettingsModel):
     tag: str = Field(
         default="",
         title=N_("Tag"),
-        description=N_("Optional."),
         pattern=r"^[^\s,/?#]*$",
         max_length=100,
         examples=["tents"],
@@ -87,7 +86,7 @@ class DiscourseSettings(SettingsModel):
     group: str = Field(
         default="",
         title=N_("Group"),
-        description=N_("Optional: the group whose inbox is read instead of the user's. Only for private messages."),
+        description=N_("The group whose inbox is read instead of the user's. Only for private messages."),
         pattern=r"^[\w.-]*$",
         max_length=60,
         examples=["support"],
@@ -207,7 +206,7 @@ class DiscourseConnector(Connector):
     async def _sample(self, forum: Forum, me: IncomingAuthor) -> IncomingPost | None:
         settings = forum.link.settings
         if settings.waits:
-            return next(iter((await Unanswered(forum, me, {}).batch()).posts), None)
+            return next(iter((await Unanswered(forum, me, {}).batch(most=1)).posts), None)
         posts = []
         for raw in await newest(forum, settings, None):
             try:

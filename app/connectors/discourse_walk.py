@@ -145,17 +145,17 @@ class Unanswered:
         self.since = datetime.fromisoformat(until) - _OVERLAP if until else self.ripe - _BACKLOG
         self.rejected: list[Rejected] = []
 
-    async def batch(self) -> Batch:
-        """Those that became old enough, AT_ONCE of them at most. Raises ConnectorError and loses nothing by it."""
+    async def batch(self, most: int = AT_ONCE) -> Batch:
+        """Those that became old enough, so many of them at most. Raises ConnectorError and loses nothing by it."""
         seen: dict[int, None] = dict.fromkeys(self.state.get("seen", []))
         waiting, whole = await self._waiting(seen)
         posts = []
-        for topic in waiting[:AT_ONCE]:
+        for topic in waiting[:most]:
             post = await self._first(topic)
             posts += [post] if post is not None else []
             seen[topic.id] = None
-        more = len(waiting) > AT_ONCE
-        until = waiting[AT_ONCE - 1].created_at if more else self.ripe
+        more = len(waiting) > most
+        until = waiting[most - 1].created_at if more else self.ripe
         if self.state.get("until"):
             until = max(until, datetime.fromisoformat(self.state["until"]))
         cursor = self.state | {"until": until.isoformat(), "seen": list(seen)[-REMEMBERED_TOPICS:]}

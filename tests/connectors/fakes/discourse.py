@@ -135,6 +135,15 @@ class FakeDiscourse(FakeChannel):
     def settings(self) -> SettingsModel:
         return DiscourseSettings(source=self.source, tag=self.tag)
 
+    def elsewhere(self) -> tuple[SettingsModel, ...]:
+        if self.source is Source.MESSAGES or self.windows:
+            return ()
+        return tuple(
+            DiscourseSettings(source=source, tag=tag)
+            for source in (Source.POSTS, Source.TOPICS)
+            for tag in ("", "tents")
+        )
+
     def credentials(self) -> SettingsModel:
         given = {"server": BASE, "username": US, "key": KEY, "webhook_secret": SECRET}
         return DiscourseCredentials.model_validate(given)
