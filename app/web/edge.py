@@ -146,7 +146,7 @@ async def signed_in(request: Request, db: Db) -> Agent:
         raise SignedOut(_("Please sign in first."))
     row, agent, presence, now, reasons = found
     if (
-        presence is not None and request.method in SAFE
+        presence is not None and request.method in SAFE and not ahead(request)
     ):  # what changes things locks items before presences, so not there
         await _be_seen(db, presence, now)
     i18n.reader.set(i18n.reader_of(agent.language, agent.timezone))
@@ -169,6 +169,11 @@ def _draws_the_bell(request: Request) -> bool:
     return (
         request.method in SAFE and not parts and not request.url.path.startswith(("/live", "/media", "/avatar", ALIVE))
     )
+
+
+def ahead(request: Request) -> bool:
+    """Whether a page is fetched before anybody wants to see it: it is no sign of life, and nothing of it is read."""
+    return "x-ahead" in request.headers
 
 
 async def _be_seen(db: AsyncSession, presence: Presence, now: datetime) -> None:

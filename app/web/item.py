@@ -34,7 +34,7 @@ from app.queries.desk import holding, mine
 from app.queries.together import unread
 from app.web import words
 from app.web.attachments import described
-from app.web.edge import Db, Me
+from app.web.edge import Db, Me, ahead
 from app.web.forms import line_ends
 from app.web.lists import shown_of
 from app.web.onward import after_this
@@ -72,7 +72,8 @@ async def _page(
 @router.get("")
 async def page(request: Request, db: Db, me: Me, item_id: int) -> Response:
     """The conversation, with the list beside it and its customer. What one was told of it is read by that."""
-    if not wants_fragment(request) and await mark_read(db, me, item_id):  # a desk with script says so when it is seen
+    unseen = wants_fragment(request) or ahead(request)
+    if not unseen and await mark_read(db, me, item_id):  # a desk with script says so when it is seen
         visitor = request.state.visitor
         request.state.visitor = replace(visitor, unread=await unread(db, me, visible_queues(me)))
     return await _page(request, db, me, item_id, "conversation")

@@ -14,6 +14,7 @@ const kept = () => JSON.parse(localStorage.getItem(store()) ?? "[]");
 const keep = (all) => (all.length ? localStorage.setItem(store(), JSON.stringify(all)) : localStorage.removeItem(store()));
 const token = () => document.querySelector('meta[name="csrf"]');
 let lost = false;
+export const offline = () => lost;
 
 function draw() {
   const box = alert();

@@ -15,6 +15,7 @@ import "./together.js";
 import "./beside.js";
 import "./mentions.js";
 import "./live.js";
+import "./ahead.js";
 import "./bulk.js";
 
 document.documentElement.dataset.js = "on";

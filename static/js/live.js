@@ -194,6 +194,10 @@ document.addEventListener("htmx:before:swap", (event) => {
   if (!elsewhere && askedAt < answeredAt) everything();
 });
 document.addEventListener("careline:refresh", everything);
+document.addEventListener("careline:stale", () => {
+  lastSlow = 0;
+  everything();
+});
 document.addEventListener("careline:list", () => want(["list"]));
 document.addEventListener("careline:swapped", state);
 document.addEventListener("click", ({ target }) => {

@@ -41,6 +41,22 @@ async def test_with_the_mouse_an_offer_is_accepted_answered_delivered_and_closed
     assert await sent(careline, TEXT) == 1
 
 
+async def test_the_item_that_a_key_would_open_is_there_before_the_key(careline: Running, signed_in: SignIn) -> None:
+    page = await signed_in("finn")
+    await expect(page.locator("#rows-next .item").first).to_be_visible()
+    async with page.expect_response(lambda answer: "x-ahead" in answer.request.headers) as ahead:
+        await page.keyboard.press("j")
+    address = (await ahead.value).url
+    await (await ahead.value).finished()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(address)
+    await expect(page.locator("#claim")).to_be_visible()
+    await expect(page.locator("#desk")).to_have_attribute("data-item", str(number(page)))
+    assert address not in asked
+
+
 async def test_the_keyboard_alone_is_enough(careline: Running, signed_in: SignIn) -> None:
     page = await signed_in("finn")
     await expect(page.locator("#rows-next .item").first).to_be_visible()

@@ -89,6 +89,13 @@ async def test_nobody_reads_anothers_notices(items: list[int], sign_in: Opener) 
     assert "Stranger cannot see this item" in (await agent.get(f"/items/{items[0]}")).text
 
 
+async def test_what_is_fetched_ahead_is_not_read_by_that(items: list[int], sign_in: Opener) -> None:
+    agent, supervisor = await sign_in("agent"), await sign_in("supervisor")
+    await agent.send(f"/items/{items[0]}/notes", {"text": "@supervisor, look"})
+    await supervisor.http.get(f"/items/{items[0]}", headers={"X-Ahead": "1"})
+    assert 'data-notices="1"' in (await supervisor.get("/notices?only=bell")).text
+
+
 async def test_a_request_is_met_without_script(items: list[int], sign_in: Opener) -> None:
     agent, supervisor = await sign_in("agent"), await sign_in("supervisor")
     await agent.send(f"/items/{items[0]}/assignment")
