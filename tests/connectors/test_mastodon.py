@@ -1,12 +1,16 @@
 """What is Mastodon's own: pages, threads, visibility, mentions, allowances, and servers of other makes."""
 
-from contextlib import suppress
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from starlette.responses import StreamingResponse
 
 from app.connectors.base import Batch, IncomingPost, Json, KnownPost, OutgoingReply, Poll, PostKind, Quote, Visibility
 from app.connectors.mastodon import MastodonConnector, MastodonSettings, Source
@@ -14,10 +18,13 @@ from app.connectors.mastodon_api import not_newer
 from app.connectors.mastodon_app import MastodonCredentials
 from app.connectors.mastodon_threads import CALLS
 from app.errors import Blocked, Malformed, MaybeSent, RateLimited, Refused, Unauthorized, Unreachable
+from app.settings import Settings
+from app.transport import guarded_client
 from tests.connectors.conformance import answer, asked, drain, fetch, fill, placed, send, tried
 from tests.connectors.fakes.base import FOREVER, Trouble
 from tests.connectors.fakes.mastodon import ALLOWANCE, HOST, US, FakeMastodon, FakeOtherMake, Toot
 from tests.connectors.fakes.mastodon_socket import FakeSocketMake
+from tests.loopback import served
 
 MASTODON = MastodonConnector()
 
@@ -518,6 +525,36 @@ async def test_the_stream_brings_mentions_as_they_are_written_and_leaves_the_cur
     assert [post.external_id for batch in batches for post in batch.posts] == arrived
     assert batches[-1].posts[0].kind is PostKind.REPLY
     assert all(batch.cursor == {"scope": "as it is"} for batch in batches)
+
+
+class Live(FakeMastodon):
+    """Tells of what happens while somebody listens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.streaming = None
+        self.happening = asyncio.Queue[str]()
+
+    def _stream(self, request: Any) -> Any:
+        async def told() -> AsyncIterator[str]:
+            yield ":)\n"
+            while True:
+                yield f"event: notification\ndata: {await self.happening.get()}\n\n"
+
+        return StreamingResponse(told(), media_type="text/event-stream")
+
+
+async def test_what_is_written_while_we_listen_reaches_us_over_the_guarded_way() -> None:
+    fake = Live()
+    settings = Settings(allow_hosts="127.0.0.1")
+    async with served(fake.app) as base, guarded_client(settings) as http:
+        held = fake.credentials().model_copy(update={"server": base})
+        async with aclosing(MASTODON.listen(fake.link(http=http, credentials=held), {})) as stream:
+            assert not (await anext(stream)).posts
+            for text in ("hello", "hello?"):
+                arrived = fake.arrive(text)
+                fake.happening.put_nowait(json.dumps(fake.told[-1][2]))
+                assert [post.external_id for post in (await anext(stream)).posts] == [arrived]
 
 
 async def test_the_stream_of_a_hashtag_brings_posts_edits_and_deletions() -> None:
