@@ -42,12 +42,12 @@ from app.connectors.meta_messages import (
     named,
     read_conversations,
     read_event,
-    refuse_late,
     send_message,
     with_names,
 )
 from app.connectors.meta_page import PageConnector
 from app.connectors.meta_reply import FACEBOOK, comment_under, delete_comment, find_comment, require_done
+from app.connectors.wire import refuse_late
 from app.errors import Refused
 from app.i18n import N_
 

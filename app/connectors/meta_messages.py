@@ -329,9 +329,3 @@ async def find_message(found: Page, place: str, reply: OutgoingReply) -> Sent | 
             if page.after:
                 raise MaybeSent(N_("There was too much written since the first try to look through it all."))
     return None
-
-
-def refuse_late(window: Window | None, now: datetime) -> None:
-    """Raises Refused, in the window's words, when it is over."""
-    if window is not None and not window.open_at(now):
-        raise Refused(window.after)

@@ -8,7 +8,7 @@ import hmac
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -32,17 +32,22 @@ from app.connectors.base import (
     SettingsModel,
     Standing,
     Visibility,
+    Window,
 )
 from app.connectors.guide import Places, Step
 from app.connectors.telegram_api import Bot, Taken, bot_author
 from app.connectors.telegram_messages import read_update
 from app.connectors.telegram_parts import FILES, moment
-from app.connectors.telegram_reply import LONGEST, deleted, edited, prepared, sent
+from app.connectors.telegram_reply import LONGEST, deleted, edited, prepared, sent, window_of
 from app.connectors.telegram_settings import TelegramCredentials, TelegramSettings
+from app.connectors.wire import refuse_late
 from app.errors import ChannelDown, Malformed, Refused, Unauthorized
 from app.i18n import N_
 
-WANTED = ("message", "edited_message", "channel_post", "edited_channel_post", "my_chat_member")
+WANTED = (
+    *("message", "edited_message", "channel_post", "edited_channel_post", "my_chat_member"),
+    *("business_message", "edited_business_message", "deleted_business_messages"),
+)
 _PAGE = 50  # updates in one call: Telegram gives 100, but each may have a file to fetch
 _PATIENCE = 15  # seconds that Telegram may keep us waiting: less than an answer may take
 _PAUSE = 1.0  # seconds
@@ -94,6 +99,12 @@ class TelegramConnector(Connector):
             Step(
                 N_("Let it see a channel"),
                 N_("Optional: make the bot an administrator of the channel and of its group."),
+            ),
+            Step(
+                N_("Let it speak for a business account"),
+                N_(
+                    "Optional: in that account's app, under Telegram Business, Chatbots, add the bot and let it answer."
+                ),
             ),
         )
 
@@ -165,14 +176,19 @@ class TelegramConnector(Connector):
         if not isinstance(told, dict) or not isinstance(told.get("update_id"), int):
             raise Malformed(N_("The delivery is no update of Telegram's."))
         us = link.account or IncomingAuthor(str(bot.id), str(bot.id))
-        return replace(_batch([told], us, link.settings), delivery_id=f"update:{told['update_id']}")
+        return replace(_batch([told], us, link.settings, link.now), delivery_id=f"update:{told['update_id']}")
 
     async def complete(self, link: Link, batch: Batch) -> Batch:
         """The files: Telegram gives them to the bot alone."""
         return await _with_files(Bot(link), batch)
 
+    def window(self, settings: Any, to: Json, visibility: Visibility, now: datetime) -> Window | None:
+        """For a business account a bot may answer for 24 hours (BusinessBotRights, can_reply)."""
+        return window_of(to)
+
     def prepare(self, link: Link, reply: OutgoingReply) -> Json:
-        """The message. Raises Refused when it is too long."""
+        """The message. Raises Refused when it is too long, or comes too late."""
+        refuse_late(window_of(reply.to), link.now)
         return prepared(reply)
 
     async def send(self, link: Link, reply: OutgoingReply) -> Sent:
@@ -197,7 +213,7 @@ class TelegramConnector(Connector):
         numbers = [one["update_id"] for one in found if isinstance(one, dict) and isinstance(one.get("update_id"), int)]
         if len(numbers) < len(found):
             raise bot.odd()  # what has no number cannot be passed over
-        batch = await _with_files(bot, _batch(found, us, bot.link.settings))
+        batch = await _with_files(bot, _batch(found, us, bot.link.settings, bot.link.now))
         kept = {"offset": max(numbers) + 1} if numbers else dict(cursor)
         return replace(batch, cursor=kept, more=len(found) >= _PAGE)
 
@@ -237,8 +253,8 @@ class TelegramConnector(Connector):
         return Batch(cursor={"looked": int(now.timestamp())}, notice=notice)
 
 
-def _batch(found: list[Any], us: IncomingAuthor, settings: Any) -> Batch:
-    read = [read_update(raw, us, settings) for raw in found]
+def _batch(found: list[Any], us: IncomingAuthor, settings: Any, now: datetime) -> Batch:
+    read = [one for raw in found for one in read_update(raw, us, settings, now)]
     posts = sorted((one for one in read if isinstance(one, IncomingPost)), key=lambda post: post.posted_at)
     changes = tuple(one for one in read if isinstance(one, PostChange))
     return Batch(tuple(posts), changes=changes, rejected=tuple(one for one in read if isinstance(one, Rejected)))

@@ -6,30 +6,38 @@ Rules: core.telegram.org/bots/api (Update, Message, MessageEntity, ChatMemberUpd
 import hashlib
 import json
 import re
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from app.connectors.base import IncomingAuthor, IncomingPost, Json, PostChange, PostKind, Rejected, Visibility
-from app.connectors.telegram_parts import Message, author_of, files_of, moment, others_of, place, url_of, words
+from app.connectors.telegram_parts import Chat, Message, author_of, files_of, moment, others_of, place, url_of, words
 from app.i18n import N_
 
+_SAID = ("message", "channel_post", "business_message")
+_EDITED = ("edited_message", "edited_channel_post", "edited_business_message")
 
-def read_update(raw: Any, us: IncomingAuthor, settings: Any) -> IncomingPost | PostChange | Rejected | None:
-    """What an update brings to this feed; None for what it does not want, or what says nothing."""
+
+def read_update(
+    raw: Any, us: IncomingAuthor, settings: Any, now: datetime
+) -> Sequence[IncomingPost | PostChange | Rejected]:
+    """What an update brings to this feed; nothing where it does not want it, or where nobody says anything."""
     told = raw if isinstance(raw, dict) else {}
+    one: IncomingPost | PostChange | None = None
     try:
         if isinstance(member := told.get("my_chat_member"), dict):
-            return _blocked(member, us, told)
-        for name in ("edited_message", "edited_channel_post"):
-            if name in told:
-                return _change(told[name], us, settings)
-        for name in ("message", "channel_post"):
-            if name in told:
-                return read_message(told[name], us, settings)
+            one = _blocked(member, us, told)
+        elif isinstance(gone := told.get("deleted_business_messages"), dict):
+            return _gone(gone, now)
+        elif name := next((name for name in _EDITED if name in told), None):
+            one = _change(told[name], us, settings)
+        elif name := next((name for name in _SAID if name in told), None):
+            one = read_message(told[name], us, settings)
     except ValidationError as error:
-        return _rejected(raw, error)
-    return None
+        return [_rejected(raw, error)]
+    return [one] if one is not None else []
 
 
 def read_message(raw: Any, us: IncomingAuthor, settings: Any) -> IncomingPost | None:
@@ -41,19 +49,20 @@ def read_message(raw: Any, us: IncomingAuthor, settings: Any) -> IncomingPost | 
     media = (*files_of(raw), *others_of(message, raw, above, us))
     if kind is None or not (said or media):
         return None
-    bot, direct = int(us.external_id), message.chat.type == "private"
+    side, direct = message.business or us.external_id, message.chat.type == "private"
     author = author_of(message)
+    ours = bool(message.business) and message.sender is not None and message.sender.id != message.chat.id
     return IncomingPost(
-        external_id=place(bot, message.chat, message.message_id),
-        thread_id=_thread(bot, message, above),
+        external_id=place(side, message.chat, message.message_id),
+        thread_id=_thread(side, message, above),
         author=author,
         text=said,
         posted_at=message.at,
         kind=kind,
         visibility=Visibility.DIRECT if direct else Visibility.PUBLIC,
         url=url_of(message),
-        in_reply_to=None if above is None else place(bot, message.chat, above.message_id),
-        own=author.external_id == us.external_id,
+        in_reply_to=None if above is None else place(side, message.chat, above.message_id),
+        own=ours or author.external_id == us.external_id,
         media=media,
         ref={
             "chat": message.chat.id,
@@ -62,6 +71,8 @@ def read_message(raw: Any, us: IncomingAuthor, settings: Any) -> IncomingPost | 
             "topic": message.message_thread_id if message.is_topic_message else None,
             "direct": direct,
             "from": message.sender.id if message.sender and not message.sender_chat else None,
+            "business": message.business,
+            "at": message.date,
         },
         payload=raw,
     )
@@ -109,12 +120,12 @@ def _above(raw: Any) -> Message | None:
         return None
 
 
-def _thread(bot: int, message: Message, above: Message | None) -> str:
+def _thread(side: str, message: Message, above: Message | None) -> str:
     """A private chat is one conversation; in a group an answer belongs to what it answers."""
     if message.chat.type == "private":
-        return f"{bot}:{message.chat.id}"
+        return f"{side}:{message.chat.id}"
     root = message.message_thread_id or (above.message_id if above is not None else message.message_id)
-    return place(bot, message.chat, root)
+    return place(side, message.chat, root)
 
 
 def _change(raw: Any, us: IncomingAuthor, settings: Any) -> PostChange | None:
@@ -123,10 +134,17 @@ def _change(raw: Any, us: IncomingAuthor, settings: Any) -> PostChange | None:
     if read_message(raw, us, settings) is None:
         return None
     return PostChange(
-        place(int(us.external_id), message.chat, message.message_id),
+        place(message.business or us.external_id, message.chat, message.message_id),
         moment(message.edit_date) or message.at,
         text=words(message, raw),
     )
+
+
+def _gone(told: Json, now: datetime) -> list[PostChange]:
+    """Messages that were deleted in a business account, by either side. Of its other chats a bot is told nothing."""
+    chat, side = Chat.model_validate(told.get("chat")), str(told.get("business_connection_id") or "")
+    numbers = [one for one in told.get("message_ids") or () if isinstance(one, int)]
+    return [PostChange(place(side, chat, number), now, deleted=True) for number in numbers]
 
 
 def _blocked(told: Json, us: IncomingAuthor, update: Json) -> IncomingPost | None:
@@ -151,6 +169,8 @@ def _blocked(told: Json, us: IncomingAuthor, update: Json) -> IncomingPost | Non
             "topic": None,
             "direct": True,
             "from": message.chat.id,
+            "business": "",
+            "at": message.date,
         },
         payload=update,
     )

@@ -67,6 +67,7 @@ class Message(_Part):
     chat: Chat
     sender: Person | None = Field(default=None, alias="from")
     sender_chat: Chat | None = None
+    business: Text = Field(default="", alias="business_connection_id")
     message_thread_id: int | None = None
     is_topic_message: bool = False
     is_automatic_forward: bool = False
@@ -79,9 +80,9 @@ class Message(_Part):
         return datetime.fromtimestamp(self.date, UTC)
 
 
-def place(bot: int, chat: Chat, number: int) -> str:
-    """The name of a message."""
-    return f"{chat.id}:{number}" if chat.is_shared else f"{bot}:{chat.id}:{number}"
+def place(side: str, chat: Chat, number: int) -> str:
+    """The name of a message, as seen from one side: the bot's, or that of a business account for which it speaks."""
+    return f"{chat.id}:{number}" if chat.is_shared else f"{side}:{chat.id}:{number}"
 
 
 def words(message: Message, raw: Json) -> str:

@@ -5,15 +5,18 @@ editMessageCaption, deleteMessages), core.telegram.org/api/config (message_lengt
 points). Telegram lists no messages of ours and drops no repeat: a send whose answer is lost stays in doubt.
 """
 
+from datetime import timedelta
 from typing import Any
 
-from app.connectors.base import Json, OutgoingReply, Sent, Standing, Visibility
+from app.connectors.base import Json, OutgoingReply, Sent, Standing, Visibility, Window
 from app.connectors.telegram_api import Bot
 from app.connectors.telegram_parts import moment
 from app.errors import Malformed, Refused
 from app.i18n import N_
 
 LONGEST, LONGEST_CAPTION = 4096, 1024  # characters
+_ANSWER_TIME = timedelta(hours=24)
+LATE = N_("For a business account a bot may answer for 24 hours after the customer wrote.")
 _SAME = "message is not modified"
 _GONE = ("message to delete not found", "message to edit not found", "message_id_invalid")
 
@@ -30,8 +33,15 @@ def prepared(reply: OutgoingReply) -> Json:
         return {"chat_id": to["from"], **under, **words}
     number = reply.after.get("id", to["id"])
     body: Json = {"chat_id": to["chat"], **words}
+    body |= {"business_connection_id": to["business"]} if to["business"] else {}
     body |= {"reply_parameters": {"message_id": number}} if number else {}
     return body | ({"message_thread_id": to["topic"]} if to["topic"] else {})
+
+
+def window_of(to: Json) -> Window | None:
+    """Until when a message can be answered; None: for as long as it stands."""
+    opened = moment(to.get("at")) if to.get("business") else None
+    return None if opened is None else Window(opened + _ANSWER_TIME, LATE, opened)
 
 
 def refuse_long(text: str, most: int) -> None:
@@ -64,9 +74,10 @@ async def sent(bot: Bot, reply: OutgoingReply) -> Sent:
 def _standing(bot: Bot, reply: OutgoingReply, first: Json, numbers: list[Any]) -> Sent:
     chat, to = reply.prepared["chat_id"], reply.to
     shared = to["shared"] and chat == to["chat"]
-    name = f"{chat}:{numbers[0]}" if shared else f"{bot.id}:{chat}:{numbers[0]}"
+    business = reply.prepared.get("business_connection_id", "")
+    name = f"{chat}:{numbers[0]}" if shared else f"{business or bot.id}:{chat}:{numbers[0]}"
     at = moment(first.get("date")) or bot.link.now
-    ref = {"id": numbers[0], "ids": numbers, "chat": chat, "caption": bool(reply.pictures), "at": at.isoformat()}
+    ref = {"id": numbers[0], "ids": numbers, "chat": chat, "caption": bool(reply.pictures), "business": business}
     told = first.get("chat")
     username = told.get("username") if isinstance(told, dict) and shared else None
     return Sent(name, f"https://t.me/{username}/{numbers[0]}" if username else None, at, ref)
@@ -78,6 +89,7 @@ async def edited(bot: Bot, reply: Standing, text: str) -> None:
     caption = bool(reply.ref.get("caption"))
     refuse_long(text, LONGEST_CAPTION if caption else LONGEST)
     body = {"chat_id": chat, "message_id": number, "caption" if caption else "text": text}
+    body |= {"business_connection_id": reply.ref["business"]} if reply.ref.get("business") else {}
     try:
         await bot.call("editMessageCaption" if caption else "editMessageText", body)
     except Refused as error:
@@ -90,7 +102,9 @@ async def deleted(bot: Bot, reply: Standing) -> None:
     chat, number = _place(reply)
     numbers = reply.ref.get("ids") or [number]
     try:
-        if len(numbers) == 1:
+        if business := reply.ref.get("business"):
+            await bot.call("deleteBusinessMessages", {"business_connection_id": business, "message_ids": numbers})
+        elif len(numbers) == 1:
             await bot.call("deleteMessage", {"chat_id": chat, "message_id": number})
         else:
             await bot.call("deleteMessages", {"chat_id": chat, "message_ids": numbers})

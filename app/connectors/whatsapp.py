@@ -33,10 +33,9 @@ from app.connectors.length import refuse_long
 from app.connectors.meta_app import AppConnector, AppSecret, VerifyToken, Version
 from app.connectors.meta_graph import VERSION, Graph, moment
 from app.connectors.meta_hooks import Told, changes, entries
-from app.connectors.meta_messages import refuse_late
 from app.connectors.whatsapp_messages import people, read_message, read_status
 from app.connectors.whatsapp_templates import approved, as_sent
-from app.connectors.wire import uploading
+from app.connectors.wire import refuse_late, uploading
 from app.errors import Malformed, Refused, Unauthorized
 from app.i18n import N_
 

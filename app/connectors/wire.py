@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from app.connectors.base import Window
 from app.errors import (
     Blocked,
     ChannelDown,
@@ -118,6 +119,12 @@ def refusal(response: httpx.Response, what: str, now: datetime) -> ConnectorErro
     return Refused(
         N_("%(what)s refuses what we ask (HTTP %(status)s). Check its settings.") % {"what": what, "status": status}
     )
+
+
+def refuse_late(window: Window | None, now: datetime) -> None:
+    """Raises Refused, in the window's words, when it is over."""
+    if window is not None and not window.open_at(now):
+        raise Refused(window.after)
 
 
 def is_web(url: str) -> bool:

@@ -79,5 +79,5 @@ def _body(request: httpx.Request) -> tuple[Json, set[str]]:
             files.add(name)
             continue
         text = part.get_payload(decode=True).decode()  # type: ignore[union-attr]
-        told[name] = text if name in {"caption", "text"} else json.loads(text)
+        told[name] = text if name in {"caption", "business_connection_id"} else json.loads(text)
     return told, files

@@ -28,6 +28,7 @@ from tests.connectors.fakes.telegram import (
 )
 
 TELEGRAM = registry.get("telegram")
+SIDE = "connection-1"
 ALL = TelegramSettings(groups=Groups.EVERYTHING, channels=True)
 
 
@@ -88,8 +89,10 @@ async def test_requests_and_answers_are_what_telegram_describes(grouped: bool) -
     fake.write({"photo": sizes, "caption": "look"})
     await TELEGRAM.check(link(account=None))
     post = await asked(fake)
-    for pictures in ((), PICTURES[:1], PICTURES):
-        reply = answer(fake, post, pictures=pictures)
+    fake.write({"text": "hello", "business_connection_id": SIDE}, update="business_message")
+    business = (await TELEGRAM.fetch(link(), {})).posts[-1]
+    for one, pictures in ((post, ()), (post, PICTURES[:1]), (post, PICTURES), (business, ()), (business, PICTURES)):
+        reply = answer(fake, one, pictures=pictures)
         sent = placed(await TELEGRAM.send(link(), reply), reply, fake)
         await TELEGRAM.edit(link(), sent, "We looked again.")
         await TELEGRAM.delete(link(), sent)
@@ -98,7 +101,7 @@ async def test_requests_and_answers_are_what_telegram_describes(grouped: bool) -
     await TELEGRAM.fetch(link(settings=TelegramSettings(delivered=True)), {})
     assert wire.methods == {
         "getMe", "getUpdates", "getFile", "sendMessage", "sendPhoto", "sendMediaGroup", "editMessageText",
-        "editMessageCaption", "deleteMessage", "deleteMessages", "getWebhookInfo", "deleteWebhook", "setWebhook",
+        "editMessageCaption", "deleteMessage", "deleteMessages", "deleteBusinessMessages", "getWebhookInfo", "deleteWebhook", "setWebhook",
     }  # fmt: skip
 
 
@@ -422,6 +425,62 @@ async def test_a_send_whose_answer_was_lost_is_left_to_a_person(chat: FakeTelegr
     chat.trouble(Trouble.ANSWER_LOST, sends_only=True)
     with pytest.raises(MaybeSent):
         await send(chat, answer(chat, post, pictures=carried(chat)))
+
+
+# Business accounts
+
+
+@pytest.fixture
+def business(chat: FakeTelegram) -> FakeTelegram:
+    chat.write({"text": "Is the shop open?", "business_connection_id": SIDE}, update="business_message")
+    return chat
+
+
+async def test_a_customer_of_a_business_account_is_answered_in_its_name(business: FakeTelegram) -> None:
+    [post] = await brought(business)
+    assert (post.thread_id, post.kind, post.own) == (f"{SIDE}:{PEOPLE['ada']}", PostKind.DIRECT, False)
+    reply = answer(business, post)
+    sent = await send(business, reply)
+    [standing] = business.ledger()
+    assert sent.external_id == standing.external_id
+    assert standing.external_id.startswith(f"{SIDE}:")
+    await TELEGRAM.edit(business.link(), placed(sent, reply, business), "We looked again.")
+    await TELEGRAM.delete(business.link(), placed(sent, reply, business))
+    assert business.ledger() == []
+
+
+async def test_what_the_business_account_writes_itself_is_our_own(business: FakeTelegram) -> None:
+    owners = {"id": 99, "is_bot": False, "first_name": "Northwind"}
+    theirs = business.write({"text": "Until six."})
+    business.updates[-1] = {
+        "update_id": 9999,
+        "business_message": {**theirs, "from": owners, "business_connection_id": SIDE},
+    }
+    assert [post.own for post in await brought(business)] == [False, True]
+
+
+async def test_messages_that_were_deleted_in_a_business_account_are_told(business: FakeTelegram) -> None:
+    [post] = await brought(business)
+    place = {"id": PEOPLE["ada"], "type": "private", "first_name": "Ada"}
+    business.tell(
+        "deleted_business_messages", {"business_connection_id": SIDE, "chat": place, "message_ids": [post.ref["id"]]}
+    )
+    [change] = (await TELEGRAM.fetch(business.link(), {})).changes
+    assert (change.external_id, change.deleted) == (post.external_id, True)
+
+
+async def test_a_business_account_is_answered_for_within_a_day(business: FakeTelegram) -> None:
+    [post] = await brought(business)
+    window = TELEGRAM.window(None, post.ref, post.visibility, business.now)
+    assert window is not None
+    assert window.until == post.posted_at + timedelta(hours=24)
+    business.tick(timedelta(hours=25))
+    with pytest.raises(Refused, match="24 hours"):
+        answer(business, post)
+
+
+async def test_the_bots_own_chats_can_be_answered_at_any_time(chat: FakeTelegram) -> None:
+    assert TELEGRAM.window(None, (await asked(chat)).ref, Visibility.DIRECT, chat.now) is None
 
 
 # The token

@@ -53,7 +53,7 @@ class FakeTelegram(FakeChannel):
     cannot = frozenset({"dated", "signed", "uploads"})
     tells_changes = True
     cannot_give: Mapping[Gives, str] = {
-        Gives.DELETIONS: "a bot is not told what people delete",
+        Gives.DELETIONS: "a bot is not told what people delete, but in business accounts",
         Gives.ONCE: "it knows no repeat, and shows a bot nothing of what it sent: a person decides",
     }
 
@@ -287,6 +287,8 @@ class FakeTelegram(FakeChannel):
         if number and above is None:
             raise Wrong(400, "Bad Request: message to be replied not found")
         more = {"reply_to_message": self.named(name_of(above))} if above else {}
+        if business := asked.get("business_connection_id"):
+            more |= {"business_connection_id": business}
         message: Json = {
             "message_id": next(self._messages),
             "date": int(self.now.timestamp()),
@@ -302,6 +304,11 @@ class FakeTelegram(FakeChannel):
 
     def _editMessageCaption(self, asked: Json) -> Json:  # noqa: N802
         return self._edit(asked, "caption", 1024)
+
+    def _deleteBusinessMessages(self, asked: Json) -> bool:  # noqa: N802
+        for key in [key for key in self.messages if key[1] in asked["message_ids"]]:
+            assert self.messages.pop(key)["business_connection_id"] == asked["business_connection_id"]
+        return True
 
     def _edit(self, asked: Json, name: str, most: int) -> Json:
         message = self.messages.get((asked["chat_id"], asked["message_id"]))
@@ -347,7 +354,7 @@ class _asked:  # noqa: N801 - used like a function
 
 
 def _said(name: str, value: str) -> Any:
-    return value if name == "caption" else json.loads(value)
+    return value if name in {"caption", "business_connection_id"} else json.loads(value)
 
 
 def _caption(asked: Json) -> str:
@@ -363,8 +370,9 @@ def _size(name: str) -> Json:
 def name_of(message: Json) -> str:
     """The name that the connector has to give it."""
     chat = message["chat"]
+    side = message.get("business_connection_id", BOT)
     shared = chat["type"] in {"supergroup", "channel"}
-    return f"{chat['id']}:{message['message_id']}" if shared else f"{BOT}:{chat['id']}:{message['message_id']}"
+    return f"{chat['id']}:{message['message_id']}" if shared else f"{side}:{chat['id']}:{message['message_id']}"
 
 
 def _json(answer: Json) -> Response:
