@@ -59,6 +59,11 @@ class Settings(BaseSettings):
     )
     pool_size: int = Field(default=10, description="Database connections of one process.")
     worker_concurrency: int = Field(default=8, description="Jobs that one worker process runs at once.")
+    backlog_concurrency: int = Field(
+        default=2,
+        ge=1,
+        description="First syncs and imported files that one worker process stores posts of at once.",
+    )
     max_streams: int = Field(
         default=50,
         ge=0,

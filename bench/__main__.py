@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from bench import browser, claim, desk, ingest, offer, rehearsal, routing, routing_kernel, search, takeover
+from bench import backlog, browser, claim, desk, ingest, offer, rehearsal, routing, routing_kernel, search, takeover
 from bench.harness import Result, server
 
 BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {
+    "backlog": backlog.measure,
     "ingest": ingest.measure,
     "claim": claim.measure,
     "browser": browser.measure,

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from bench import browser, claim, desk, ingest, offer, routing, search, takeover
+from bench import backlog, browser, claim, desk, ingest, offer, routing, search, takeover
 from bench.__main__ import BENCHMARKS, main
 from bench.harness import Result, percentile
 
@@ -11,6 +11,12 @@ async def test_ingest_is_measured_against_a_bare_insert(
     fresh_database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     well_told(await ingest.measure(fresh_database, ingest.TINY), "ingest", capsys)
+
+
+async def test_fresh_mentions_are_measured_in_quiet_and_during_an_import(
+    fresh_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    well_told(await backlog.measure(fresh_database, backlog.TINY), "backlog", capsys)
 
 
 async def test_claims_are_measured_with_few_and_with_many_items(

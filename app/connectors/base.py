@@ -371,6 +371,7 @@ class Batch:
     fates: tuple[Fate, ...] = ()  # of replies of ours
     templates: tuple[Template, ...] | None = None  # all that there are now; None: they were not asked for
     hidings: tuple[Hiding, ...] = ()  # on the channel itself, of posts that we hold
+    left: int | None = None  # posts that still wait there, with `more`, where the channel tells: for the progress bar
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Page:
     posts: tuple[IncomingPost, ...]
     rejected: tuple[Rejected, ...]
     state: Json
-    more: bool
+    left: int  # mails that wait for the next look
 
 
 async def walked(client: Imap, folder: Folder, cursor: Json, since: date, now: datetime) -> Page:
@@ -61,7 +61,7 @@ async def walked(client: Imap, folder: Folder, cursor: Json, since: date, now: d
     posts, rejected, read = await _read(client, folder, there, waiting[:PAGE], now)
     after = waiting[read - 1] if read else after
     state = {"validity": there.validity, "after": after, "modseq": there.modseq, "day": now.date().isoformat()}
-    return Page(folder, tuple(posts), tuple(rejected), state, more=len(waiting) > read)
+    return Page(folder, tuple(posts), tuple(rejected), state, left=len(waiting) - read)
 
 
 def joined(pages: Sequence[Page], cursor: Json) -> Batch:
@@ -71,7 +71,8 @@ def joined(pages: Sequence[Page], cursor: Json) -> Batch:
     return Batch(
         posts=tuple(sorted(posts.values(), key=lambda post: post.posted_at)),
         cursor={"folders": states},
-        more=any(page.more for page in pages),
+        more=any(page.left for page in pages),
+        left=sum(page.left for page in pages),
         rejected=tuple(one for page in pages for one in page.rejected),
     )
 

@@ -111,6 +111,7 @@ class RssConnector(Connector):
             rejected=batch.rejected,
             cursor=batch.cursor | marks,
             more=batch.more,
+            left=batch.left,
             notice=" ".join(n for n in (document.notice, _moved(link, fetched)) if n),
         )
 
@@ -251,7 +252,7 @@ class _Reading:
         posts = sorted(unique.values(), key=lambda post: post.posted_at)
         posts = _after(posts, self.cursor.get("after"))
         given, more = tuple(posts[:_AT_ONCE]), len(posts) > _AT_ONCE
-        return Batch(given, self._next(given, more=more), more, self._rejected())
+        return Batch(given, self._next(given, more=more), more, self._rejected(), left=len(posts) - len(given))
 
     def _next(self, given: tuple[IncomingPost, ...], *, more: bool) -> Json:
         cursor: Json = {"seen": dict(list(self.seen.items())[-_REMEMBERED:]), "shared": self.shared}

@@ -13,6 +13,7 @@ from app.db import announce
 from app.errors import Conflict, Invalid, NotFound
 from app.flow.configured import UPDATE_LOCK, must_be_fresh
 from app.flow.house import House
+from app.flow.poll import lane_of
 from app.i18n import N_, _
 from app.jobs import POLL, defer
 from app.models.account import Account
@@ -174,7 +175,7 @@ async def wake_feed(session: AsyncSession, feed: Feed) -> None:
     await session.flush()
     await _end_stream(session, feed.id)
     if feed.enabled and not pushed:
-        await defer(session, POLL, "feed_id", [feed.id])
+        await defer(session, POLL, "feed_id", [feed.id], lane=lane_of(feed))
     announce(session, "feeds", [feed.id])
 
 

@@ -127,7 +127,7 @@ async def start_import(session: AsyncSession, feed_id: int, import_id: int) -> N
         raise Invalid(missing, "fields")
     draft.state, draft.started_at = ImportState.RUNNING, func.now()
     await session.flush()
-    await jobs.defer(session, jobs.IMPORT, "import_id", [import_id])
+    await jobs.defer(session, jobs.IMPORT, "import_id", [import_id], lane=jobs.Lane.BACKLOG)
     announce(session, "feeds", [feed_id])
 
 

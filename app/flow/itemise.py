@@ -78,6 +78,8 @@ async def itemise(session: AsyncSession, feed: Feed, arrivals: Sequence[Arrival]
         elif item is not None and reopenable and not quiet:
             await _reopen(session, item, group)
             reopened += 1
+        elif item is not None and quiet and item.disposition == Disposition.BACKLOG:
+            continue  # more of the same history
         else:
             opens.append((group, rules.decide(group[0].post, feed.channel, feed.id, group[0].heard)))
     if joins:

@@ -3,11 +3,11 @@
 import hashlib
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import exists, func, or_, select, update
+from sqlalchemy import case, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,9 +21,10 @@ from app.flow.ingest import Ingested, ingest
 from app.flow.kept_template import keep_templates
 from app.flow.outbox import keep_fates
 from app.flow.wording import in_words
+from app.jobs import Lane
 from app.listening.clean import storable, storable_json
 from app.models.account import Account
-from app.models.feed import Feed, FeedStream, Health, Quarantine
+from app.models.feed import Feed, FeedBacklog, FeedStream, Health, Quarantine
 
 LEASE = timedelta(seconds=120)  # a poll that takes longer is thought dead; its fence keeps it from writing
 LONGEST_PAUSE = timedelta(minutes=30)
@@ -79,6 +80,8 @@ async def keep_batch(session: AsyncSession, feed: Feed, batch: Batch) -> Polled:
         "failures": 0,
         "ok_at": func.now(),
     }
+    if feed.synced_at is None:
+        await _note_backlog(session, feed.id, batch)
     if not batch.more:
         changes["synced_at"] = func.coalesce(Feed.synced_at, func.now())
     if ingested.posts:
@@ -87,6 +90,36 @@ async def keep_batch(session: AsyncSession, feed: Feed, batch: Batch) -> Polled:
         await session.execute(update(Account).where(Account.id == feed.account_id, Account.needs_reconnect).values(
             needs_reconnect=False, trouble=""))  # fmt: skip
     return Polled(ingested, rejected, lost=not await _write(session, feed, changes))
+
+
+async def keep_ahead(session: AsyncSession, feed: Feed, batch: Batch) -> Polled:
+    """Store some posts of a long first sync before the rest and the cursor; renew the lease. What comes twice is known.
+
+    `lost` as in `keep_batch`.
+    """
+    ingested, rejected = await store(session, feed, batch, quiet=not feed.import_backlog)
+    if feed.synced_at is None:
+        await _note_backlog(session, feed.id, replace(batch, more=True))
+    renewed = update(Feed).where(Feed.id == feed.id, Feed.attempt == feed.attempt)
+    still = await session.execute(renewed.values(leased_until=func.now() + LEASE).returning(Feed.id))
+    return Polled(ingested, rejected, lost=still.first() is None)
+
+
+async def _note_backlog(session: AsyncSession, feed_id: int, batch: Batch) -> None:
+    """How far the first sync is, for the feeds' page."""
+    told = {
+        "left": batch.left if batch.more else 0,
+        "reached": batch.posts[-1].posted_at if batch.posts else None,
+        "ended_at": None if batch.more else func.now(),
+    }
+    row = insert(FeedBacklog).values(feed_id=feed_id, posts=len(batch.posts), **told)
+    over = FeedBacklog.ended_at.is_not(None)  # of an earlier first sync: settings were changed since
+    again = told | {
+        "posts": case((over, 0), else_=FeedBacklog.posts) + len(batch.posts),
+        "begun_at": case((over, func.now()), else_=FeedBacklog.begun_at),
+        "reached": func.coalesce(row.excluded.reached, FeedBacklog.reached),
+    }
+    await session.execute(row.on_conflict_do_update(index_elements=[FeedBacklog.feed_id], set_=again))
 
 
 async def store(session: AsyncSession, feed: Feed, batch: Batch, *, quiet: bool) -> tuple[Ingested, int]:
@@ -231,11 +264,17 @@ def jittered(seconds: float) -> float:
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - jitter guards nothing
 
 
-async def due_feeds(session: AsyncSession, most: int = 200) -> list[int]:
-    """Feeds whose next poll is due and that nobody has."""
+def lane_of(feed: Feed) -> Lane:
+    """Where its polls run: what a first sync brings is old, and waits for what comes in now."""
+    return Lane.BACKLOG if feed.synced_at is None else Lane.FRESH
+
+
+async def due_feeds(session: AsyncSession, lane: Lane, most: int = 200) -> list[int]:
+    """Feeds of a lane whose next poll is due and that nobody has."""
     due = (
         select(Feed.id)
         .where(Feed.enabled, POLLED, Feed.next_poll_at <= func.now())
+        .where(Feed.synced_at.is_(None) if lane is Lane.BACKLOG else Feed.synced_at.is_not(None))
         .where(or_(Feed.leased_until.is_(None), Feed.leased_until <= func.now()))
         .order_by(Feed.next_poll_at)
         .limit(most)

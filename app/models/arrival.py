@@ -66,7 +66,8 @@ async def open_items(session: AsyncSession, channel: str, rows: Sequence[Mapping
         return []
     bound = {"rows": json.dumps(rows), "channel": channel, "verb": Verb.OPEN, "actor": ActorKind.FEED}
     ids = list(await session.scalars(_OPEN, bound))
-    announce(session, "items", ids)
+    if any(row["state"] != State.CLOSED for row in rows):  # history stands in no list that anybody looks at
+        announce(session, "items", ids)
     announce(session, "queues", {row["queue_id"] for row in rows if row["state"] == State.QUEUED})
     return ids
 

@@ -74,6 +74,19 @@ class FeedStream(Base):
     trouble: Mapped[Str] = mapped_column(server_default="")  # why it does not stand, in plain words
 
 
+class FeedBacklog(Base):
+    """How far the first sync of a feed is. `left` is told where the channel tells it."""
+
+    __tablename__ = "feed_backlog"
+
+    feed_id: Mapped[Big] = mapped_column(ForeignKey("feed.id", ondelete="CASCADE"), primary_key=True)
+    begun_at: Mapped[Created]
+    posts: Mapped[Big] = mapped_column(server_default="0")  # brought so far, known ones among them
+    left: Mapped[Big | None]  # still to come
+    reached: Mapped[Time | None]  # when the last one that was brought was written
+    ended_at: Mapped[Time | None]
+
+
 class Quarantine(Base):
     """A post that could not be read or stored, kept with its payload until a person retries or drops it."""
 

@@ -1,6 +1,6 @@
 """How feeds are, and what stands in their quarantine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -37,6 +37,30 @@ class Condition(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """How far a first sync is. `left` is None where the channel does not tell."""
+
+    posts: int
+    left: int | None
+    reached: datetime | None
+
+    @property
+    def share(self) -> float:
+        """What is done of it, from 0 to 1; 0 where that is not known."""
+        return 0.0 if self.left is None else self.posts / max(self.posts + self.left, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlogs:
+    """All first syncs that belong together: those under way, and those that ended since the oldest of them began."""
+
+    feeds: int  # still under way
+    done: int
+    posts: int
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
 class FeedLine:
     """One feed. `remaining` of `allowance` is the tightest budget of its credential."""
 
@@ -58,6 +82,7 @@ class FeedLine:
     resets_at: datetime | None
     quarantined: int
     ends_at: datetime | None = None  # when the account's credentials end
+    backlog: Backlog | None = None  # while the first sync is under way
 
     @property
     def purse(self) -> str:
@@ -71,11 +96,13 @@ _FEEDS = text(
            least(a.ends_at, CAST(a.ends_on + 1 AS timestamptz)) AS ends_at,
            b.remaining, b.allowance, b.resets_at, now() AS now,
            (SELECT count(*) FROM quarantine x WHERE x.feed_id = f.id AND x.resolved_at IS NULL) AS quarantined,
+           g.posts AS brought, g."left", g.reached, f.synced_at IS NULL AND f.enabled AND g.posts IS NOT NULL AS behind,
            above.troubled, above.cause, coalesce(s.trouble, '') AS unstreamed,
            s.live_at IS NOT NULL AND s.leased_until > now() AS streams
     FROM feed f
     LEFT JOIN account a ON a.id = f.account_id
     LEFT JOIN feed_stream s ON s.feed_id = f.id
+    LEFT JOIN feed_backlog g ON g.feed_id = f.id AND g.ended_at IS NULL
     LEFT JOIN LATERAL (
         SELECT remaining, allowance, ends AS resets_at FROM ({BUDGETS}) x
         WHERE x.key = coalesce('account:' || f.account_id, 'feed:' || f.id) AND remaining IS NOT NULL
@@ -125,7 +152,29 @@ def _feed(row: Any) -> FeedLine:
         resets_at=row.resets_at,
         quarantined=row.quarantined,
         ends_at=row.ends_at,
+        backlog=Backlog(row.brought, row.left, row.reached) if row.behind else None,
     )
+
+
+_ENDED = text(
+    """
+    SELECT count(*) AS feeds, coalesce(sum(posts), 0) AS posts FROM feed_backlog
+    WHERE ended_at >= (SELECT min(begun_at) FROM feed_backlog WHERE feed_id = ANY(CAST(:under_way AS bigint[])))
+    """
+)
+
+
+async def backlogs(session: AsyncSession, lines: Sequence[FeedLine]) -> Backlogs | None:
+    """How far the first syncs of these feeds are in all; None when none is under way. One not begun counts as nothing."""
+    new = [line for line in lines if line.condition is Condition.WAITING]
+    begun = {line.id: line.backlog for line in lines if line.backlog is not None}
+    if not begun:
+        return None
+    ended = (await session.execute(_ENDED, {"under_way": [*begun]})).one()
+    under_way = len(begun) + len([line for line in new if line.id not in begun])
+    share = (ended.feeds + sum(one.share for one in begun.values())) / (ended.feeds + under_way)
+    posts = int(ended.posts) + sum(one.posts for one in begun.values())
+    return Backlogs(under_way, ended.feeds, posts, int(100 * share))
 
 
 def condition(row: Any, *, pushed: bool) -> Condition:

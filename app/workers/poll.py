@@ -1,11 +1,13 @@
 """Polling one feed: lease, fetch, store, look again. No HTTP inside a transaction."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import jobs
 from app.connectors.base import Batch
 from app.errors import CarelineError, ConnectorError, RateLimited
 from app.flow.allowance import Rest, keep_rate_limit, poll_rest
@@ -13,13 +15,15 @@ from app.flow.budget import keep_told, wait_for
 from app.flow.change import keep_changes
 from app.flow.link import Wire, wire
 from app.flow.look import to_look_at
-from app.flow.poll import keep_batch, keep_failure, postpone, put_off, take_feed
+from app.flow.poll import keep_ahead, keep_batch, keep_failure, lane_of, postpone, put_off, take_feed
 from app.i18n import N_
 from app.models.feed import Feed
 from app.telemetry import posts_ingested
 from app.workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
+
+AT_ONCE = 100  # posts of a first sync in one transaction
 
 BROKEN = N_("Careline could not read this feed because of an error of its own: %(error)s. The log has the details.")
 
@@ -33,7 +37,9 @@ async def poll_feed(runtime: Runtime, feed_id: int) -> None:
     try:
         line = await _wired(runtime, feed)
         if line is not None:
-            await _keep(runtime, feed, line, await line.connector.fetch(line.link, feed.cursor))
+            batch = await line.connector.fetch(line.link, feed.cursor)
+            async with runtime.storing_old if feed.synced_at is None else nullcontext():
+                await _keep(runtime, feed, line, await _keep_ahead(runtime, feed, batch))
             await _look_again(runtime, feed, line)
     except CarelineError as error:
         log.warning("poll_failed", feed=feed_id, cause=error.message)
@@ -62,6 +68,23 @@ async def _wired(runtime: Runtime, feed: Feed) -> Wire | None:
         return None
 
 
+async def _keep_ahead(runtime: Runtime, feed: Feed, batch: Batch) -> Batch:
+    """What is left to keep of a batch: a first sync's is stored some at a time, so that other work gets its turns."""
+    while feed.synced_at is None and len(batch.posts) > AT_ONCE:
+        some = Batch(
+            posts=batch.posts[:AT_ONCE], left=None if batch.left is None else batch.left + len(batch.posts) - AT_ONCE
+        )
+        async with runtime.sessions() as session:
+            polled = await keep_ahead(session, feed, some)
+            if polled.lost:
+                await session.rollback()
+                break
+            await session.commit()
+        posts_ingested.labels(channel=feed.channel).inc(polled.ingested.posts)
+        batch = replace(batch, posts=batch.posts[AT_ONCE:])
+    return batch
+
+
 async def _keep(runtime: Runtime, feed: Feed, line: Wire, batch: Batch) -> None:
     async with runtime.sessions() as session:
         await keep_told(session, line.budget, batch.budget)
@@ -70,7 +93,10 @@ async def _keep(runtime: Runtime, feed: Feed, line: Wire, batch: Batch) -> None:
             await session.rollback()
             log.warning("poll_lost_its_lease", feed=feed.id)
             return
-        await _spread(session, feed, batch, await poll_rest(session, line.purse))
+        rest = await poll_rest(session, line.purse)
+        await _spread(session, feed, batch, rest)
+        if batch.more and not rest.wait:
+            await jobs.defer(session, jobs.POLL, "feed_id", [feed.id], lane=lane_of(feed))
         await session.commit()
     posts_ingested.labels(channel=feed.channel).inc(polled.ingested.posts)
     if polled.ingested.posts or polled.quarantined:

@@ -1,8 +1,9 @@
 """What a worker process carries: settings, database, keys and the guarded client."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -21,6 +22,7 @@ class Runtime:
     sessions: async_sessionmaker[AsyncSession]
     vault: Vault
     http: httpx.AsyncClient
+    storing_old: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # first syncs and imports
 
 
 @asynccontextmanager
@@ -29,6 +31,7 @@ async def runtime(settings: Settings, application: str) -> AsyncIterator[Runtime
     engine = create_engine(settings.database_url, settings.pool_size, application)
     try:
         async with guarded_client(settings) as http:
-            yield Runtime(settings, sessionmaker(engine), Vault.load(settings), http)
+            few = asyncio.Semaphore(settings.backlog_concurrency)
+            yield Runtime(settings, sessionmaker(engine), Vault.load(settings), http, few)
     finally:
         await engine.dispose()

@@ -28,9 +28,10 @@ async def sweep(runtime: Runtime) -> None:
         await jobs.defer(session, jobs.SEND, "reply_id", await _due_replies(session))
         await jobs.defer(session, jobs.CHANGE, "change_id", await due_changes(session, MOST_SENDS))
         await jobs.defer(session, jobs.HIDE, "post_id", await due_hidings(session, MOST_SENDS))
-        await jobs.defer(session, jobs.POLL, "feed_id", await due_feeds(session))
+        for lane in jobs.Lane:
+            await jobs.defer(session, jobs.POLL, "feed_id", await due_feeds(session, lane), lane=lane)
         await jobs.defer(session, jobs.PARENTS, "post_id", await due_parents(session))
-        await jobs.defer(session, jobs.IMPORT, "import_id", await due_imports(session))
+        await jobs.defer(session, jobs.IMPORT, "import_id", await due_imports(session), lane=jobs.Lane.BACKLOG)
     for end in (wake_due, close_parked, end_due, return_items, raise_due, tell_news):
         async with runtime.sessions.begin() as session:
             await end(session)

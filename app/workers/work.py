@@ -8,7 +8,7 @@ import procrastinate
 import psycopg
 import psycopg_pool
 import structlog
-from procrastinate import App, PsycopgConnector
+from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from sqlalchemy.exc import DBAPIError
 
@@ -39,18 +39,19 @@ REHEAR_EVERY = 5.0  # seconds
 RESTART_AFTER = 2.0  # seconds
 MOST_READS = 64  # polls, and looks upward, that wait for slow channels beside the worker's places
 MOST_WRITES = 32  # sends, changes and hidings
+MOST_OLD = 64  # first syncs and imports; few of them store anything at a time (`Runtime.storing_old`)
 DRAIN = 15.0  # seconds that running jobs get to finish after the signal to stop
 
 
-def job_app(run: Runtime, reads: Aside, writes: Aside) -> App:
+def job_app(run: Runtime, reads: Aside, writes: Aside, old: Aside) -> App:
     """The procrastinate app with our tasks. Jobs are nudges: none is retried, the sweep makes new ones."""
     url = libpq_url(run.settings.database_url)
     connector = PsycopgConnector(conninfo=url, min_size=1, max_size=max(2, run.settings.worker_concurrency // 2))
     app = App(connector=connector)
 
-    @app.task(name=jobs.POLL)
-    async def poll(feed_id: int) -> None:
-        await reads.run(poll_feed(run, feed_id))
+    @app.task(name=jobs.POLL, pass_context=True)
+    async def poll(context: JobContext, feed_id: int) -> None:
+        await (old if context.job.queue == jobs.Lane.BACKLOG else reads).run(poll_feed(run, feed_id))
 
     @app.task(name=jobs.SEND)
     async def send(reply_id: int) -> None:
@@ -74,30 +75,33 @@ def job_app(run: Runtime, reads: Aside, writes: Aside) -> App:
 
     @app.task(name=jobs.IMPORT)
     async def import_(import_id: int) -> None:
-        await import_job(run, import_id)
+        await old.run(import_job(run, import_id))
 
     return app
 
 
 async def work(settings: Settings, stop: asyncio.Event) -> None:
     """Run jobs until `stop`; then take no more, and give those that run 15 s."""
-    reads, writes = Aside(MOST_READS), Aside(MOST_WRITES)
-    async with runtime(settings, "careline work") as run, job_app(run, reads, writes).open_async() as app:
+    reads, writes, old = Aside(MOST_READS), Aside(MOST_WRITES), Aside(MOST_OLD)
+    async with runtime(settings, "careline work") as run, job_app(run, reads, writes, old).open_async() as app:
         tidier = asyncio.create_task(every(TIDY_EVERY, stop, lambda: _tidy(run, app)))
         sweeper = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: sweep(run)))
         finder = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: _enter_search(run, stop)))
         hearer = asyncio.create_task(every(REHEAR_EVERY, stop, lambda: _rehear(run, stop)))
         listener = asyncio.create_task(_hold_streams(run, stop))
-        worker = asyncio.create_task(_run_jobs(app, settings.worker_concurrency, stop))
+        places = {jobs.Lane.FRESH: settings.worker_concurrency, jobs.Lane.BACKLOG: settings.backlog_concurrency}
+        workers = [asyncio.create_task(_run_jobs(app, lane, places[lane], stop)) for lane in places]
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait(
-            {sweeper, tidier, finder, hearer, listener, worker, stopping}, return_when=asyncio.FIRST_COMPLETED
+            {sweeper, tidier, finder, hearer, listener, *workers, stopping}, return_when=asyncio.FIRST_COMPLETED
         )
         stop.set()
-        worker.cancel()
-        aside = asyncio.gather(reads.end(DRAIN), writes.end(DRAIN))
-        with contextlib.suppress(asyncio.CancelledError):
-            await worker
+        for worker in workers:
+            worker.cancel()
+        aside = asyncio.gather(*(one.end(DRAIN) for one in (reads, writes, old)))
+        for worker in workers:
+            with contextlib.suppress(asyncio.CancelledError):
+                await worker
         await asyncio.gather(aside, sweeper, tidier, finder, hearer, listener)
 
 
@@ -128,11 +132,13 @@ async def _rehear(run: Runtime, stop: asyncio.Event) -> None:
         await asyncio.sleep(0)
 
 
-async def _run_jobs(app: App, concurrency: int, stop: asyncio.Event) -> None:
-    """Run jobs; when the database goes away the worker of procrastinate ends, and a new one waits for it."""
+async def _run_jobs(app: App, lane: jobs.Lane, concurrency: int, stop: asyncio.Event) -> None:
+    """Run a lane's jobs; when the database goes away the worker of procrastinate ends, and a new one waits for it."""
     while not stop.is_set():
         try:
             await app.run_worker_async(
+                queues=[lane],
+                name=lane,
                 concurrency=concurrency,
                 install_signal_handlers=False,
                 fetch_job_polling_interval=1.0,

@@ -63,6 +63,15 @@ async def test_the_first_sync_of_a_feed_imports_silently(session: AsyncSession) 
     assert [(i.state, i.disposition) for i in await items(session)] == [(State.CLOSED, Disposition.BACKLOG)] * 2
 
 
+async def test_more_of_the_same_history_opens_no_second_item(session: AsyncSession) -> None:
+    company = await make_company(session)
+    for number in (1, 2):
+        await ingest(session, company.feed, [post(number, thread_id="old")], quiet=True)
+    assert [i.disposition for i in await items(session)] == [Disposition.BACKLOG]
+    await ingest(session, company.feed, [post(3, thread_id="old")])
+    assert [i.state for i in await items(session)] == [State.QUEUED]
+
+
 async def test_our_own_posts_and_reposts_are_kept_and_never_queued(session: AsyncSession) -> None:
     company = await make_company(session)
     await ingest(session, company.feed, [post(1, own=True), post(2, repost=True)])

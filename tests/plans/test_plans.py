@@ -1,6 +1,7 @@
 """The hot queries stay on their partial indexes with realistic numbers of rows, the planner free to do otherwise."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,6 +10,7 @@ from app.flow import mirror
 from app.flow.offer import expire_offers
 from app.flow.poll import due_feeds
 from app.flow.wake import wake_due
+from app.jobs import Lane
 from app.models.agent import Agent, Role
 from app.models.sight import visible_queues
 from app.queries import programs
@@ -36,8 +38,9 @@ async def test_due_replies_are_found_by_their_index(busy: AsyncSession) -> None:
     assert not plans.reads_all_of()
 
 
-async def test_due_feeds_are_found_by_their_index(busy: AsyncSession) -> None:
-    plans = await first_statement(busy, due_feeds)
+@pytest.mark.parametrize("lane", Lane)
+async def test_due_feeds_are_found_by_their_index(busy: AsyncSession, lane: Lane) -> None:
+    plans = await first_statement(busy, partial(due_feeds, lane=lane))
     assert plans.uses("ix_feed_due")
     assert not plans.reads_all_of()
 

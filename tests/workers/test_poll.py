@@ -3,18 +3,20 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from app.connectors.base import Batch
 from app.flow.configure_feed import poll_now
 from app.flow.ingest import Ingested
 from app.flow.look import EVERY
 from app.flow.poll import JITTER, LONGEST_PAUSE, back_off, due_feeds, jittered, keep_batch, next_wait, take_feed
+from app.jobs import Lane
 from app.models.account import Account
 from app.models.change import PostLook
-from app.models.feed import Feed, Health, Quarantine
+from app.models.feed import Feed, FeedBacklog, Health, Quarantine
 from app.models.item import Disposition, Item, State
 from app.models.post import Post
+from app.queries.feeds import Backlogs, backlogs, feeds
 from app.queries.said import Said
 from app.queries.said import posts as posts_of
 from app.workers.poll import poll_feed
@@ -40,7 +42,7 @@ async def change(office: Office, **values: Any) -> None:
 
 async def due(office: Office) -> list[int]:
     async with office.sessions() as session:
-        return await due_feeds(session)
+        return [feed_id for lane in Lane for feed_id in await due_feeds(session, lane)]
 
 
 async def test_posts_and_cursor_are_kept_together_and_the_feed_is_well(keyed: Office) -> None:
@@ -299,3 +301,93 @@ async def shown(office: Office, item: Item) -> Said:
     async with office.sessions() as session:
         [(one, _)], _, _ = await posts_of(session, item, None)
         return one
+
+
+async def lanes_of_jobs(office: Office) -> list[str]:
+    async with office.sessions() as session:
+        queued = text("SELECT queue_name FROM procrastinate_jobs WHERE task_name = 'poll_feed' AND status = 'todo'")
+        return list(await session.scalars(queued))
+
+
+async def backlog_of(office: Office) -> FeedBacklog:
+    async with office.sessions() as session:
+        return (await session.scalars(select(FeedBacklog))).one()
+
+
+async def test_a_first_sync_runs_in_a_lane_of_its_own_and_what_comes_afterwards_does_not(keyed: Office) -> None:
+    async def dues() -> dict[Lane, list[int]]:
+        async with keyed.sessions() as session:
+            return {lane: await due_feeds(session, lane) for lane in Lane}
+
+    mine = [keyed.company.feed.id]
+    await change(keyed, synced_at=None, next_poll_at=func.now())
+    assert await dues() == {Lane.FRESH: [], Lane.BACKLOG: mine}
+    async with keyed.sessions.begin() as session:
+        await poll_now(session, mine[0])
+    assert await lanes_of_jobs(keyed) == ["backlog"]
+    await change(keyed, synced_at=func.now())
+    assert await dues() == {Lane.FRESH: mine, Lane.BACKLOG: []}
+
+
+async def test_the_rest_of_a_first_sync_is_asked_for_at_once_and_its_progress_is_kept(keyed: Office) -> None:
+    await change(keyed, synced_at=None)
+    keyed.fake.world.page = 2
+    for number in range(5):
+        keyed.fake.arrive(f"Old {number}")
+    await keyed.poll()
+    first = await backlog_of(keyed)
+    assert (await lanes_of_jobs(keyed), first.posts, first.ended_at) == (["backlog"], 2, None)
+    await keyed.poll()
+    await keyed.poll()
+    last = await backlog_of(keyed)
+    assert (last.posts, last.left, last.ended_at is not None) == (5, 0, True)
+
+
+async def test_a_long_first_sync_is_stored_some_at_a_time_with_the_cursor_at_its_end(
+    keyed: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.workers.poll.AT_ONCE", 2)
+    await change(keyed, synced_at=None)
+    for number in range(5):
+        keyed.fake.arrive(f"Old {number}")
+
+    feed = await keyed.poll()
+
+    assert (await texts(keyed), feed.cursor) == ([f"Old {n}" for n in range(5)], {"after": 5})
+    assert ((await backlog_of(keyed)).posts, feed.synced_at is not None) == (5, True)
+    assert await states(keyed) == [(State.CLOSED, Disposition.BACKLOG)] * 5
+
+
+async def test_a_first_sync_that_was_overtaken_stops_and_leaves_the_cursor(
+    keyed: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.workers.poll.AT_ONCE", 2)
+    await change(keyed, synced_at=None)
+    for number in range(5):
+        keyed.fake.arrive(f"Old {number}")
+    wire = keyed.runtime.http._transport
+    answer = wire.handle_async_request
+
+    async def answered_late(request: httpx.Request) -> httpx.Response:
+        response = await answer(request)
+        await change(keyed, attempt=Feed.attempt + 1)
+        return response
+
+    monkeypatch.setattr(wire, "handle_async_request", answered_late)
+    assert ((await keyed.poll()).cursor, await texts(keyed)) == ({}, [])
+
+
+async def test_the_feeds_page_tells_how_far_all_first_syncs_are(keyed: Office) -> None:
+    await change(keyed, synced_at=None)
+    async with keyed.sessions.begin() as session:
+        assert await backlogs(session, await feeds(session)) is None
+        for name in ("Done", "Half"):
+            session.add(Feed(name=name, channel="rss", synced_at=func.now() if name == "Done" else None, health="ok"))
+        await session.flush()
+        ids = {feed.name: feed.id for feed in await session.scalars(select(Feed))}
+        session.add(FeedBacklog(feed_id=ids["Half"], posts=30, left=30))
+        session.add(FeedBacklog(feed_id=ids["Done"], posts=100, left=0, ended_at=func.now()))
+        await session.flush()
+        told = await backlogs(session, await feeds(session))
+        await session.rollback()
+    assert told == Backlogs(feeds=2, done=1, posts=130, percent=50)  # one is done, one half, one has not begun

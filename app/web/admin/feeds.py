@@ -34,7 +34,7 @@ from app.models.account import Account
 from app.models.feed import Feed
 from app.queries import admin
 from app.queries.budgets import budgets
-from app.queries.feeds import feeds, quarantined
+from app.queries.feeds import backlogs, feeds, quarantined
 from app.queries.imports import imports_of
 from app.web.admin import house
 from app.web.admin.health import told
@@ -58,7 +58,8 @@ async def _list_page(request: Request, db: AsyncSession, form: Form | None = Non
 
 async def _lines(db: AsyncSession) -> dict[str, Any]:
     titles = {name: connector.title for name, connector in registry.all().items()}
-    return {"lines": [(line, told(line)) for line in await feeds(db)], "titles": titles}
+    lines = await feeds(db)
+    return {"lines": [(line, told(line)) for line in lines], "titles": titles, "backlogs": await backlogs(db, lines)}
 
 
 async def _form_page(
