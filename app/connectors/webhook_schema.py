@@ -8,12 +8,24 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from app.connectors.base import IncomingAuthor, IncomingPost, Json, Media, PostChange, PostKind, Rejected, Visibility
+from app.connectors.base import (
+    IncomingAuthor,
+    IncomingPost,
+    Json,
+    Media,
+    Poll,
+    PostChange,
+    PostKind,
+    Quote,
+    Rejected,
+    Visibility,
+)
 from app.connectors.wire import is_web
 from app.i18n import N_, _
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 MOST = 500  # posts in one delivery
+LANGUAGE = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"  # BCP 47, as far as it can be told by its letters
 
 
 def is_web_address(url: str) -> str:
@@ -63,6 +75,32 @@ class MediaIn(_Taken):
     title: str = Field(default="", max_length=500)
 
 
+class QuoteIn(_Taken):
+    """A post that this one quotes. Without `text` it is gone, or not for everybody to see."""
+
+    url: Address | None = None
+    text: str = Field(default="", max_length=20_000, description="What it says.")
+    name: str = Field(default="", max_length=200, description="Its author's name.")
+    handle: str = Field(default="", max_length=200)
+    posted_at: AwareDatetime | None = Field(default=None, ge=EARLIEST)
+    language: str | None = Field(default=None, max_length=35, pattern=LANGUAGE)
+
+
+class OptionIn(_Taken):
+    """What can be chosen in a poll."""
+
+    text: str = Field(min_length=1, max_length=500)
+    votes: int | None = Field(default=None, ge=0, le=2_000_000_000, description="Empty: not told.")
+
+
+class PollIn(_Taken):
+    """A poll that hangs on a post."""
+
+    options: list[OptionIn] = Field(min_length=2, max_length=50)
+    multiple: bool = Field(default=False, description="Several options may be chosen.")
+    ends_at: AwareDatetime | None = Field(default=None, ge=EARLIEST)
+
+
 class PostIn(_Taken):
     """One post as the sending system gives it. Only `id`, `text` and `author.id` are required."""
 
@@ -81,14 +119,16 @@ class PostIn(_Taken):
     title: str = Field(default="", max_length=1000)
     html: str | None = Field(default=None, max_length=500_000)
     url: Address | None = None
-    language: str | None = Field(default=None, max_length=35, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
+    language: str | None = Field(default=None, max_length=35, pattern=LANGUAGE)
     own: bool = Field(default=False, description="Written by your own people: kept as an answer, never queued.")
     repost: bool = Field(default=False, description="Somebody else's post passed on.")
     media: list[MediaIn] = Field(default_factory=list, max_length=50)
+    quote: QuoteIn | None = None
+    poll: PollIn | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if not (self.text.strip() or self.title.strip() or self.media):
+        if not (self.text.strip() or self.title.strip() or self.media or self.quote or self.poll):
             message = N_("text is empty, and there is neither a title nor media")
             raise ValueError(message)
         return self
@@ -102,7 +142,10 @@ class ChangeKind(StrEnum):
 
 
 class ChangeIn(_Taken):
-    """What became of a post. An edit gives the whole new text; `title` and `media` left out are as they were."""
+    """What became of a post. An edit gives the whole new text; a `title` left out is as it was.
+
+    So is what hangs on the post, where `media`, `quote` and `poll` are all left out; else those given are all there are.
+    """
 
     type: ChangeKind
     id: Name = Field(description="The id of the post.")
@@ -111,6 +154,8 @@ class ChangeIn(_Taken):
     title: str | None = Field(default=None, max_length=1000)
     html: str | None = Field(default=None, max_length=500_000)
     media: list[MediaIn] | None = Field(default=None, max_length=50)
+    quote: QuoteIn | None = None
+    poll: PollIn | None = None
     visibility: Visibility | None = Field(default=None, description="Who can read it now. Empty: as before.")
 
 
@@ -121,7 +166,6 @@ def is_change(entry: object) -> bool:
 
 def changed(change: ChangeIn, source: str, now: datetime) -> PostChange:
     """The change with its post's name made global by the sending system's. A time in the future becomes now."""
-    media = change.media and tuple(_media(one) for one in change.media)
     return PostChange(
         external_id=f"{source}:{change.id}",
         changed_at=min(change.at or now, now),
@@ -129,9 +173,27 @@ def changed(change: ChangeIn, source: str, now: datetime) -> PostChange:
         text=change.text,
         title=change.title,
         html=change.html,
-        media=None if change.media is None else media or (),
+        media=_hanging(change.media or [], change.quote, change.poll) if _tells_what_hangs(change) else None,
         visibility=change.visibility,
     )
+
+
+def _tells_what_hangs(change: ChangeIn) -> bool:
+    return not (change.media is None and change.quote is None and change.poll is None)
+
+
+def _hanging(media: list[MediaIn], quote: QuoteIn | None, poll: PollIn | None) -> tuple[Media, ...]:
+    """All that hangs on a post."""
+    hanging = [_media(one) for one in media]
+    if quote is not None:
+        whose = Quote(quote.handle or quote.name, quote.posted_at, quote.language)
+        hanging.append(Media("quote", quote.url or "", quote.text, title=quote.name, quote=whose))
+    if poll is not None:
+        told = [one.votes for one in poll.options if one.votes is not None]
+        votes = tuple(told) if len(told) == len(poll.options) else ()
+        options = tuple(one.text for one in poll.options)
+        hanging.append(Media("poll", "", poll=Poll(options, votes, poll.multiple, poll.ends_at)))
+    return tuple(hanging)
 
 
 def _media(one: MediaIn) -> Media:
@@ -158,7 +220,7 @@ def incoming(post: PostIn, payload: Json, source: str, now: datetime) -> Incomin
         in_reply_to=f"{source}:{post.in_reply_to}" if post.in_reply_to else None,
         own=post.own,
         repost=post.repost,
-        media=tuple(_media(one) for one in post.media),
+        media=_hanging(post.media, post.quote, post.poll),
         ref={"id": post.id, "thread": thread, "visibility": Visibility.DIRECT.value if direct else visibility.value},
         payload=payload,
     )

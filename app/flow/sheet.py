@@ -26,6 +26,7 @@ HEAD = 64_000  # bytes that are looked at to tell the encoding
 SAMPLE = 20  # rows from which the delimiter is guessed
 MOST_COLUMNS = 300
 SHOWN = 2_000  # characters of a rejected row that are kept
+WHOLE = frozenset({"quote", "poll"})  # objects that stay one column
 _MANY = 0.3  # share of NULs at even or odd places that only UTF-16 has
 _FEW = 0.01  # share of NULs beyond which it is no text
 _PACKED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"%PDF")  # xlsx and zip, xls, gzip, PDF
@@ -288,7 +289,7 @@ def read_ndjson(lines: Sequence[str], line: int = 1) -> Iterator[Row]:
 def _flat(value: dict[str, Any], before: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, one in value.items():
-        if isinstance(one, dict) and not before:
+        if isinstance(one, dict) and not before and name not in WHOLE:
             flat |= _flat(one, f"{name}.")
         else:
             flat[(before + name).strip()] = one

@@ -44,6 +44,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "visibility": (),
     "own": ("is_own",),
     "media": ("image", "image_url", "picture", "photo", "attachments"),
+    "quote": (),
+    "poll": (),
 }  # fmt: skip
 
 TITLES: Mapping[str, str] = {
@@ -63,6 +65,8 @@ TITLES: Mapping[str, str] = {
     "visibility": N_("Visibility"),
     "own": N_("Written by us"),
     "media": N_("Addresses of pictures"),
+    "quote": N_("Quoted post"),
+    "poll": N_("Poll"),
 }
 
 

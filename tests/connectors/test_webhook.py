@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from app.connectors.base import Batch, Json, OutgoingReply, Picture, PostKind, Visibility
+from app.connectors.base import Batch, Json, OutgoingReply, Picture, Poll, PostKind, Quote, Visibility
 from app.connectors.signing import new_secret, sign, verified_id
 from app.connectors.webhook import WebhookCredentials, WebhookSettings
 from app.errors import ChannelDown, Malformed, MaybeSent, RateLimited, Refused, Unauthorized, Unreachable
@@ -89,6 +89,39 @@ def test_every_field_of_the_schema_is_read_and_others_are_kept(fake: FakeSender)
     assert found.media[0].description == "A torn tent"
     assert found.language == "pt-BR"
     assert found.payload["order"] == {"number": "NW-1"}
+
+
+QUOTE = {"text": "Ours never leaked.", "name": "Jo", "handle": "@jo", "url": "https://a.example/q", "language": "en"}
+POLL = {"options": [{"text": "Tent", "votes": 3}, {"text": "Bed", "votes": 0}], "ends_at": "2026-11-03T00:00:00Z"}
+
+
+def test_a_quoted_post_and_a_poll_hang_on_the_post_as_on_other_channels(fake: FakeSender) -> None:
+    (found,) = deliver(fake, post(text="", quote=QUOTE, poll=POLL)).posts
+    quoted, polled = found.media
+    assert (quoted.kind, quoted.url, quoted.title, quoted.description) == (
+        "quote",
+        "https://a.example/q",
+        "Jo",
+        "Ours never leaked.",
+    )
+    assert quoted.quote == Quote("@jo", None, "en")
+    assert polled.poll == Poll(("Tent", "Bed"), (3, 0), multiple=False, ends_at=datetime(2026, 11, 3, tzinfo=UTC))
+
+
+def test_votes_that_are_not_told_of_every_option_are_not_told(fake: FakeSender) -> None:
+    (found,) = deliver(fake, post(poll={"options": [{"text": "a", "votes": 1}, {"text": "b"}]})).posts
+    assert found.media[0].poll == Poll(("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("given", "kinds"),
+    [({}, None), ({"poll": POLL}, ["poll"]), ({"media": []}, []), ({"media": [], "quote": {}}, ["quote"])],
+)
+def test_an_edit_tells_all_that_hangs_on_the_post_or_nothing(
+    fake: FakeSender, given: dict[str, Any], kinds: list[str] | None
+) -> None:
+    (edit,) = deliver(fake, {"type": "post.edited", "id": "7", "text": "x", **given}).changes
+    assert (None if edit.media is None else [media.kind for media in edit.media]) == kinds
 
 
 @pytest.mark.parametrize(

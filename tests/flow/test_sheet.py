@@ -221,6 +221,17 @@ def test_our_own_schema_needs_no_choosing() -> None:
     )
 
 
+def test_a_poll_and_a_quoted_post_stay_whole() -> None:
+    (post,) = read(
+        [
+            '{"id": 1, "author": {"id": "u"}, "poll": {"options": [{"text": "a"}, {"text": "b"}]}, "quote": {"text": "q"}}'
+        ]
+    )
+
+    assert isinstance(post, IncomingPost)
+    assert [media.kind for media in post.media] == ["quote", "poll"]
+
+
 def test_a_row_without_an_id_is_known_by_what_it_says() -> None:
     one, same, other = read(["author,text", "Maya,Torn", "Maya,Torn", "Maya,torn"])
 
