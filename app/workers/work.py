@@ -39,7 +39,7 @@ REHEAR_EVERY = 5.0  # seconds
 RESTART_AFTER = 2.0  # seconds
 MOST_READS = 64  # polls, and looks upward, that wait for slow channels beside the worker's places
 MOST_WRITES = 32  # sends, changes and hidings
-MOST_OLD = 64  # first syncs and imports; few of them store anything at a time (`Runtime.storing_old`)
+MOST_OLD = 24  # first syncs and imports; few of them store anything at a time (`Runtime.storing_old`)
 DRAIN = 15.0  # seconds that running jobs get to finish after the signal to stop
 
 
