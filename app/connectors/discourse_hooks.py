@@ -46,12 +46,14 @@ def _post(link: Link, event: str, raw: Json, name: str) -> Batch:
     place = name_of(forum, post.topic_id, post.post_number)
     if event == "post_destroyed" or post.gone:
         return Batch(changes=(PostChange(place, link.now, deleted=True),), delivery_id=name)
-    if event == "post_edited":
-        return Batch(changes=(changed(post, forum, place),), delivery_id=name)
-    if event == "post_recovered":
-        again = changed(post.model_copy(update={"updated_at": link.now}), forum, place)
-        return Batch(changes=(again,), delivery_id=name)
+    if not post.topic_archetype:
+        return Batch(delivery_id=name)  # nobody says whether it is public; the next poll knows
     direct = post.topic_archetype == _MESSAGE
+    if event in {"post_edited", "post_recovered"}:
+        if direct:
+            return Batch(delivery_id=name)  # it may be between others: those of ours are looked at again
+        again = post.model_copy(update={"updated_at": link.now}) if event == "post_recovered" else post
+        return Batch(changes=(changed(again, forum, place),), delivery_id=name)
     taken = read_post(raw, forum, link.account, direct=direct) if event in {"", "post_created"} else None
     wanted = taken is not None and direct == settings.is_direct and not settings.waits and fits(settings, taken)
     return Batch(posts=(taken,) if taken is not None and wanted else (), delivery_id=name)

@@ -452,6 +452,13 @@ async def test_messages_between_others_are_left_out_of_what_is_delivered(inbox: 
     assert [post.text for post in (await DISCOURSE.complete(inbox.link(), ours)).posts] == ["for you"]
 
 
+async def test_what_others_edit_in_their_messages_is_not_kept(inbox: FakeDiscourse) -> None:
+    theirs = inbox.open(PEOPLE["ada"], people={PEOPLE["ada"], PEOPLE["bob"]})
+    written = inbox.write(theirs, PEOPLE["ada"], "between the two of us")
+    for event in ("post_edited", "post_recovered"):
+        assert delivered(inbox, written, event).changes == ()
+
+
 async def test_a_message_is_never_delivered_to_a_feed_of_public_posts(forum: FakeDiscourse) -> None:
     private = forum.write(forum.open(PEOPLE["ada"], message=True), PEOPLE["ada"], "in private")
     assert delivered(forum, private, "post_created").posts == ()
