@@ -500,6 +500,14 @@ class Connector:
         """The credentials with an app of ours at their server, where apps are registered by program. Settings: None."""
         return self._credentials(link)
 
+    def document(self, credentials: Any, redirect: str) -> Json | None:
+        """What tells servers of our app, where its id is the address of that; None where there is none."""
+        return None
+
+    async def leave(self, link: Link, url: str) -> str:
+        """Where the browser goes to agree, when the server wants to be told beforehand. Settings: None."""
+        return url
+
     async def signed_in(self, link: Link) -> SettingsModel:
         """The credentials to keep after a sign-in: a place to change a short-lived token for a lasting one.
 

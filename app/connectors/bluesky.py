@@ -8,7 +8,8 @@ import hashlib
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from app.connectors.base import (
     Batch,
@@ -31,6 +32,7 @@ from app.connectors.base import (
     Standing,
     Visibility,
 )
+from app.connectors.bluesky_account import SIGN_IN, BlueskyCredentials
 from app.connectors.bluesky_chat import newest_message, read_messages
 from app.connectors.bluesky_labels import labels_in
 from app.connectors.bluesky_lists import (
@@ -44,12 +46,14 @@ from app.connectors.bluesky_lists import (
     read_page,
 )
 from app.connectors.bluesky_message import able, find_message, is_message, message_of, send_message
+from app.connectors.bluesky_oauth import document, prepared, require_asked
 from app.connectors.bluesky_posts import Entry, read_author, read_change, read_post
 from app.connectors.bluesky_records import BYTES, GRAPHEMES, record_key, reply_record
 from app.connectors.bluesky_reply import put, remove, standing
 from app.connectors.bluesky_stream import listen, unstreamed
 from app.connectors.bluesky_walk import BACKLOG_PAGES, Page, Walk
-from app.connectors.bluesky_xrpc import BlueskyCredentials, Xrpc, XrpcError
+from app.connectors.bluesky_xrpc import Xrpc, XrpcError
+from app.connectors.oauth import OAuth, push
 from app.connectors.text import storable_json
 from app.errors import ChannelDown, Malformed
 from app.i18n import N_
@@ -69,8 +73,8 @@ class BlueskyConnector(Connector):
     title: ClassVar[str] = "Bluesky"
     help: ClassVar[str] = N_(
         "Brings mentions, replies and quotes of your account, the posts of any account, what a search finds, or direct "
-        "messages, and answers there. Make an app password in Bluesky (Settings, Privacy and security), with access to "
-        "direct messages if a feed shall bring them, and enter it with the account's handle."
+        "messages, and answers there. Give the account's handle and sign in on its server, or make an app password in Bluesky "
+        "(Settings, Privacy and security), with access to direct messages if a feed shall bring them."
     )
     capabilities: ClassVar[Capabilities] = Capabilities(
         reply=True,
@@ -90,6 +94,30 @@ class BlueskyConnector(Connector):
     )
     Settings: ClassVar[type[SettingsModel]] = BlueskySettings
     Credentials: ClassVar[type[SettingsModel] | None] = BlueskyCredentials
+    oauth: ClassVar[OAuth | None] = SIGN_IN
+    registers: ClassVar[bool] = True
+
+    async def register(self, link: Link, redirect: str) -> SettingsModel:
+        """The credentials with the server where the account lives, and the keys of our app."""
+        return await prepared(link, redirect)
+
+    def document(self, credentials: Any, redirect: str) -> Json | None:
+        """What servers read under our client id."""
+        return document(credentials, redirect)
+
+    async def leave(self, link: Link, url: str) -> str:
+        """Bring the request for consent to the server, which wants it so, and go on by its name; with the handle filled in."""
+        asked = f"{url}&{urlencode({'login_hint': link.credentials.identifier})}"
+        return await push(link, link.credentials.push_at, asked)
+
+    async def signed_in(self, link: Link) -> SettingsModel:
+        """The tokens, if they are of the account that was asked for."""
+        return require_asked(link.credentials)
+
+    async def who(self, link: Link) -> IncomingAuthor | None:
+        """Whose tokens these are."""
+        api = Xrpc(link)
+        return read_author(await api.query("app.bsky.actor.getProfile", actor=await api.did()))
 
     async def check(self, link: Link) -> Check:
         """Sign in, say who we are and show the newest post of the feed, or of our own when it has none."""

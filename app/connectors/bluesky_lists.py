@@ -14,10 +14,11 @@ import regex
 from pydantic import Field, field_validator, model_validator
 
 from app.connectors.base import MOST_PARENTS, Json, PostKind, SettingsModel
+from app.connectors.bluesky_account import LOOPBACK
 from app.connectors.bluesky_json import as_dict, parse_time
 from app.connectors.bluesky_posts import Entry
 from app.connectors.bluesky_walk import Page
-from app.connectors.bluesky_xrpc import LOOPBACK, NotOffered, Xrpc, XrpcError
+from app.connectors.bluesky_xrpc import NotOffered, Xrpc, XrpcError
 from app.errors import Malformed, Refused
 from app.i18n import N_, _
 

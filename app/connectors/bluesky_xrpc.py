@@ -4,20 +4,19 @@ Sources: https://atproto.com/specs/xrpc and the lexicons `com.atproto.server.cre
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import Any
 
 import httpx
-from pydantic import Field, SecretStr, field_validator
-from pydantic.config import JsonDict
+from pydantic import SecretStr
 
-from app.connectors.base import Budget, Json, Link, SettingsModel
+from app.connectors.base import Budget, Json, Link
+from app.connectors.bluesky_account import SIGN_IN, BlueskyCredentials
+from app.connectors.oauth import fresh
 from app.connectors.text import storable
 from app.connectors.wire import reaching, retry_after
 from app.errors import ChannelDown, ConnectorError, Malformed, RateLimited, Refused, Unauthorized
-from app.i18n import N_, _
+from app.i18n import N_
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _STALE = frozenset({"ExpiredToken", "InvalidToken"})
 _LOCKED = {
     "AccountTakedown": N_("has been taken down by its server"),
@@ -28,64 +27,6 @@ _ABSENT = frozenset({"MethodNotImplemented", "UnknownMethod", "XRPCNotSupported"
 CHAT = "did:web:api.bsky.chat#bsky_chat"  # behind our own server (docs.bsky.app/docs/api, "chat.bsky")
 _NO_MESSAGES = frozenset({"Bad token method", "Bad token scope"})  # an app password without access to them
 _LONGEST_WAIT = timedelta(days=1)  # the widest of Bluesky's own windows
-_HIDDEN: JsonDict = {"hidden": True}  # kept by the connector, never typed by a person
-
-
-class BlueskyCredentials(SettingsModel):
-    """How to sign in, and the session that was kept from the last time."""
-
-    service: str = Field(
-        default="https://bsky.social",
-        title=N_("Server"),
-        description=N_("Where the account was made. Leave it as it is unless you run or use another server."),
-        max_length=200,
-    )
-    identifier: str = Field(
-        title=N_("Handle"), description=N_("The account's handle."), examples=["northwind.bsky.social"], max_length=300
-    )
-    app_password: SecretStr = Field(
-        title=N_("App password"),
-        description=N_(
-            "Make one in Bluesky under Settings, Privacy and security, App passwords. Not your own password."
-        ),
-    )
-    access_jwt: SecretStr | None = Field(default=None, json_schema_extra=_HIDDEN)
-    refresh_jwt: SecretStr | None = Field(default=None, json_schema_extra=_HIDDEN)
-    did: str | None = Field(default=None, json_schema_extra=_HIDDEN)
-    session_of: str | None = Field(default=None, json_schema_extra=_HIDDEN)
-
-    @field_validator("service")
-    @classmethod
-    def _service(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
-            raise ValueError(_("Give the server's bare address, such as https://bsky.social."))
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-            raise ValueError(
-                _("The address must begin with https://, or the password would cross the network in clear.")
-            )
-        return f"{parts.scheme}://{parts.netloc}"
-
-    @field_validator("identifier")
-    @classmethod
-    def _identifier(cls, value: str) -> str:
-        return value.removeprefix("@")
-
-    @property
-    def name(self) -> str:
-        """Whose session this is; a session kept under another name is not used."""
-        return f"{self.identifier} at {self.service}"
-
-    def with_session(self, session: Json) -> Self:
-        """The same credentials with the session that a server answered. Raises Malformed."""
-        access, refresh, did = (session.get(key) for key in ("accessJwt", "refreshJwt", "did"))
-        if not (isinstance(access, str) and isinstance(refresh, str) and isinstance(did, str)):
-            raise Malformed(
-                N_("%(service)s signed us in without giving a session. Is this a Bluesky server?")
-                % {"service": self.service}
-            )
-        kept = {"access_jwt": SecretStr(access), "refresh_jwt": SecretStr(refresh), "did": did}
-        return self.model_copy(update={**kept, "session_of": self.name})
 
 
 class XrpcError(Refused):
@@ -115,10 +56,13 @@ class Xrpc:
             kept = kept.model_copy(update={"access_jwt": None, "refresh_jwt": None, "did": None})
         self.credentials = kept
         self.budget: Budget | None = None
+        self._nonce = ""
         self._link = link
 
     async def did(self) -> str:
         """Our own identity, which never changes. Signs in when it is not known yet."""
+        if self.credentials.signed_in:
+            return self.credentials.subject
         if self.credentials.did is None:
             await self._renew()
         return str(self.credentials.did)
@@ -138,6 +82,8 @@ class Xrpc:
 
     async def _signed_in(self, verb: str, method: str, **request: Any) -> Json:
         """Call with our session; when it has run out, renew it once and call again."""
+        if self.credentials.signed_in:
+            return await self._proved(verb, method, **request)
         if self.credentials.access_jwt is None:
             await self._renew()
         try:
@@ -145,6 +91,15 @@ class Xrpc:
         except _Stale:
             await self._renew()
             return await self._call(verb, method, token=self.credentials.access_jwt, **request)
+
+    async def _proved(self, verb: str, method: str, **request: Any) -> Json:
+        """The same with tokens of OAuth, which are bound to our key."""
+        token = await fresh(self._link, SIGN_IN)
+        try:
+            return await self._call(verb, method, token=SecretStr(token), **request)
+        except _Stale:
+            again = await fresh(self._link, SIGN_IN, refused=token)
+            return await self._call(verb, method, token=SecretStr(again), **request)
 
     async def _renew(self) -> None:
         """Refresh the session, or sign in anew, and keep the new tokens before anything is done with them.
@@ -164,6 +119,10 @@ class Xrpc:
 
     async def _sign_in(self) -> Json:
         who = self.credentials
+        if not who.app_password.get_secret_value():
+            raise Unauthorized(
+                N_("Nobody has signed in at %(host)s yet. Do so on the account's page.") % {"host": who.service}
+            )
         body = {"identifier": who.identifier, "password": who.app_password.get_secret_value()}
         try:
             return await self._call("POST", "com.atproto.server.createSession", json=body)
@@ -185,13 +144,15 @@ class Xrpc:
         kind: str = "",
         **request: Any,
     ) -> Json:
-        service = self.credentials.service
-        headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+        service = self.credentials.place
+        url = f"{service}/xrpc/{method}"
+        headers: dict[str, str] = {}
         headers |= {"content-type": kind} if kind else {}
         headers |= {"atproto-proxy": CHAT} if method.startswith("chat.bsky.") else {}
         try:
-            with reaching(service, sending=sending):
-                response = await self._link.http.request(verb, f"{service}/xrpc/{method}", headers=headers, **request)
+            response = await self._requested(verb, url, token, headers, sending=sending, **request)
+            if response.status_code == httpx.codes.UNAUTHORIZED and "use_dpop_nonce" in response.text:
+                response = await self._requested(verb, url, token, headers, sending=sending, **request)
             self.budget = budget(response.headers) or self.budget
             return self._read(response)
         except ConnectorError as error:
@@ -199,8 +160,23 @@ class Xrpc:
                 error.delivered = False  # nothing but a write can leave a reply behind
             raise
 
+    async def _requested(
+        self, verb: str, url: str, token: SecretStr | None, headers: dict[str, str], *, sending: bool, **request: Any
+    ) -> httpx.Response:
+        """One request, and the nonce that the next proof has to hold."""
+        who, given = self.credentials, token.get_secret_value() if token else ""
+        if given and who.signed_in:
+            proved = who.proof(verb, url, self._link.now, nonce=self._nonce, token=given)
+            headers = headers | {"authorization": f"DPoP {given}"} | proved
+        elif given:
+            headers = headers | {"authorization": f"Bearer {given}"}
+        with reaching(who.place, sending=sending):
+            response = await self._link.http.request(verb, url, headers=headers, **request)
+        self._nonce = response.headers.get("dpop-nonce", self._nonce)
+        return response
+
     def _read(self, response: httpx.Response) -> Json:
-        service, body = self.credentials.service, _json(response)
+        service, body = self.credentials.place, _json(response)
         if response.is_success and body is not None:
             return body
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:

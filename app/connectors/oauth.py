@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
-from urllib.parse import quote_plus, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit, urlunsplit
 
 import httpx
 from pydantic import Field, SecretStr
@@ -25,7 +25,7 @@ from app.i18n import N_
 
 __all__ = [
     "HIDDEN", "Asked", "ClientAuth", "OAuth", "OAuthCredentials", "Paste", "Places", "Scope", "Step",
-    "ask", "fresh", "redeem",
+    "ask", "fresh", "push", "redeem",
 ]  # fmt: skip
 
 HIDDEN: JsonDict = {"hidden": True}  # kept by the connector, never typed by a person
@@ -44,11 +44,20 @@ class OAuthCredentials(SettingsModel):
     expires_at: datetime | None = Field(default=None, json_schema_extra=HIDDEN)  # of the access token
     refresh_expires_at: datetime | None = Field(default=None, json_schema_extra=HIDDEN)  # where the channel says it
     granted: str = Field(default="", json_schema_extra=HIDDEN)  # scopes, as the channel wrote them
+    subject: str = Field(default="", json_schema_extra=HIDDEN)  # who signed in, where the channel says it (`sub`)
 
     @property
     def signed_in(self) -> bool:
         """Whether there is a token to try."""
         return bool(self.access_token.get_secret_value())
+
+    def proof(self, method: str, url: str, now: datetime, *, nonce: str = "", token: str = "") -> dict[str, str]:
+        """Headers that prove that we hold the key to which tokens are bound (RFC 9449); none where they are not."""
+        return {}
+
+    def assertion(self, now: datetime) -> dict[str, str]:
+        """Parameters that show our app by a signature (RFC 7523); none where it has a secret, or is public."""
+        return {}
 
     @property
     def ends_at(self) -> datetime | None:
@@ -145,10 +154,41 @@ async def _ask_token(link: Link, oauth: OAuth, held: OAuthCredentials, body: dic
     else:
         body = body | {"client_id": held.client_id} | ({"client_secret": secret} if secret else {})
     host = _host(oauth)
-    with reaching(host):
-        request = link.http.stream("POST", oauth.token, data=body, headers=headers, follow_redirects=False)
-        async with request as response:
-            content = await read_bounded(response, _LARGEST_ANSWER, host)
+    said = await _posted(link, held, oauth.token, body, headers)
+    token, kind = said.get("access_token"), str(said.get("token_type", "bearer")).lower()
+    if not isinstance(token, str) or not token or kind not in {"bearer", "dpop"}:
+        raise Malformed(N_("%(host)s signed us in without giving a token that Careline can use.") % {"host": host})
+    return said
+
+
+async def push(link: Link, endpoint: str, url: str) -> str:
+    """A request for consent brought to the server beforehand (RFC 9126): where the browser goes instead of `url`.
+
+    Raises ConnectorError.
+    """
+    parts, held = urlsplit(url), link.credentials
+    said = await _posted(link, held, endpoint, dict(parse_qsl(parts.query)), {"Accept": "application/json"})
+    pushed = said.get("request_uri")
+    if not isinstance(pushed, str) or not pushed:
+        host = urlsplit(endpoint).hostname or endpoint
+        raise Malformed(N_("%(host)s took our sign-in without saying where it goes on.") % {"host": host})
+    return urlunsplit(parts._replace(query=urlencode({"client_id": held.client_id, "request_uri": pushed})))
+
+
+async def _posted(link: Link, held: OAuthCredentials, url: str, body: Json, headers: dict[str, str]) -> Json:
+    """The answer to one request of ours, proved where tokens are bound to a key. Raises ConnectorError."""
+    host, nonce = urlsplit(url).hostname or url, ""
+    for last in (False, True):
+        signed = headers | held.proof("POST", url, link.now, nonce=nonce)
+        with reaching(host):
+            request = link.http.stream(
+                "POST", url, data=body | held.assertion(link.now), headers=signed, follow_redirects=False
+            )
+            async with request as response:
+                content = await read_bounded(response, _LARGEST_ANSWER, host)
+        nonce = response.headers.get("dpop-nonce", "")
+        if last or not (nonce and b"use_dpop_nonce" in content):
+            break
     return _read(response, content, host, link.now)
 
 
@@ -159,7 +199,7 @@ def _basic(client_id: str, secret: str) -> str:
 
 
 def _read(response: httpx.Response, content: bytes, host: str, now: datetime) -> Json:
-    """The token answer (RFC 6749, 5.1), or its error (5.2) as one of ours."""
+    """The answer (RFC 6749, 5.1), or its error (5.2) as one of ours."""
     said = object_or_none(content) or {}
     problem = refusal(response, host, now)
     if isinstance(problem, ChannelDown | RateLimited):
@@ -170,8 +210,7 @@ def _read(response: httpx.Response, content: bytes, host: str, now: datetime) ->
         raise Refused(N_("%(host)s redirects our sign-in elsewhere, and secrets are not passed on.") % {"host": host})
     if problem is not None:
         raise problem
-    token = said.get("access_token")
-    if not isinstance(token, str) or not token or str(said.get("token_type", "bearer")).lower() != "bearer":
+    if not said:
         raise Malformed(N_("%(host)s signed us in without giving a token that Careline can use.") % {"host": host})
     return said
 
@@ -202,6 +241,8 @@ def _holding(held: Held, answer: Json, link: Link) -> Held:
         changes["refresh_token"] = SecretStr(spare)
     if isinstance(answer.get("scope"), str):
         changes["granted"] = one_line(answer["scope"], 200)
+    if isinstance(answer.get("sub"), str):
+        changes["subject"] = one_line(answer["sub"], 200)
     end = _end(answer.get("refresh_token_expires_in"), link.now)
     if end is not None:
         changes["refresh_expires_at"] = end

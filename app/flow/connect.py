@@ -24,6 +24,7 @@ from app.vault import Vault
 
 LIVES = timedelta(minutes=10)
 BACK = "/oauth/callback"
+DOCUMENT = "/client.json"  # under an account's redirect address: what its connector tells servers of our app
 
 
 class NotAsked(Misuse):

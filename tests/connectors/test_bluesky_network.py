@@ -5,27 +5,34 @@ firehose, so what was written is awaited there by asking until it shows, never b
 """
 
 import asyncio
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import httpx
 import pytest
+from playwright.async_api import Route, async_playwright
 from pydantic import SecretStr
 
 from app.connectors.base import IncomingPost, Json, Link, OutgoingReply, PostKind, SettingsModel
 from app.connectors.bluesky import BlueskyConnector
+from app.connectors.bluesky_account import SIGN_IN, BlueskyCredentials
 from app.connectors.bluesky_lists import BlueskySettings, Source
-from app.connectors.bluesky_xrpc import BlueskyCredentials
+from app.connectors.bluesky_oauth import prepared, require_asked
+from app.connectors.oauth import ask, fresh, redeem
 from app.errors import Refused, Unauthorized
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(1200)]  # the first start fetches the network
 
-PDS = "http://localhost:2583"
+PDS, DIRECTORY = "http://localhost:2583", "http://localhost:2582"
+BACK = "http://127.0.0.1:8765/oauth/callback/7"  # nobody listens there: the browser is stopped on its way
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 POST = "app.bsky.feed.post"
 SCRIPT = Path(__file__).parents[2] / "tools" / "peers" / "bluesky.sh"
 PATIENCE = 20.0  # seconds until the app view must have caught up
@@ -286,3 +293,51 @@ async def test_testing_the_connection_says_who_we_are(desk: Desk, stranger: Pers
     assert (said.account.external_id, said.account.handle) == (desk.person.did, desk.person.handle)
     assert said.sample is not None
     assert said.sample.external_id == asked["uri"]
+
+
+# Signing in on the server itself
+
+
+async def agreed(url: str, password: str, back: str) -> dict[str, str]:
+    """A person signs in and agrees in a browser; what the server sends back with it."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    came: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def arrive(route: Route) -> None:
+        await route.fulfill(body="back")
+        came.set_result(route.request.url)
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=SWITCHES)
+        page = await browser.new_page()
+        page.set_default_timeout(60_000)
+        await page.route(f"{back}**", arrive)
+        await page.goto(url)
+        await page.fill("input[type=password]", password)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("button", name="Authorize").click()
+        found = await came
+        await browser.close()
+    return dict(parse_qsl(urlsplit(found).query))
+
+
+async def test_an_account_signs_in_by_oauth_and_its_tokens_read_and_are_renewed() -> None:
+    async with httpx.AsyncClient(timeout=20) as http:
+        us, ada = await Person.join(http, "north"), await Person.join(http, "ada")
+        asked = await ada.mention(us, "my parcel is lost")
+        desk = Desk(us, "")
+        desk.credentials = desk.credentials.model_copy(update={"directory": DIRECTORY})
+        desk.credentials = made = await prepared(desk.link(), BACK)
+        way = SIGN_IN.at(made)
+        question = ask(way, made.client_id, BACK)
+        came = await agreed(await bluesky.leave(desk.link(), question.url), "correct horse", BACK)
+        assert (came["iss"], came["state"]) == (PDS, question.state)
+        brought = await redeem(desk.link(), way, code=came["code"], redirect=BACK, verifier=question.verifier)
+        desk.credentials = require_asked(brought)  # type: ignore[arg-type]
+        who = await bluesky.who(desk.link())
+        assert who is not None
+        assert (who.external_id, who.handle) == (us.did, us.handle)
+        assert (await desk.see(asked["uri"])).text.endswith("my parcel is lost")
+        old = desk.credentials.access_token.get_secret_value()
+        assert await fresh(desk.link(), SIGN_IN, refused=old) != old
+        await desk.fetch()

@@ -146,6 +146,7 @@ async def test_an_accounts_posts_are_filtered_by_the_server_itself(jetstream: Fa
 async def test_an_accounts_handle_is_looked_up_and_its_reposts_come_where_they_are_wanted(
     jetstream: FakeJetstream,
 ) -> None:
+    jetstream.network.post("hello")
     uri = jetstream.network.post("tents on sale", by="bob")
     async with listening(jetstream, source=Source.AUTHOR, value="ada.bsky.example", include_reposts=True) as stream:
         await jetstream.repost(uri, did_of("ada"))

@@ -6,8 +6,8 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.connectors.base import IncomingAuthor
+from app.connectors.bluesky_account import BlueskyCredentials
 from app.connectors.bluesky_lists import BlueskySettings
-from app.connectors.bluesky_xrpc import BlueskyCredentials
 from app.models.item import Disposition, Item, State
 from tests.connectors.test_bluesky_network import PDS, Person, network, thread, until
 from tests.road.road import Road

@@ -66,6 +66,10 @@ async def _leave(request: Request, account: Account) -> Response:
         account = await account_of(session, account.id)
         sign_in = request.state.visitor.sign_in_id
         url = await ask_consent(session, vault_of(request), account, sign_in, state.settings.base_url)
+    if registry.get(account.channel).registers:
+        url = await _announced(request, account, url)
+    async with state.sessions.begin() as session:
+        account = await account_of(session, account.id)
         headers = {"Refresh": f"0; url={url}", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
         host = urlsplit(url).hostname
         return await page(request, session, "leaving.html", headers=headers, url=url, host=host, account=account)
@@ -121,6 +125,15 @@ async def _register(request: Request, account: Account) -> None:
     if made != link.credentials:
         async with link.turn(), state.sessions.begin() as session:
             hold(vault, await locked_account(session, account.id), made)
+
+
+async def _announced(request: Request, account: Account, url: str) -> str:
+    """Where the browser goes, once the server knows that it comes, if it wants to."""
+    state, vault = request.app.state, vault_of(request)
+    async with guarded_client(state.settings, timeout=PATIENCE) as http:
+        async with state.sessions.begin() as session:
+            link = await account_link(session, account, vault, http, state.sessions)
+        return await registry.get(account.channel).leave(link, url)
 
 
 async def _nowhere(_fresh: SettingsModel) -> None:

@@ -24,10 +24,11 @@ from starlette.types import ASGIApp
 
 from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor, Json, Visibility
+from app.connectors.bluesky_account import BlueskyCredentials
 from app.connectors.bluesky_lists import BlueskySettings, Source
-from app.connectors.bluesky_xrpc import BlueskyCredentials
 from app.connectors.testing import Gives
 from tests.connectors.fakes.base import FakeChannel, Standing
+from tests.connectors.fakes.bluesky_authority import Authority
 from tests.connectors.fakes.bluesky_chat import PRIVILEGED, Chat, ChatFailure
 
 SERVICE = "https://bsky.example"
@@ -112,6 +113,8 @@ class FakeBluesky(FakeChannel):
         self.sessions: dict[str, Session] = {}  # by access token
         self.password = PASSWORD
         self.may_chat = True  # whether the app password was made with access to messages
+        self.known_as = ""  # another handle than accounts themselves claim
+        self.authority = Authority(lambda: self.now, did_of("northwind"))
         self.chat = Chat(did_of("northwind"), lambda: self.now, self._profile)
         self.blocked_by: set[str] = set()  # DIDs
         self.closed: set[str] = set()  # URIs of threads without replies
@@ -133,7 +136,18 @@ class FakeBluesky(FakeChannel):
 
     @property
     def app(self) -> ASGIApp:
-        return Starlette(routes=[Route("/xrpc/{method}", self.serve, methods=["GET", "POST"])])
+        serve = Route("/xrpc/{method}", self.serve, methods=["GET", "POST"])
+        return Starlette(routes=[serve, *self.authority.routes(), Route("/{did}", self._directory)])
+
+    async def _directory(self, request: Request) -> Response:
+        """The documents of accounts; all of them live where they are asked for, but for those that the authority knows."""
+        did = request.path_params["did"]
+        if did not in self.names:
+            return answer(404, {"message": f"DID not registered: {did}"})
+        handle = OURS if did == did_of("northwind") else handle_of(self.names[did])
+        place = self.authority.place or str(request.base_url).rstrip("/")
+        service = {"id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": place}
+        return answer(200, {"id": did, "alsoKnownAs": [f"at://{self.known_as or handle}"], "service": [service]})
 
     def settings(self) -> BlueskySettings:
         value = {Source.AUTHOR: handle_of("ada"), Source.SEARCH: "north"}.get(self.source, "")
@@ -257,6 +271,8 @@ class FakeBluesky(FakeChannel):
         }
         if method.startswith("chat.bsky.convo."):
             known[method] = lambda request, body: self._chat(request, method.rpartition(".")[2], body)
+        if request.headers.get("authorization", "").startswith("DPoP ") and (no := self.authority.refusal(request)):
+            return no
         if method not in known or (method.endswith("searchPosts") and not self.has_search):
             return answer(501, {"error": "MethodNotImplemented", "message": "Method Not Implemented"})
         raw = await request.body()
@@ -320,6 +336,8 @@ class FakeBluesky(FakeChannel):
         return token
 
     def _require_session(self, request: Request) -> None:
+        if request.headers.get("authorization", "").startswith("DPoP "):
+            return  # looked at before
         session = self.sessions.get(self._token(request))
         if session is None:
             raise XrpcFailure(400, "InvalidToken", "Token could not be verified")
@@ -378,7 +396,9 @@ class FakeBluesky(FakeChannel):
     def _resolve_handle(self, request: Request, body: Json) -> Json:
         handle = request.query_params["handle"]
         found = [did for did, name in self.names.items() if handle_of(name) == handle]
-        return {"did": found[0] if found else did_of(handle.partition(".")[0])}
+        if handle != OURS and not found:
+            raise XrpcFailure(400, "InvalidRequest", "Unable to resolve handle")
+        return {"did": did_of("northwind") if handle == OURS else found[0]}
 
     # the app view
 
