@@ -30,6 +30,7 @@ async def test_what_is_delivered_is_stored_once(
 ) -> None:
     fake = make()
     channel, held = fake.connector.name, fake.credentials()
+    assert held is not None
     async with sessions.begin() as session:
         vault = Vault.load(settings)
         account = await create_account(session, vault, channel, AccountSettings(name="Northwind"), held)
