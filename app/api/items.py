@@ -26,6 +26,7 @@ from app.api.schemas import (
     RefusalAsked,
     ReplyAsked,
     ReplyGiven,
+    SignalsGiven,
     WaitingGiven,
     WhyGiven,
 )
@@ -43,11 +44,11 @@ from app.flow.visibility import visible_item
 from app.models.agent import Agent
 from app.models.context import ContextPost
 from app.models.item import State
-from app.models.post import Author, Post
+from app.models.post import Post
 from app.models.sight import visible_queues
 from app.queries import programs
 from app.queries.context import rows_above
-from app.queries.programs import ItemRow
+from app.queries.programs import ItemRow, PostRow
 
 router = APIRouter(prefix="/items", tags=["items"])
 
@@ -61,9 +62,11 @@ class ItemWhole(ItemGiven):
     notes: list[NoteGiven]
 
 
-def post_given(post: Post, author: Author) -> PostGiven:
+def post_given(row: PostRow) -> PostGiven:
     """A post as it is answered."""
-    return PostGiven.model_validate({**_columns(post), "author": AuthorGiven.model_validate(author)})
+    signals = SignalsGiven.model_validate(row.signal) if row.signal else None
+    author = AuthorGiven.model_validate(row.author)
+    return PostGiven.model_validate({**_columns(row.post), **row.shown, "author": author, "signals": signals})
 
 
 def context_given(post: ContextPost) -> ContextGiven:
@@ -74,7 +77,7 @@ def context_given(post: ContextPost) -> ContextGiven:
 
 
 def _columns(row: Post) -> dict[str, object]:
-    return {name: getattr(row, name) for name in PostGiven.model_fields if name != "author"}
+    return {name: getattr(row, name) for name in PostGiven.model_fields if name not in {"author", "signals"}}
 
 
 def item_given(row: ItemRow) -> ItemGiven:
@@ -122,7 +125,7 @@ async def shown(db: Db, me: Reader, item_id: int) -> ItemWhole:
     return ItemWhole(
         **item_given(row).model_dump(),
         context=[context_given(one) for one in await rows_above(db, row.item.conversation_id)],
-        conversation=[post_given(*one) for one in reversed(posts)],
+        conversation=[post_given(one) for one in reversed(posts)],
         replies=[ReplyGiven.model_validate(one) for one in await programs.replies(db, item_id)],
         notes=[NoteGiven.model_validate(one) for one in await programs.notes(db, item_id)],
     )

@@ -28,7 +28,7 @@ async def posts(db: Db, me: Reader, asked: Annotated[PostsAsked, Query()]) -> Pa
         db, me, visible_queues(me), conversation=conversation, after=asked.after, limit=asked.limit + 1
     )
     shown = rows[: asked.limit]
-    return Page(data=[post_given(*row) for row in shown], next=shown[-1][0].id if len(rows) > asked.limit else None)
+    return Page(data=[post_given(row) for row in shown], next=shown[-1].post.id if len(rows) > asked.limit else None)
 
 
 @router.get("/posts/{post_id}", tags=["posts"])
@@ -37,7 +37,7 @@ async def post(db: Db, me: Reader, post_id: int) -> PostGiven:
     rows = await programs.posts(db, me, visible_queues(me), post=post_id, limit=1)
     if not rows:
         raise NotFound(f"There is no post {post_id}, or it is not in a queue of your teams.")
-    return post_given(*rows[0])
+    return post_given(rows[0])
 
 
 @router.get("/queues", tags=["queues"])

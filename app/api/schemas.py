@@ -44,6 +44,9 @@ class ItemsAsked(Paged):
     tier: list[str] = Field([], description="One of these is its customer's.")
     age: Literal["15m", "1h", "4h", "1d", "3d", "7d", "30d"] | None = Field(None, description="Ready at least so long.")
     has: Literal["media"] | None = Field(None, description="A post of its conversation has pictures or other media.")
+    intent: list[str] = Field([], description="One of these was heard in a post of it.")
+    urgent: list[str] = Field([], description="One of these was heard in a post of it.")
+    upset: Literal["1", "2", "3"] | None = Field(None, description="Its author is at least so upset.")
     text: str = Field(
         "", description='Words that something said in its conversation has: torn "new tent" -refund from:ada'
     )
@@ -51,9 +54,12 @@ class ItemsAsked(Paged):
     @property
     def wanted(self) -> Filter:
         """What lists of the desk can be narrowed by, too. Raises Invalid."""
-        many = {name: getattr(self, name) for name in ("channel", "language", "tag", "priority", "tier")}
+        many = {
+            name: getattr(self, name) for name in ("channel", "language", "tag", "priority", "tier", "intent", "urgent")
+        }
         pairs = [(kind, str(value)) for kind, values in many.items() for value in values]
-        return read([*pairs, ("age", self.age or ""), ("has", self.has or ""), ("text", self.text)])
+        one = {name: getattr(self, name) or "" for name in ("age", "has", "upset", "text")}
+        return read([*pairs, *one.items()])
 
 
 class SearchAsked(Asked):
@@ -201,8 +207,24 @@ class AuthorGiven(Given):
     followers: int | None
 
 
+class SignalsGiven(Given):
+    """What was heard in a post. `upset` is 0 to 3, `mood` -100 to 100, `confidence` of the language per cent."""
+
+    version: int
+    language: str | None
+    also: str
+    confidence: int
+    intent: str
+    mood: int
+    upset: int
+    urgent: list[str]
+    noise: str
+    personal: list[str]
+    copy_of: int | None
+
+
 class PostGiven(Given):
-    """What arrived, verbatim. `html` is the channel's own and hostile: sanitise it before you show it."""
+    """What arrived, verbatim but for personal data that the token's agent needs not see. `html` is the channel's own and hostile: sanitise it before you show it."""
 
     id: int
     channel: str
@@ -222,6 +244,7 @@ class PostGiven(Given):
     media: list[dict[str, Any]]
     posted_at: datetime
     received_at: datetime
+    signals: SignalsGiven | None  # none: not listened to yet
 
 
 class HidingGiven(Given):

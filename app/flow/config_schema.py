@@ -11,7 +11,9 @@ from app.flow.configure_reason import reason_name
 from app.flow.queue_shape import QueueShape
 from app.flow.relaxing import sorted_lines
 from app.flow.saved import SavedShape
-from app.flow.triage import Conditions, compiled
+from app.flow.triage import Conditions, IntentKind, NoiseKind, PersonalKind, UrgentKind
+from app.listening.mood import DISPLEASED, FURIOUS
+from app.listening.patterns import compiled
 
 
 def checked_pattern(pattern: str) -> str:
@@ -61,6 +63,12 @@ class WhenPart(SettingsModel):
     languages: tuple[str, ...] = ()
     followers_min: int | None = Field(None, ge=0)
     followers_max: int | None = Field(None, ge=0)
+    intents: tuple[IntentKind, ...] = ()
+    upset_min: int | None = Field(None, ge=DISPLEASED, le=FURIOUS)
+    urgent: tuple[UrgentKind, ...] = ()
+    noise: tuple[NoiseKind, ...] = ()
+    personal: tuple[PersonalKind, ...] = ()
+    copy_only: bool = False
 
 
 class RulePart(SettingsModel):

@@ -13,11 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import driver
 from app.listening import tokens
+from app.listening.marks import heard_marks
 from app.models.change import newest_version
 from app.models.item import Item
 from app.models.post import Author, Customer, Post
 from app.models.reply import Note, Reply, ReplyState
 from app.models.search import CONVERSATION, Kind, SearchEntry, SearchPending
+from app.models.signal import Signal
 
 AT_ONCE = 500  # things entered in one transaction
 ONE_AT_A_TIME = 7_215_004_132  # advisory lock of a transaction: two at once could leave the older words standing
@@ -104,11 +106,15 @@ async def _posts(session: AsyncSession, ids: Collection[int]) -> list[Entry]:
     newest = newest_version()
     found = (
         select(
-            Post.id, Post.conversation_id, Post.posted_at, Post.channel, Post.language, Post.author_id,
+            Post.id, Post.conversation_id, Post.posted_at, Post.channel, Post.author_id,
+            func.coalesce(Signal.language, Post.language).label("language"), Signal.also, Signal.intent, Signal.upset,
+            Signal.urgent, Signal.noise, Signal.personal, Signal.copy_of, Signal.post_id.is_not(None).label("heard"),
             func.coalesce(newest.c.title, Post.title).label("title"), func.coalesce(newest.c.text, Post.text).label("text"),
             func.jsonb_array_length(func.coalesce(newest.c.media, Post.media)).label("media"),
         )
+        .select_from(Post)
         .outerjoin(newest, true())
+        .outerjoin(Signal, Signal.post_id == Post.id)
         .where(Post.id.in_(ids))
     )  # fmt: skip
     rows = (await session.execute(found)).all()
@@ -118,6 +124,8 @@ async def _posts(session: AsyncSession, ids: Collection[int]) -> list[Entry]:
         marks = [f"k:{Kind.POST}", f"c:{row.channel}", f"a:{row.author_id}", *queues.get(row.conversation_id, ())]
         marks += ["m"] if row.media else []
         marks += [f"l:{row.language.lower().partition('-')[0]}"] if row.language else []
+        marks += [f"l:{row.also}"] if row.also else []
+        marks += heard_marks(row) if row.heard else []
         words = tokens.vector(f"{row.title} {row.text}", marks)
         entries.append(Entry(Kind.POST, row.id, row.conversation_id, row.posted_at, words))
     return entries

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.flow.triage import compiled
 from app.listening.alike import alike, shingles
 from app.listening.clean import storable_json
 from app.listening.heard import VERSION, Heard, Said, Tuning, hear
+from app.listening.patterns import compiled
 from app.listening.plain import plain
 from app.models.signal import Listening
 

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from app.connectors.base import IncomingPost, PostKind, SettingsModel
-from app.flow.triage import compiled
 from app.i18n import N_
 from app.listening.clean import matchable
+from app.listening.patterns import compiled
 
 EXCERPT = 300  # characters of a post that was left out that are kept for a while
 

@@ -1,12 +1,10 @@
 """Triage: ordered rules decide the queue, skills, priority and tags of a post, or discard it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-import re2
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,9 +13,30 @@ from app.errors import ConfigurationError
 from app.i18n import N_, _
 from app.listening.clean import matchable
 from app.listening.heard import Heard
+from app.listening.intent import INTENTS
+from app.listening.mood import DISPLEASED, FURIOUS
+from app.listening.noise import KINDS as NOISE
+from app.listening.patterns import compiled
+from app.listening.personal import KINDS as PERSONAL
+from app.listening.urgent import CLASSES as URGENT
 from app.models.rule import Rule
 
-MOST_PATTERN_MEMORY = 8 << 20  # bytes RE2 may use for one pattern
+
+def _known(kinds: Collection[str]) -> Callable[[str], str]:
+    def check(kind: str) -> str:
+        if kind not in kinds:
+            raise ValueError(
+                _("There is no “%(kind)s”. There are: %(known)s.") % {"kind": kind, "known": ", ".join(kinds)}
+            )
+        return kind
+
+    return check
+
+
+IntentKind = Annotated[str, AfterValidator(_known(INTENTS))]
+UrgentKind = Annotated[str, AfterValidator(_known(URGENT))]
+NoiseKind = Annotated[str, AfterValidator(_known(NOISE))]
+PersonalKind = Annotated[str, AfterValidator(_known(PERSONAL))]
 
 
 class Conditions(BaseModel):
@@ -34,6 +53,12 @@ class Conditions(BaseModel):
     languages: tuple[str, ...] = Field(default=(), title=N_("Language is one of"), examples=["de", "pt-BR"])
     followers_min: int | None = Field(default=None, ge=0, title=N_("Followers, at least"))
     followers_max: int | None = Field(default=None, ge=0, title=N_("Followers, at most"))
+    intents: tuple[IntentKind, ...] = Field(default=(), title=N_("The author's intent is one of"))
+    upset_min: int | None = Field(default=None, ge=DISPLEASED, le=FURIOUS, title=N_("At least so upset"))
+    urgent: tuple[UrgentKind, ...] = Field(default=(), title=N_("It tells of one of"))
+    noise: tuple[NoiseKind, ...] = Field(default=(), title=N_("Noise of one of these kinds"))
+    personal: tuple[PersonalKind, ...] = Field(default=(), title=N_("It holds personal data of one of these kinds"))
+    copy_only: bool = Field(default=False, title=N_("Somebody said nearly the same within a week"))
 
     @field_validator("matches")
     @classmethod
@@ -41,26 +66,6 @@ class Conditions(BaseModel):
         if pattern:
             compiled(pattern)
         return pattern
-
-
-@lru_cache(maxsize=512)
-def compiled(pattern: str) -> Any:
-    """Compile an admin's pattern with RE2, case-insensitive: linear time, whatever was typed.
-
-    Raises:
-        ValueError: the pattern is not one; says where.
-    """
-    options = re2.Options()
-    options.case_sensitive = False
-    options.max_mem = MOST_PATTERN_MEMORY
-    options.log_errors = False
-    try:
-        return re2.compile(pattern, options)
-    except re2.error as error:
-        cause = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
-        raise ValueError(
-            _("'%(pattern)s' is not a pattern that RE2 knows: %(cause)s") % {"pattern": pattern, "cause": cause}
-        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +118,20 @@ class Prepared:
             and (not c.author or c.author.casefold() in post.author.handle.casefold())
             and (not c.languages or _speaks(heard.spoken or post.language, c.languages))
             and (not self.words or any(word in said.folded for word in self.words))
+            and _heard_as_wanted(c, heard)
             and (not c.matches or compiled(c.matches).search(said.encoded) is not None)
         )
+
+
+def _heard_as_wanted(wanted: Conditions, heard: Heard) -> bool:
+    return (
+        (not wanted.intents or heard.intent in wanted.intents)
+        and (wanted.upset_min is None or heard.upset >= wanted.upset_min)
+        and (not wanted.urgent or not set(heard.urgent).isdisjoint(wanted.urgent))
+        and (not wanted.noise or heard.noise in wanted.noise)
+        and (not wanted.personal or not set(heard.personal).isdisjoint(wanted.personal))
+        and (not wanted.copy_only or heard.copy_of is not None)
+    )
 
 
 def _speaks(language: str | None, wanted: tuple[str, ...]) -> bool:

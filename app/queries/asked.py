@@ -13,12 +13,25 @@ from app.connectors import registry
 from app.errors import Invalid
 from app.i18n import _
 from app.listening import tokens
+from app.listening.intent import INTENTS
+from app.listening.noise import KINDS as NOISE
+from app.listening.personal import KINDS as PERSONAL
+from app.listening.urgent import CLASSES as URGENT
 from app.models.item import OPEN_STATES, State
 
 LONGEST = 500  # characters
 MOST_TERMS = 20
+ANY = "any"
 WORDS, EXACT, FROM = "words", "exact", "from"
-OPERATORS = (FROM, "queue", "state", "before", "after", "has", "channel", "lang", "tag")
+HEARD = {  # what is heard in posts, and what may follow
+    "intent": INTENTS,
+    "upset": (ANY, "1", "2", "3"),
+    "urgent": (ANY, *URGENT),
+    "noise": (ANY, *NOISE),
+    "personal": (ANY, *PERSONAL),
+    "copy": (ANY,),
+}
+OPERATORS = (FROM, "queue", "state", "before", "after", "has", "channel", "lang", "tag", *HEARD)
 NOT_TWICE = frozenset({"before", "after"})  # times: saying not is saying the other
 OPEN = "open"
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
@@ -151,7 +164,7 @@ def _operated(op: str, value: str, negated: bool) -> Term:
         if negated:
             raise Invalid(_("Write before: and after: without a minus."), "q")
         moment(value, UTC)
-    plain = value.casefold() if op in {"state", "has", "channel", "lang"} else value
+    plain = value.casefold() if op in {"state", "has", "channel", "lang", *HEARD} else value
     if op == "state":
         states(plain)
     if op == "has" and plain != "media":
@@ -162,5 +175,12 @@ def _operated(op: str, value: str, negated: bool) -> Term:
         known = ", ".join(sorted(registry.all()))
         raise Invalid(
             _("There is no channel “%(value)s”. There are: %(known)s.") % {"value": value, "known": known}, "q"
+        )
+    if op in HEARD and plain not in HEARD[op]:
+        known = ", ".join(HEARD[op])
+        raise Invalid(
+            _("“%(op)s:” is not followed by “%(value)s”. There are: %(known)s.")
+            % {"op": op, "value": value, "known": known},
+            "q",
         )
     return Term(op, plain, negated)

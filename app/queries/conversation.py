@@ -18,6 +18,7 @@ from app.queries import said, together
 from app.queries.context import above
 from app.queries.desk import knew, skill_names
 from app.queries.hidings import with_hidings
+from app.queries.shield import OPEN, with_shield
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,12 @@ class Thread:
         return next(mine, None)
 
     @property
+    def plea_id(self) -> int | None:
+        """The newest post with personal data that everybody can read."""
+        posts = (one for one in reversed(self.entries) if isinstance(one, said.Said) and one.kind == "post")
+        return next((one.id for one in posts if one.personal and one.visibility in OPEN and not one.deleted_at), None)
+
+    @property
     def answered(self) -> bool:
         """Whether our first answer is newer than the customer's newest post."""
         return self.item.answered_at is not None and (self.asked_at is None or self.asked_at <= self.item.answered_at)
@@ -76,8 +83,8 @@ async def thread(
     besides = [one for one in replies + await said.notes(session, item, reader.id) if window.holds(one.at)]
     shown = [one for one, external in written if external not in sent]
     shown = await with_hidings(session, reader, item, shown)
-    told: list[said.Said | together.Asked] = [*await said.with_translations(session, shown, language), *besides]
-    told += await above(session, item, window)
+    shown = [*await said.with_translations(session, shown, language), *await above(session, item, window)]
+    told: list[said.Said | together.Asked] = [*await with_shield(session, reader, item, shown), *besides]
     told += [one for one in await together.questions(session, item.conversation_id) if window.holds(one.at)]
     events = await said.events(session, item, window)
     agents = {e.agent_id for e in events} | {e.changes.get("agent_id") for e in events} | {item.agent_id}

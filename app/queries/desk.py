@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, any_, func, select, text, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.listening.urgent import CLASSES
 from app.models.agent import Agent, Skill
 from app.models.assignment import MOST_EXTENSIONS, Assignment, Offer
 from app.models.change import first_words, newest_version
@@ -20,6 +21,8 @@ from app.models.item import Item, State
 from app.models.post import Author, Post
 from app.models.queue import Queue
 from app.models.reply import Reply
+from app.models.signal import Listening, Signal
+from app.queries.shield import shielded
 
 PAGE = 50  # rows of a queue's page
 MOST = 200  # rows of one's own lists
@@ -53,7 +56,9 @@ class Row:
     author_id: int
     name: str
     handle: str
-    text: str
+    text: str  # without personal data
+    upset: int  # at worst
+    urgent: tuple[str, ...]  # the gravest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +269,15 @@ async def skill_names(session: AsyncSession, ids: Iterable[int]) -> dict[int, st
 
 # Built once: building it anew for each list costs as much as running it.
 _NEWEST = newest_version()
+_HEARD = (
+    select(
+        func.max(Signal.upset).label("upset"),
+        func.string_agg(func.array_to_string(Signal.urgent, ","), ",").label("urgent"),
+    )
+    .where(Signal.conversation_id == Item.conversation_id, Signal.at >= Item.opened_at)
+    .correlate(Item)
+    .lateral("heard")
+)
 _ROWS = (
     select(
         Item.id,
@@ -288,12 +302,16 @@ _ROWS = (
         Author.name,
         Author.handle,
         first_words(_NEWEST, SNIPPET),
+        func.coalesce(_HEARD.c.upset, 0),
+        func.coalesce(_HEARD.c.urgent, ""),
+        select(Listening.order_pattern).scalar_subquery(),
     )
     .join(Queue, Queue.id == Item.queue_id)
     .join(Post, Post.id == Item.post_id)
     .join(Author, Author.id == Post.author_id)
     .outerjoin(Agent, Agent.id == Item.agent_id)
     .outerjoin(_NEWEST, true())
+    .outerjoin(_HEARD, true())
 )
 
 
@@ -310,7 +328,10 @@ async def _read(session: AsyncSession, statement: Select[*tuple[Any, ...]]) -> t
 
 
 def _row(values: tuple[Any, ...], needs: tuple[str, ...]) -> Row:
-    return Row(*(*values[:6], needs, *values[7:]))
+    *first, text, upset, urgent, order = values
+    kinds = urgent.split(",") if urgent else ()
+    told = tuple(kind for kind in CLASSES if kind in kinds)
+    return Row(*(*first[:6], needs, *first[7:], shielded(text, order), upset, told))
 
 
 def _needs(requirements: Mapping[str, int], names: Mapping[int, str]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from app.models.item import Item
 from app.models.post import Author, Post
 from app.models.reply import HandedDraft, Reply, ReplyState
 from app.models.sight import visible_queues
+from app.queries.shield import order_pattern, shielded
 
 MOST = 100
 SNIPPET = 160  # characters of the post that is answered
@@ -50,6 +51,7 @@ async def drafts(session: AsyncSession, reader: Agent) -> list[Draft]:
         .order_by(Reply.id.desc())
         .limit(MOST)
     )
+    order = await order_pattern(session)
     return [
         Draft(
             item_id=item.id,
@@ -61,7 +63,7 @@ async def drafts(session: AsyncSession, reader: Agent) -> list[Draft]:
             visibility=draft.visibility,
             text=draft.text,
             name=name if visible else "",
-            said=said if visible else "",
+            said=shielded(said, order) if visible else "",
         )
         for draft, item, visible, name, said in await session.execute(found)
     ]

@@ -3,7 +3,7 @@
 Pure: text in, a value out. A filter and its text are the same thing: reading what it writes gives it again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from enum import StrEnum
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 from app.errors import Invalid
 from app.i18n import _
 from app.models.item import OPEN_STATES, State
-from app.queries.asked import EXACT, FROM, WORDS, parse
+from app.queries.asked import ANY, EXACT, FROM, HEARD, WORDS, parse
 
 MOST_CHOICES = 50  # of one kind in one filter
 LONGEST_TEXT = 200  # characters of any value
@@ -45,6 +45,9 @@ class Filter:
     tier: tuple[str, ...] = ()
     age: str = ""  # a key of AGES: waiting at least so long
     has: tuple[str, ...] = ()  # "media"
+    intent: tuple[str, ...] = ()  # of app.listening.intent
+    urgent: tuple[str, ...] = ()  # of app.listening.urgent
+    upset: str = ""  # at least so upset: "1" to "3"
     text: str = ""  # words, "exact words" and from:, as the search takes them: said in its conversation
 
     def __bool__(self) -> bool:
@@ -113,6 +116,9 @@ def read(given: Iterable[tuple[str, str]]) -> Filter:
         tier=tuple(sorted(found.get("tier", ()))),
         age=_age(found.get("age", [""])[-1]),
         has=tuple(sorted({_has(one) for one in found.get("has", ())})),
+        intent=_heard("intent", found.get("intent", ())),
+        urgent=_heard("urgent", found.get("urgent", ())),
+        upset=next(iter(_heard("upset", found.get("upset", [])[-1:])), ""),
         text=_text(found.get("text", [""])[-1]),
     )
 
@@ -178,6 +184,15 @@ def _has(value: str) -> str:
     if value != "media":
         raise Invalid(_("A post cannot be looked for by having “%s”, only by having media.") % value, "has")
     return value
+
+
+def _heard(kind: str, values: Collection[str]) -> tuple[str, ...]:
+    known = [one for one in HEARD[kind] if one != ANY]
+    if unknown := [one for one in values if one not in known]:
+        raise Invalid(
+            _("There is no “%(kind)s”. There are: %(known)s.") % {"kind": unknown[0], "known": ", ".join(known)}, kind
+        )
+    return tuple(one for one in known if one in values)
 
 
 def _text(value: str) -> str:

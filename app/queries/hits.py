@@ -15,6 +15,7 @@ from app.models.post import Author, Post
 from app.models.queue import Queue
 from app.models.reply import Note, Reply
 from app.models.search import Kind
+from app.queries.shield import order_pattern, shielded
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,11 @@ async def _said_by_people(session: AsyncSession, ids: Iterable[int]) -> list[Wor
         .outerjoin(newest, true())
         .where(Post.id.in_(ids), ~sent)
     )
-    return [(row[0], (row[1] or row[2], row[2], row[3], row[4], row[5])) for row in await session.execute(found)]
+    order = await order_pattern(session)
+    return [
+        (row[0], (row[1] or row[2], row[2], row[3], shielded(row[4], order), shielded(row[5], order)))
+        for row in await session.execute(found)
+    ]
 
 
 async def _said_by_us(session: AsyncSession, table: type[Reply | Note], ids: Iterable[int]) -> list[Words]:

@@ -38,6 +38,7 @@ from app.models.item import Item, State
 from app.models.post import Author, Customer, Post
 from app.models.queue import Queue
 from app.models.sight import visible_queues
+from app.models.signal import Signal
 from app.queries.desk import PAGE, Row, rows_of
 from app.queries.filters import ME, NOBODY, Filter, Sort
 from app.queries.worded import Worded, worded
@@ -244,7 +245,18 @@ def narrowed(me: Agent, wanted: Filter) -> list[ColumnElement[bool]]:
         asked.append(Item.ready_at <= func.now() - wanted.waiting_for)
     if wanted.has:
         asked.append(exists().where(Post.conversation_id == Item.conversation_id, Post.media != text("'[]'::jsonb")))
-    return asked
+    return [*asked, *_heard(wanted)]
+
+
+def _heard(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    """What must have been heard in a post of the item."""
+    heard = exists().where(Signal.conversation_id == Item.conversation_id, Signal.at >= Item.opened_at)
+    if wanted.intent:
+        yield heard.where(Signal.intent.in_(wanted.intent))
+    if wanted.urgent:
+        yield heard.where(Signal.urgent.op("&&")(literal(list(wanted.urgent), ARRAY(Text))))
+    if wanted.upset:
+        yield heard.where(Signal.upset >= int(wanted.upset))
 
 
 def _holder(me: Agent, holder: str) -> ColumnElement[bool]:

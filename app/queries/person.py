@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from app.models.change import first_words, newest_version
 from app.models.item import OPEN_STATES, Item
 from app.models.person import ContactLook, CustomerLink, CustomerNote, CustomerTag
 from app.models.post import Author, FormerHandle, Post
+from app.queries.shield import order_pattern, shielded
 
 PAGE = 50  # items of the history at once
 NEWEST = 12  # of them beside an item
@@ -170,7 +171,7 @@ async def history(
     )
     if before is not None:
         found = found.where(tuple_(Item.opened_at, Item.id) < tuple_(*before))
-    past = [Past(*row) for row in await session.execute(found)]
+    past = await _past(session, found)
     following = (past[most - 1].opened_at, past[most - 1].item_id) if len(past) > most else None
     return past[:most], following
 
@@ -188,4 +189,10 @@ async def open_items(session: AsyncSession, reader: Agent, customer_id: int, que
         .order_by(Item.id.desc())
         .limit(NEWEST)
     )
-    return [Past(*row) for row in await session.execute(found)]
+    return await _past(session, found)
+
+
+async def _past(session: AsyncSession, found: Select[*tuple[Any, ...]]) -> list[Past]:
+    order = await order_pattern(session)
+    past = [Past(*row) for row in await session.execute(found)]
+    return [replace(one, text=shielded(one.text, order)) for one in past]

@@ -8,13 +8,15 @@ from sqlalchemy import Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Invalid
-from app.models.agent import Agent, Skill, Team
+from app.models.agent import Agent, Role, Skill, Team
 from app.models.item import Item
 from app.models.post import Author, Post
 from app.models.queue import Queue
 from app.models.reply import Note, Reply, ReplyChange, ReplyState
+from app.models.signal import Signal
 from app.queries.filters import Filter
 from app.queries.listing import narrowed
+from app.queries.shield import covered, order_pattern
 from app.queries.worded import worded
 
 ANYTHING = Filter()
@@ -74,6 +76,16 @@ def _named(requirements: Mapping[str, int], skills: Mapping[str, str]) -> dict[s
     return {skills.get(skill, skill): level for skill, level in requirements.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class PostRow:
+    """A post, by whom it is, what was heard in it, and what of it the reader is shown."""
+
+    post: Post
+    author: Author
+    signal: Signal | None
+    shown: Mapping[str, str | None]  # title, text, html
+
+
 async def posts(
     session: AsyncSession,
     agent: Agent,
@@ -83,16 +95,31 @@ async def posts(
     post: int | None = None,
     after: int | None = None,
     limit: int = 50,
-) -> list[tuple[Post, Author]]:
+) -> list[PostRow]:
     """Posts of conversations that have an item for the agent's eyes, newest first."""
     seen = exists().where(Item.conversation_id == Post.conversation_id, _sees(agent, queues))
-    query = select(Post, Author).join(Author, Author.id == Post.author_id).where(seen)
+    held = exists().where(Item.conversation_id == Post.conversation_id, Item.agent_id == agent.id)
+    query = (
+        select(Post, Author, Signal, held)
+        .join(Author, Author.id == Post.author_id)
+        .outerjoin(Signal, Signal.post_id == Post.id)
+        .where(seen)
+    )
     for column, value in ((Post.conversation_id, conversation), (Post.id, post)):
         if value is not None:
             query = query.where(column == value)
     if after is not None:
         query = query.where(Post.id < after)
-    return [(row[0], row[1]) for row in await session.execute(query.order_by(Post.id.desc()).limit(limit))]
+    order, whole = await order_pattern(session), agent.is_at_least(Role.SUPERVISOR)
+    rows = await session.execute(query.order_by(Post.id.desc()).limit(limit))
+    return [PostRow(post, by, heard, _shown(post, order, whole=whole or mine)) for post, by, heard, mine in rows]
+
+
+def _shown(post: Post, order: str, *, whole: bool) -> dict[str, str | None]:
+    if whole or post.own:
+        return {"title": post.title, "text": post.text, "html": post.html}
+    title, text = (covered(said, post.visibility, order) for said in (post.title, post.text))
+    return {"title": title, "text": text, "html": post.html if (title, text) == (post.title, post.text) else None}
 
 
 async def replies(session: AsyncSession, item_id: int) -> Sequence[Reply]:

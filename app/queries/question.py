@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.listening import tokens
+from app.listening.marks import heard_mark
 from app.models.agent import Agent
-from app.queries.asked import EXACT, WORDS, Asked, Term
+from app.queries.asked import EXACT, HEARD, WORDS, Asked, Term
 from app.queries.entries import any_mark
 from app.queries.names import who
 
@@ -25,7 +26,7 @@ async def question(session: AsyncSession, me: Agent, asked: Asked) -> Question:
     for term in asked.of(WORDS, EXACT):
         exact.append(_not(_words(term, " <-> "), term))
         loose += [] if term.negated else [_words(term, " & ")]
-    for term in asked.of("from", "channel", "lang", "has"):
+    for term in asked.of("from", "channel", "lang", "has", *HEARD):
         marks = any_mark(await _marks(session, me, term))
         exact.append(_not(marks, term))
         loose += [] if term.negated else [marks]
@@ -45,4 +46,6 @@ async def _marks(session: AsyncSession, me: Agent, term: Term) -> list[str]:
     """The marks of what an operator means; none, when it means nothing."""
     if term.op == "from":
         return await who(session, me, term.value)
+    if term.op in HEARD:
+        return [heard_mark(term.op, term.value)]
     return [{"channel": f"c:{term.value}", "lang": f"l:{term.value.partition('-')[0]}", "has": "m"}[term.op]]

@@ -89,6 +89,8 @@ class Said:
     hide_trouble: str = ""
     translated: Translated | None = None  # into the reader's language
     labels: tuple[Label, ...] = ()  # of the channel's moderation, or the author
+    personal: tuple[str, ...] = ()  # kinds of personal data that it holds and should not
+    masked: bool = False  # what is personal in it is not shown to the reader
 
     @property
     def whole(self) -> str:

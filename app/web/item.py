@@ -21,6 +21,7 @@ from app.flow.note import note
 from app.flow.notices import mark_read
 from app.flow.offer import accept, decline, extend
 from app.flow.park import park
+from app.flow.plea import plead
 from app.flow.release import release
 from app.flow.reopen import reopen
 from app.flow.reply import reply
@@ -206,6 +207,13 @@ async def answer(
     if following is not None:
         return _to(following, listed)
     return await _next(db, me, listed) if ending else _to(item_id, listed)
+
+
+@router.post("/plea")
+async def ask_to_delete(db: Db, me: Me, item_id: int, listed: Listed = "") -> Response:
+    """Put words into the draft that ask the author to delete what is personal and to write privately."""
+    await plead(db, me, item_id)
+    return _to(item_id, listed)
 
 
 @router.post("/notes")

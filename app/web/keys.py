@@ -103,6 +103,7 @@ def _writing() -> tuple[Action, ...]:
         Action("send_close", _("Send and close as answered"), "Shift+Enter", "send", "[data-send-close]"),
         Action("send_next", _("Send, close, and on to the next"), "Mod+Shift+Enter", "send", "[data-send-next]"),
         Action("undo", _("Undo the send"), "Mod+z", "undo"),
+        Action("plea", _("Ask to delete personal data"), "Shift+d", "press", "#plea"),
         Action("edit", _("Edit your last reply"), "Shift+e", "press", "[data-edit]"),
     )
 

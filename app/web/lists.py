@@ -25,7 +25,7 @@ from app.models.sight import visible_queues
 from app.queries import desk, filters, listing
 from app.queries.filters import Filter, Sort
 from app.queries.together import onlookers
-from app.web import keys, rows, words
+from app.web import keys, rows, signal_words, words
 
 NARROWED = frozenset({"all", "claimable", "queue"})  # lists that take a filter
 PLAIN = frozenset({"mine", "parked", "offers"})
@@ -295,6 +295,9 @@ async def _narrowed(db: AsyncSession, me: Agent, shown: Shown, rail: desk.Rail) 
         "holder": {filters.ME: _("Me"), filters.NOBODY: _("Nobody"), **people},
         "age": ages(),
         "has": {"media": _("Pictures or other media")},
+        "intent": signal_words.intents(),
+        "urgent": signal_words.urgents(),
+        "upset": signal_words.upsets(),
     }
     chips = [
         Chip(_chip(kind, offered.get(kind, {}).get(value, value)), shown.without(kind, value).path)

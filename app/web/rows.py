@@ -19,7 +19,7 @@ from app.i18n import _
 from app.models.item import State
 from app.queries.desk import Row
 from app.queries.together import Onlooker
-from app.web import keys, words
+from app.web import keys, signal_words, words
 from app.web.templating import JINJA
 
 _SECRET = secrets.token_hex(12)
@@ -35,7 +35,13 @@ _NAMES = {mark: name for name, mark in MARKS.items()}
 
 @lru_cache(maxsize=20_000)
 def _drawn(row: Row, language: str) -> tuple[tuple[str, str], ...]:  # noqa: ARG001 - the language is part of the key; the catalogue knows it
-    html = JINJA.get_template("desk/row.html").render(row=row, mark=MARKS, title=words.channel_title(row.channel))
+    html = JINJA.get_template("desk/row.html").render(
+        row=row,
+        mark=MARKS,
+        title=words.channel_title(row.channel),
+        urgents=signal_words.urgents(),
+        upsets=signal_words.upsets(),
+    )
     pieces, at = [], 0
     for mark in _CUT.finditer(html):
         pieces.append((html[at : mark.start()], _NAMES[mark.group()]))

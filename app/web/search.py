@@ -8,6 +8,9 @@ from fastapi.responses import Response
 
 from app.errors import Invalid
 from app.i18n import _
+from app.listening.intent import INTENTS
+from app.listening.personal import KINDS as PERSONAL
+from app.listening.urgent import CLASSES as URGENT
 from app.queries import asked as asking
 from app.queries.asked import Asked
 from app.queries.hits import Hit
@@ -41,6 +44,12 @@ def examples() -> list[tuple[str, str]]:
         ("has:media", _("with a picture or other media")),
         ("channel:mastodon", _("on this channel")),
         ("lang:de", _("in this language")),
+        ("intent:complaint", _("with this intent: %s") % ", ".join(INTENTS)),
+        ("upset:any", _("by somebody who is upset; upset:3 for the furious")),
+        ("urgent:outage", _("tells of one of: %s") % ", ".join(URGENT)),
+        ("-noise:any", _("without spam, job posts, giveaways and news passed on")),
+        ("personal:card", _("holds personal data: %s") % ", ".join(PERSONAL)),
+        ("-copy:any", _("without what says nearly the same as an earlier post")),
         ("tag:refund", _("with this tag")),
     ]
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from app import i18n
 from app.i18n import _, ngettext
+from app.queries.said import Said
+from app.queries.shield import OPEN
 from app.queries.signals import Signals
 
 SURE = 60  # per cent; below, a language is told as a guess
@@ -60,6 +62,14 @@ def personals() -> dict[str, str]:
         "mail": _("a mail address"),
         "order": _("an order number"),
     }
+
+
+def warning(one: Said) -> str:
+    """That a post holds personal data that it should not."""
+    kinds = i18n.listed([personals()[kind] for kind in one.personal])
+    if one.visibility in OPEN:
+        return _("Everybody can read %s in this post.") % kinds
+    return _("It holds %s, which nobody needs to help.") % kinds
 
 
 @dataclass(frozen=True, slots=True)

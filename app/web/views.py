@@ -107,6 +107,7 @@ async def desk_context(
         "why_lines": words.why_lines,
         "raised_words": why.raised,
         "heard_lines": signal_words.lines,
+        "warning": signal_words.warning,
         "state_words": words.presence,
         "parts": parts,
         "part_ids": PARTS,

@@ -121,7 +121,7 @@ document.addEventListener("visibilitychange", () => document.hidden && composer(
 let left = null;
 document.addEventListener("htmx:before:swap", ({ detail }) => {
   const form = composer();
-  const undone = detail.ctx?.sourceElement?.matches?.("[data-undo]") ?? false;
+  const undone = detail.ctx?.sourceElement?.matches?.("[data-undo], [data-plea]") ?? false;
   const inField = form && document.activeElement === field(form);
   left = form && (unsaved || (saving && form !== going)) ? { form, text: field(form).value, kind: mode(form), inField, undone, at: field(form).selectionEnd } : null;
 });

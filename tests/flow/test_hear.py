@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -138,3 +139,34 @@ async def test_a_batch_with_a_post_twice_is_heard_once(session: AsyncSession) ->
     await ingest(session, company.feed, [post(1, PASTA), replace(post(1, PASTA), title="")])
     await ingest(session, company.feed, [post(1, PASTA)])
     assert len(await heard(session)) == 1
+
+
+@pytest.mark.parametrize(
+    ("conditions", "priorities"),
+    [
+        ({"intents": ["complaint"]}, [1, 3, 1]),
+        ({"intents": ["buy"]}, [3, 1, 3]),
+        ({"upset_min": 2}, [1, 3, 3]),
+        ({"urgent": ["outage", "legal"]}, [1, 3, 3]),
+        ({"personal": ["card"]}, [3, 3, 1]),
+        ({"copy_only": True}, [3, 3, 3]),
+        ({"noise": ["spam"]}, [3, 3, 3]),
+    ],
+)
+async def test_what_was_heard_decides_in_a_rule(
+    session: AsyncSession, conditions: dict[str, object], priorities: list[int]
+) -> None:
+    company = await make_company(session)
+    session.add(Rule(position=1, name="Heard", conditions=conditions, queue_id=company.queue.id, priority=1))
+    await session.flush()
+    card = "My card 4111 1111 1111 1111 was charged twice"
+    await ingest(session, company.feed, [post(1, ANGRY), post(2, "Any resellers in Missouri?"), post(3, card)])
+    assert [item.priority for item in await items(session)] == priorities
+
+
+async def test_a_rule_can_let_copies_go_and_keep_the_first(session: AsyncSession) -> None:
+    company = await make_company(session)
+    session.add(Rule(position=1, name="Copies", conditions={"copy_only": True}, discard=True, priority=3))
+    await session.flush()
+    await ingest(session, company.feed, [post(1, PASTA), post(2, PASTA), post(3, f"{PASTA} !!!")])
+    assert [item.state for item in await items(session)] == ["queued", "discarded", "discarded"]

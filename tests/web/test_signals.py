@@ -7,7 +7,11 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from app.connectors.base import IncomingAuthor
+from app.flow.draft import load_draft, save_draft
+from app.flow.enter_search import enter_search
 from app.flow.ingest import ingest
+from app.flow.plea import plea_in
+from app.models.agent import Agent
 from app.models.feed import Feed
 from app.models.item import Item
 from tests.company import NOW, post
@@ -21,7 +25,7 @@ ANGRY = "Third week without an answer and your site is down!! What a disgrace �
 async def feed(app: FastAPI, house: House) -> Feed:
     """A channel on which many can read what is posted."""
     async with app.state.sessions.begin() as session:
-        made = Feed(name="Fediverse", channel="mastodon", synced_at=NOW)
+        made = Feed(name="Box", channel="webhook", synced_at=NOW)
         session.add(made)
         await session.flush()
         await session.refresh(made)
@@ -50,3 +54,77 @@ async def test_an_item_shows_how_many_said_the_same_and_to_how_many_people(
     item_id = (await opened(app, feed, ANGRY, f"RT {ANGRY}", ANGRY.upper()))[0]
     page = (await (await sign_in("agent")).get(f"/items/{item_id}")).text
     assert "3 posts say the same, to 3,000 followers" in page
+
+
+CARD = "My card 4111 1111 1111 1111 was charged twice, call me on +49 30 1234567"
+
+
+async def test_a_public_card_number_is_masked_until_one_holds_the_item(
+    app: FastAPI, feed: Feed, sign_in: Opener
+) -> None:
+    item_id = (await opened(app, feed, CARD))[0]
+    agent, supervisor = await sign_in("agent"), await sign_in("supervisor")
+    before = (await agent.get(f"/items/{item_id}")).text
+    assert "•••• •••• •••• 1111" in before
+    assert "4111 1111" not in before
+    assert "It is masked until you hold the item." in before
+    assert "4111 1111 1111 1111" in (await supervisor.get(f"/items/{item_id}")).text
+    await agent.send(f"/items/{item_id}/assignment")
+    held = (await agent.get(f"/items/{item_id}")).text
+    assert "4111 1111 1111 1111" in held
+    assert "Everybody can read a card number and a phone number in this post." in held
+
+
+async def test_lists_and_the_search_show_nobodys_personal_data(app: FastAPI, feed: Feed, sign_in: Opener) -> None:
+    await opened(app, feed, CARD)
+    async with app.state.sessions.begin() as session:
+        await enter_search(session)
+    admin = await sign_in("admin")
+    for path in ("/desk/all", "/search?q=charged"):
+        page = (await admin.get(path)).text
+        assert "was charged" in page or "charged</mark>" in page
+        assert "4111 1111" not in page
+
+
+async def test_a_plea_stands_in_the_draft_in_the_authors_language_before_what_was_written(
+    app: FastAPI, feed: Feed, sign_in: Opener, house: House
+) -> None:
+    item_id = (await opened(app, feed, f"Meine Karte {CARD[8:28]} wurde doppelt belastet, bitte meldet euch"))[0]
+    agent = await sign_in("agent")
+    assert (await agent.send(f"/items/{item_id}/plea")).status_code == 409  # not theirs yet
+    await agent.send(f"/items/{item_id}/assignment")
+    async with app.state.sessions.begin() as session:
+        me = await session.get_one(Agent, house.ids["agent"])
+        begun = await save_draft(session, me, item_id, "Hallo!", "public")
+    assert (await agent.send(f"/items/{item_id}/plea")).status_code == 303
+    assert (await agent.send(f"/items/{item_id}/plea")).status_code == 303  # once is enough
+    async with app.state.sessions.begin() as session:
+        draft = await load_draft(session, me, item_id)
+        assert draft is not None
+        assert draft.text == f"{plea_in('de')}\n\nHallo!"
+        assert draft.key != begun.key
+
+
+async def test_lists_show_what_is_urgent_and_can_be_narrowed_to_it(app: FastAPI, feed: Feed, sign_in: Opener) -> None:
+    await opened(app, feed, ANGRY, "Do you ship to Spain?")
+    agent = await sign_in("agent")
+    everything = (await agent.get("/desk/all")).text
+    assert "Outage</b>" in everything
+    assert "<span>Furious</span>" in everything
+    for asked in ("urgent=outage", "upset=2", "intent=complaint"):
+        narrowed = (await agent.get(f"/desk/all?{asked}")).text
+        assert "disgrace" in narrowed
+        assert "Spain" not in narrowed
+    assert (await agent.get("/desk/all?urgent=nonsense")).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "asked", ["urgent:outage", "upset:3", "intent:complaint", "lang:en -noise:any disgrace", "-copy:any -intent:buy"]
+)
+async def test_the_search_finds_by_what_was_heard(app: FastAPI, feed: Feed, sign_in: Opener, asked: str) -> None:
+    await opened(app, feed, ANGRY, "Any resellers in Missouri?", f"RT {ANGRY}")
+    async with app.state.sessions.begin() as session:
+        await enter_search(session)
+    page = (await (await sign_in("agent")).get("/search", params={"q": asked})).text
+    assert "disgrace" in page
+    assert "Missouri" not in page.partition('class="search-help"')[0].partition('class="hits"')[2]

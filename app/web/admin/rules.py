@@ -35,6 +35,7 @@ from app.models.queue import Queue
 from app.models.rule import Rule
 from app.queries import admin
 from app.routing.spans import write_span
+from app.web import signal_words
 from app.web.admin.pages import page, to
 from app.web.edge import Db
 from app.web.forms import Form, Refused, attempt, fresh, showing, typed
@@ -64,6 +65,8 @@ def texts() -> dict[str, FormField]:
         "languages": FormField("languages", _("Language is"), "text", help=_("Codes, separated by commas."), example="de, pt-BR"),
         "followers_min": FormField("followers_min", _("Followers, at least"), "number", min=0),
         "followers_max": FormField("followers_max", _("Followers, at most"), "number", min=0),
+        "upset_min": FormField("upset_min", _("The author is at least"), "choice", choices=(("", _("As they may be")), *signal_words.upsets().items())),
+        "copy_only": FormField("copy_only", _("Only what says nearly the same as a post of the last days"), "checkbox"),
         "steps": FormField("steps", _("Needs less with time"), "lines", help=_("One a line, as in: after 2 min German 2; after 5 min without German. Times count from when an item begins to wait."), example="after 2 min German 2"),
         "tags": FormField("tags", _("Tags"), "text", help=_("Separated by commas.")),
     }  # fmt: skip
@@ -77,6 +80,11 @@ async def _names(db: AsyncSession) -> dict[str, Any]:
         "channels": {name: connector.title for name, connector in registry.all().items()},
         "kinds": kinds(),
         "span": write_span,
+        "intents": signal_words.intents(),
+        "upsets": signal_words.upsets(),
+        "urgents": signal_words.urgents(),
+        "noises": signal_words.noises(),
+        "personals": signal_words.personals(),
     }
 
 
@@ -229,6 +237,12 @@ def _conditions(form: Form) -> Conditions:
         "languages": _listed(form.text("languages"), ","),
         "followers_min": form.number("followers_min"),
         "followers_max": form.number("followers_max"),
+        "intents": form.chosen("intents"),
+        "upset_min": form.number("upset_min"),
+        "urgent": form.chosen("urgent"),
+        "noise": form.chosen("noise"),
+        "personal": form.chosen("personal"),
+        "copy_only": form.text("copy_only") == "on",
     }
     try:
         return Conditions.model_validate(given)
@@ -264,6 +278,8 @@ def _stored(settings: RuleSettings, skills: Mapping[int, str]) -> Form:
         "languages": ", ".join(c.languages),
         "followers_min": "" if c.followers_min is None else str(c.followers_min),
         "followers_max": "" if c.followers_max is None else str(c.followers_max),
+        "upset_min": "" if c.upset_min is None else str(c.upset_min),
+        "copy_only": c.copy_only,
         "tags": ", ".join(settings.tags),
         "steps": "\n".join(write_step(step, skills) for step in settings.steps),
         "queue_id": str(settings.queue_id or ""),
@@ -273,6 +289,10 @@ def _stored(settings: RuleSettings, skills: Mapping[int, str]) -> Form:
         "channels": c.channels,
         "feeds": [str(one) for one in c.feeds],
         "kinds": [str(one) for one in c.kinds],
+        "intents": c.intents,
+        "urgent": c.urgent,
+        "noise": c.noise,
+        "personal": c.personal,
     }
     return form
 
