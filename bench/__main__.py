@@ -6,7 +6,20 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from bench import backlog, browser, claim, desk, ingest, offer, rehearsal, routing, routing_kernel, search, takeover
+from bench import (
+    backlog,
+    browser,
+    claim,
+    desk,
+    ingest,
+    offer,
+    rehearsal,
+    routing,
+    routing_kernel,
+    search,
+    signals,
+    takeover,
+)
 from bench.harness import Result, server
 
 BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {
@@ -20,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[str], Coroutine[Any, Any, Result]]] = {
     "routing": routing.measure,
     "routing_kernel": routing_kernel.measure,
     "search": search.measure,
+    "signals": signals.measure,
     "takeover": takeover.measure,
 }
 

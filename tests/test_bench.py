@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from bench import backlog, browser, claim, desk, ingest, offer, routing, search, takeover
+from bench import backlog, browser, claim, desk, ingest, offer, routing, search, signals, takeover
 from bench.__main__ import BENCHMARKS, main
 from bench.harness import Result, percentile
 
@@ -59,6 +59,10 @@ async def test_searches_are_measured_with_the_worst_among_them(
     fresh_database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     well_told(await search.measure(fresh_database, search.TINY), "search", capsys)
+
+
+async def test_listening_is_measured_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    well_told(await signals.measure("", signals.TINY), "signals", capsys)
 
 
 def well_told(result: Result, name: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,16 +4,18 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.connectors.base import IncomingAuthor
 from app.flow.draft import load_draft, save_draft
 from app.flow.enter_search import enter_search
 from app.flow.ingest import ingest
 from app.flow.plea import plea_in
+from app.flow.rehear import rehear
 from app.models.agent import Agent
 from app.models.feed import Feed
 from app.models.item import Item
+from app.models.signal import Signal
 from tests.company import NOW, post
 from tests.web.conftest import Browser, House
 
@@ -128,3 +130,29 @@ async def test_the_search_finds_by_what_was_heard(app: FastAPI, feed: Feed, sign
     page = (await (await sign_in("agent")).get("/search", params={"q": asked})).text
     assert "disgrace" in page
     assert "Missouri" not in page.partition('class="search-help"')[0].partition('class="hits"')[2]
+
+
+async def test_an_admin_tells_of_namesakes_and_order_numbers_and_sees_posts_gone_over(
+    app: FastAPI, feed: Feed, sign_in: Opener
+) -> None:
+    await opened(app, feed, "The rock band Northwind plays tonight", "My order NW-123456 is late")
+    admin = await sign_in("admin")
+    page = (await admin.get("/admin/listening")).text
+    seen = page.partition('name="seen" value="')[2].partition('"')[0]
+    told = {"namesakes": "rock band", "order_pattern": r"NW-\d{6}", "seen": seen}
+    assert (await admin.send("/admin/listening", {**told, "order_pattern": "("}, "PUT")).status_code == 422
+    assert (await admin.send("/admin/listening", {**told, "order_pattern": "x*"}, "PUT")).status_code == 422
+    assert (await admin.send("/admin/listening", told, "PUT")).status_code == 303
+    assert (await admin.send("/admin/listening", {**told, "namesakes": "ship"}, "PUT")).status_code == 409
+    assert "0 % of the posts" in (await admin.get("/admin/listening")).text
+    async with app.state.sessions.begin() as session:
+        await session.execute(text("UPDATE post SET received_at = received_at - interval '1 hour'"))
+        await rehear(session)
+        found = list(await session.scalars(select(Signal.noise).order_by(Signal.post_id)))
+    assert found == ["namesake", ""]
+    assert "All posts have been listened to" in (await admin.get("/admin/listening")).text
+    assert "NW-123456" not in (await admin.get("/desk/all")).text
+
+
+async def test_only_an_admin_sees_what_the_company_tells_of_itself(app: FastAPI, sign_in: Opener) -> None:
+    assert (await (await sign_in("supervisor")).get("/admin/listening")).status_code == 403

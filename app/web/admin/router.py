@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
 from app.models.agent import Role
-from app.web.admin import accounts, agents, connect, feeds, imports, named, queues, rehearsal, rules
+from app.web.admin import accounts, agents, connect, feeds, imports, listening, named, queues, rehearsal, rules
 from app.web.admin.pages import to
 from app.web.edge import at_least
 
@@ -17,5 +17,5 @@ async def front() -> Response:
     return to("/admin/feeds")
 
 
-for part in (feeds, imports, accounts, connect, rules, queues, named, agents, rehearsal):
+for part in (feeds, imports, accounts, connect, rules, queues, named, agents, listening, rehearsal):
     router.include_router(part.router)
