@@ -36,6 +36,7 @@ LOOK_EVERY = 1.0  # seconds between looks at the streams
 SWEEP_EVERY = 1.0  # seconds
 TIDY_EVERY = 60.0  # seconds
 REHEAR_EVERY = 5.0  # seconds
+BREATH = 0.1  # seconds between two steps through posts of before: polls and sends come between
 RESTART_AFTER = 2.0  # seconds
 MOST_READS = 64  # polls, and looks upward, that wait for slow channels beside the worker's places
 MOST_WRITES = 32  # sends, changes and hidings
@@ -129,7 +130,7 @@ async def _rehear(run: Runtime, stop: asyncio.Event) -> None:
     while heard and not stop.is_set():
         async with run.sessions.begin() as session:
             heard = await rehear(session)
-        await asyncio.sleep(0)
+        await asyncio.sleep(BREATH)
 
 
 async def _run_jobs(app: App, lane: jobs.Lane, concurrency: int, stop: asyncio.Event) -> None:
