@@ -23,6 +23,7 @@ from app.i18n import N_
 UNKNOWN = "und"  # ISO 639-2: undetermined
 LONGEST = 1_000  # characters that are looked at
 SURE = 0.8  # from here on what we heard stands above what the channel says
+ENOUGH = 5  # words that stand against what the channel says
 SECOND = 0.25  # a second language as likely as this makes a mixed post
 POSSIBLE = 0.1  # from here on a language may be meant
 _FEW = 3  # everyday words of another language that make a post mixed
@@ -74,6 +75,7 @@ class Language:
     confidence: float
     also: str = ""
     maybe: tuple[str, ...] = ()
+    words: int = 0  # that told; of few, the channel may know better
 
 
 UNTOLD = Language(UNKNOWN, 0.0)
@@ -96,7 +98,7 @@ def language(text: str) -> Language:
     guesses = _guessed(" ".join(words))
     if script is not None:
         also = next((code for code, sure in guesses if code != script.code and sure >= SECOND), "")
-        return Language(script.code, script.confidence, also, (script.code, also or "en"))
+        return Language(script.code, script.confidence, also, (script.code, also or "en"), max(len(words), ENOUGH))
     if not guesses:
         return UNTOLD
     guesses = _helped(guesses, words)
@@ -105,12 +107,12 @@ def language(text: str) -> Language:
     also = also or _second(code, words)
     likely = [one for one, chance in guesses if chance >= POSSIBLE]
     maybe = tuple(dict.fromkeys([*likely, *([also] if also else [])])) if sure >= SURE / 2 else ()
-    return Language(code, round(min(sure, 1.0), 3), also, maybe)
+    return Language(code, round(min(sure, 1.0), 3), also, maybe, len(words))
 
 
 def spoken(claimed: str | None, heard: Language) -> str | None:
     """The language to go by: what the channel says, unless what was heard is surer than a setting of the writer's app."""
-    if heard.code == UNKNOWN or heard.confidence < SURE:
+    if heard.code == UNKNOWN or heard.confidence < SURE or (claimed and heard.words < ENOUGH):
         return claimed or (heard.code if heard.code != UNKNOWN and heard.confidence >= SURE / 2 else None)
     if claimed and claimed.lower().partition("-")[0] == heard.code:
         return claimed  # it may tell the country, too
