@@ -38,6 +38,7 @@ from app.connectors.mastodon_instance import USUAL_LIMIT
 from app.connectors.mastodon_media import uploaded
 from app.connectors.mastodon_parents import above
 from app.connectors.mastodon_posts import read_account, read_change
+from app.connectors.mastodon_quote import posted
 from app.connectors.mastodon_reply import body_of, edited_body, find_among_own, lead_of, sent_as
 from app.connectors.mastodon_walk import Walk
 from app.connectors.oauth import OAuth, Places, Step
@@ -202,7 +203,7 @@ class MastodonConnector(Connector):
             if found is not None:
                 return found
         body = {**reply.prepared, **await uploaded(server, reply.pictures)}
-        raw = await server.post("/api/v1/statuses", body, reply.key)
+        raw = await posted(server, body, reply.key)
         sent = sent_as(raw, server.budget)
         if sent is None:
             raise Malformed(N_("%(host)s took the reply but did not say where it stands.") % {"host": server.host})

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -39,6 +40,7 @@ _VISIBILITY = {
     "private": Visibility.FOLLOWERS,
     "direct": Visibility.DIRECT,
 }
+_QUOTED_LINK = re.compile(r'<p class="quote-inline">.*?</p>', re.DOTALL)  # docs.joinmastodon.org/client/quotes
 _MEDIA = {"image": "image", "gifv": "video", "video": "video", "audio": "audio"}
 
 Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
@@ -131,6 +133,16 @@ class Status(_Entity):
         except ValidationError:
             return None
 
+    @property
+    def words(self) -> str:
+        """The HTML of what it says, without the link to a quoted post that is shown beside it."""
+        return own_words(self.content) if self.quoted else self.content
+
+
+def own_words(content: str) -> str:
+    """What the author wrote, without the line `RE: link` that a server puts before it for those who show no quotes."""
+    return _QUOTED_LINK.sub("", content, count=1)
+
 
 def read_account(value: Any, host: str) -> IncomingAuthor | None:
     """The account as an author, None when it cannot be read."""
@@ -154,12 +166,12 @@ def read_post(raw: Json, placed: Placed, me: IncomingAuthor | None, host: str) -
         external_id=status.uri,
         thread_id=placed.root,
         author=author,
-        text=plain(said.content),
+        text=plain(said.words),
         posted_at=status.created_at.astimezone(UTC),
         kind=_kind(said, placed, mine, named=bool(mine) and mine in names),
         visibility=said.who_reads,
         title=said.spoiler_text,
-        html=said.content or None,
+        html=said.words or None,
         url=_web(said.url),
         language=said.language or None,
         in_reply_to=placed.parent,
@@ -187,7 +199,7 @@ def read_change(raw: Json, known: KnownPost, now: datetime) -> PostChange | None
     moved = status.who_reads.value != known.ref.get("visibility", status.who_reads.value)
     if not (status.edited_at or moved) or status.uri != known.external_id or status.reblog:
         return None
-    text, media = plain(status.content), _media(status)
+    text, media = plain(status.words), _media(status)
     if not (text.strip() or media):
         return None  # some makes give edits blank
     return PostChange(
@@ -195,7 +207,7 @@ def read_change(raw: Json, known: KnownPost, now: datetime) -> PostChange | None
         changed_at=now if moved or status.edited_at is None else status.edited_at.astimezone(UTC),
         text=text,
         title=status.spoiler_text,
-        html=status.content or None,
+        html=status.words or None,
         media=media,
         visibility=status.who_reads,
     )
@@ -255,7 +267,7 @@ def _quote(status: Status) -> Media | None:
     return Media(
         "quote",
         _web(quoted.url) or _web(quoted.uri) or "",
-        plain(quoted.content),
+        plain(own_words(quoted.content)),
         _web(shown),
         who.display_name or who.acct,
         quote=Quote(who.acct, quoted.created_at.astimezone(UTC), quoted.language or None),

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from app.connectors.base import Budget, Capabilities, Json, Length, OutgoingReply, Sent, Standing, Visibility
 from app.connectors.length import count, left
 from app.connectors.mastodon_api import Server
-from app.connectors.mastodon_posts import Status
+from app.connectors.mastodon_posts import Status, own_words
 from app.connectors.sent import may_stand_since
 from app.connectors.text import essence, plain
 from app.errors import MaybeSent, Refused
@@ -136,7 +136,7 @@ async def find_among_own(server: Server, account_id: str, reply: OutgoingReply) 
 def _is(raw: Json, reply: OutgoingReply) -> bool:
     if str(raw.get("in_reply_to_id")) != str(reply.prepared["in_reply_to_id"]):
         return False
-    return _essence(plain(raw.get("content") or "")) == _essence(reply.prepared["status"])
+    return _essence(plain(own_words(raw.get("content") or ""))) == _essence(reply.prepared["status"])
 
 
 def _essence(text: str) -> str:

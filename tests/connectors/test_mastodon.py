@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from app.connectors.base import Batch, IncomingPost, Json, KnownPost, OutgoingReply, Poll, PostKind, Quote, Visibility
 from app.connectors.mastodon import MastodonConnector, MastodonSettings, Source
 from app.connectors.mastodon_api import not_newer
 from app.connectors.mastodon_app import MastodonCredentials
-from app.connectors.mastodon_threads import CALLS
+from app.connectors.mastodon_posts import read_post
+from app.connectors.mastodon_threads import CALLS, Placed
 from app.errors import Blocked, Malformed, MaybeSent, RateLimited, Refused, Unauthorized, Unreachable
 from app.settings import Settings
 from app.transport import guarded_client
-from tests.connectors.conformance import answer, asked, drain, fetch, fill, placed, send, tried
+from tests.connectors.conformance import PICTURES, answer, asked, drain, fetch, fill, placed, send, tried
 from tests.connectors.fakes.base import FOREVER, Trouble
 from tests.connectors.fakes.mastodon import ALLOWANCE, HOST, US, FakeMastodon, FakeOtherMake, Toot
 from tests.connectors.fakes.mastodon_socket import FakeSocketMake
@@ -439,6 +440,119 @@ async def test_a_reply_with_links_mentions_and_emoji_is_found_in_what_the_server
     reply = answer(fake, await asked(fake), text)
     await send(fake, reply)
     assert await MASTODON.find_sent(fake.link(), tried(fake, reply)) is not None
+
+
+QUOTED = [
+    "https://other.example/@carol/{id}",
+    "https://other.example/users/carol/statuses/{id}",
+    f"https://{HOST}/@carol@other.example/{{id}}",
+]
+
+
+async def answered(fake: FakeMastodon, text: str, **changes: Any) -> Toot:
+    """Our reply with this text as it stands; the server gives it to who asks whether it does."""
+    reply = answer(fake, await asked(fake), text, **changes)
+    sent = await send(fake, reply)
+    found = await MASTODON.find_sent(fake.link(), tried(fake, reply))
+    assert found is not None
+    assert found.external_id == sent.external_id
+    return fake.toots[sent.ref["id"]]
+
+
+@pytest.mark.parametrize("address", QUOTED)
+async def test_a_post_that_a_reply_links_to_is_quoted(address: str) -> None:
+    fake = FakeMastodon()
+    tents = fake.toot("carol", "how to mend a tent")
+    made = await answered(fake, f"As Carol says ({address.format(id=tents.id)}).")
+    assert made.quotes == tents.id
+
+
+async def test_our_own_post_is_quoted_and_its_link_is_not_said_twice() -> None:
+    fake = FakeMastodon()
+    ours = fake.toot(US, "how to mend a tent")
+    made = await answered(fake, f"See {fake.uri(ours)}!")
+    assert "quote-inline" in fake._shown(made)["content"]
+    assert fake._shown(made)["quote"]["state"] == "accepted"
+    read = read_post(fake._shown(made), Placed(fake.uri(made)), None, HOST)
+    assert read.text.count(fake.uri(ours)) == 1
+    assert "RE:" not in read.text
+
+
+@pytest.mark.parametrize("may", ["denied", "unknown", "manual"])
+async def test_a_post_whose_author_does_not_let_us_stays_a_link(may: str) -> None:
+    fake = FakeMastodon()
+    tents = fake.toot("carol", "how to mend a tent")
+    fake.quotable[tents.id] = may
+    assert (await answered(fake, f"See {fake.url(tents)}")).quotes is None
+
+
+@pytest.mark.parametrize("visibility", ["private", "direct"])
+async def test_a_post_for_few_is_not_quoted_nor_makes_it_the_reply_narrower(visibility: str) -> None:
+    fake = FakeMastodon()
+    ours = fake.toot(US, "how to mend a tent", visibility=visibility)
+    made = await answered(fake, f"See {fake.url(ours)}")
+    assert (made.quotes, made.visibility) == (None, "public")
+
+
+async def test_a_direct_reply_quotes_nothing_and_asks_nobody_about_its_links() -> None:
+    fake = FakeMastodon()
+    tents = fake.toot("carol", "how to mend a tent")
+    made = await answered(fake, f"See {fake.url(tents)}", visibility=Visibility.DIRECT)
+    assert (made.quotes, made.visibility) == (None, "direct")
+    assert not [one for one in fake.requests if one.url.path == "/api/v2/search"]
+
+
+async def test_pictures_go_before_a_quote() -> None:
+    fake = FakeMastodon()
+    tents = fake.toot("carol", "how to mend a tent")
+    made = await answered(fake, f"See {fake.url(tents)}", pictures=PICTURES)
+    assert (made.quotes, len(made.media)) == (None, len(PICTURES))
+
+
+async def test_a_server_that_knows_no_quotes_is_not_asked_for_one() -> None:
+    fake = FakeMastodon()
+    fake.can_quote = False
+    tents = fake.toot("carol", "how to mend a tent")
+    await answered(fake, f"See {fake.url(tents)}")
+    [told] = [json.loads(one.content) for one in fake.requests if fake.is_send(one)]
+    assert "quoted_status_id" not in told
+
+
+async def test_a_search_that_fails_or_finds_nothing_does_not_stop_the_reply() -> None:
+    fake = FakeMastodon()
+    assert (await answered(fake, "See https://other.example/@carol/404")).quotes is None
+    fake._search = lambda request: {"statuses": 7}  # type: ignore[method-assign]
+    assert (await answered(fake, "See https://other.example/@carol/1")).quotes is None
+    fake._search = lambda request: Response(status_code=503)  # type: ignore[assignment,method-assign,return-value]
+    assert (await answered(fake, "See https://other.example/@carol/2")).quotes is None
+
+
+async def test_only_what_looks_like_a_post_is_asked_for() -> None:
+    fake = FakeMastodon()
+    await answered(fake, "See https://northwind.example/help and https://www.threads.com/@carol/post/DABC")
+    assert not [one for one in fake.requests if one.url.path == "/api/v2/search"]
+
+
+async def test_a_quote_that_is_refused_after_all_stays_a_link() -> None:
+    fake = FakeMastodon()
+    tents = fake.toot("carol", "how to mend a tent")
+    fake._to_quote = lambda body: fake.toots["gone"].id if "quoted_status_id" in body else None  # type: ignore[method-assign]
+    assert (await answered(fake, f"See {fake.url(tents)}")).quotes is None
+    assert len(fake.ledger()) == 1
+
+
+@pytest.mark.parametrize("found_by_look", [True, False])
+async def test_a_quoted_post_that_goes_between_two_tries_leaves_one_reply(*, found_by_look: bool) -> None:
+    fake = FakeMastodon()
+    tents = fake.toot("carol", "how to mend a tent")
+    reply = answer(fake, await asked(fake), f"See {fake.url(tents)}")
+    fake.trouble(Trouble.ANSWER_LOST, sends_only=True)
+    with pytest.raises(MaybeSent):
+        await send(fake, reply)
+    fake.remove(fake.uri(tents))
+    later = timedelta() if found_by_look else timedelta(minutes=30)  # the look starts too late to see it
+    sent = await send(fake, replace(reply, attempted_at=fake.now + later))
+    assert [one.external_id for one in fake.ledger()] == [sent.external_id]
 
 
 async def test_a_server_that_cannot_edit_says_so_and_does_not_blame_another_account() -> None:

@@ -57,6 +57,7 @@ class Toot:
     reblog_of: str | None = None
     broken: bool = False
     edited: datetime | None = None
+    quotes: str | None = None
     more: Json = field(default_factory=dict)  # of the status as it is shown
 
 
@@ -82,6 +83,8 @@ class FakeMastodon(FakeChannel):
         self.grants = Grants(client_id="", client_secret="", now=lambda: self.now, ends=self.other_make)
         self.pictures: dict[str, tuple[str, bytes]] = {}  # brought, by id
         self.told: list[tuple[str, str, Any]] = []  # what streams give before they end: stream, event, payload
+        self.quotable: dict[str, str] = {}  # what a status's author lets us do, where it is not "automatic"
+        self.can_quote = not self.other_make  # Mastodon since 4.5
         self.held_back: set[str] = set()  # notifications, by the account's policy
         self.policy = {"for_not_following": "accept", "for_private_mentions": "accept", "summary": {}}
         self.streaming: str | None = f"wss://streaming.{HOST}"
@@ -214,6 +217,9 @@ class FakeMastodon(FakeChannel):
         host = HOST if toot.by == US else "other.example"
         return f"https://{host}/users/{toot.by}/statuses/{toot.id}"
 
+    def url(self, toot: Toot) -> str:
+        return f"https://{HOST if toot.by == US else 'other.example'}/@{toot.by}/{toot.id}"
+
     # -- the surface
 
     async def _answer(self, run: Callable[[Request], Any], request: Request) -> Response:
@@ -334,10 +340,41 @@ class FakeMastodon(FakeChannel):
     def _search(self, request: Request) -> Json:
         assert request.query_params["type"] == "statuses"
         words = request.query_params["q"]
+        if words.startswith("https://"):
+            return {"accounts": [], "hashtags": [], "statuses": self._resolved(request)}
         page, _ = self._page(
             request, [t.id for t in self.toots.values() if words in t.text and t.visibility == "public"]
         )
         return {"accounts": [], "hashtags": [], "statuses": [self._shown(self.toots[one]) for one in page]}
+
+    def _resolved(self, request: Request) -> list[Json]:
+        """The status at an address, or at the one that our server shows it under (app/services/resolve_url_service.rb)."""
+        assert request.query_params["resolve"] == "true"
+        for toot in self.toots.values():
+            here = f"https://{HOST}/@{self._account(toot.by)['acct']}/{toot.id}"
+            if request.query_params["q"] in {self.uri(toot), self.url(toot), here} and self._ours_to_see(toot):
+                return [self._shown(toot)]
+        return []
+
+    def _ours_to_see(self, toot: Toot) -> bool:
+        return toot.by == US or toot.visibility in {"public", "unlisted"}
+
+    def _approval(self, toot: Toot) -> str:
+        """docs.joinmastodon.org/entities/QuoteApproval: one's own are always quotable, but for direct ones."""
+        if toot.visibility == "direct":
+            return "denied"
+        return "automatic" if toot.by == US else self.quotable.get(toot.id, "automatic")
+
+    def _to_quote(self, body: Json) -> str | None:
+        """What is not there, or not to be quoted, is 404 (app/controllers/api/v1/statuses_controller.rb)."""
+        if not self.can_quote or "quoted_status_id" not in body:
+            return None
+        toot = self._found(body["quoted_status_id"])
+        if not self._ours_to_see(toot) or self._approval(toot) in {"denied", "unknown"}:
+            raise KeyError(toot.id)
+        if body.get("media_ids"):
+            raise ValueError("a quote goes without media")
+        return toot.id
 
     def _context(self, request: Request) -> Json:
         toot = self._found(request.path_params["id"])
@@ -349,7 +386,7 @@ class FakeMastodon(FakeChannel):
 
     async def _post(self, request: Request) -> Json:
         body = await request.json()
-        key = request.headers.get("idempotency-key", "")
+        quotes, key = self._to_quote(body), request.headers.get("idempotency-key", "")
         kept = self.keys.get(key)
         if kept and self.now - kept[0] < KEY_KEPT and not self.other_make:
             return self._shown(self.toots[kept[1]])
@@ -362,6 +399,9 @@ class FakeMastodon(FakeChannel):
         made.media = [
             {"id": one, "type": "image", "description": self.pictures[one][0]} for one in body.get("media_ids", ())
         ]
+        made.quotes = quotes
+        if quotes and self.toots[quotes].visibility == "private" and made.visibility != "direct":
+            made.visibility = "private"
         made.spoiler, made.language = body.get("spoiler_text", ""), body.get("language")
         self.toots[made.id] = made
         self.keys[key] = (self.now, made.id)
@@ -407,7 +447,8 @@ class FakeMastodon(FakeChannel):
         return {
             "domain": HOST,
             "title": "Social",
-            "version": "4.4.2",
+            "version": "4.5.0" if self.can_quote else "4.4.2",
+            "api_versions": {"mastodon": 7 if self.can_quote else 6},
             "configuration": {
                 "urls": {"streaming": self.streaming},
                 "statuses": {"max_characters": self.max_characters, "characters_reserved_per_url": 23},
@@ -449,14 +490,15 @@ class FakeMastodon(FakeChannel):
     def _plain_status(self, toot: Toot) -> Json:
         parent = self.toots.get(toot.parent or "")
         named = [US] if f"@{US}" in toot.text else []
+        approval = {"automatic": ["public"], "manual": [], "current_user": self._approval(toot)}
         return {
             "id": toot.id,
             "uri": self.uri(toot),
-            "url": f"https://other.example/@{toot.by}/{toot.id}",
+            "url": self.url(toot),
             "created_at": _iso(toot.at),
             "account": self._account(toot.by),
             "edited_at": _iso(toot.edited) if toot.edited else None,
-            "content": rendered(toot.text, toot.tags),
+            "content": self._fallback(toot) + rendered(toot.text, toot.tags),
             "visibility": toot.visibility,
             "spoiler_text": toot.spoiler,
             "sensitive": bool(toot.spoiler),
@@ -470,10 +512,23 @@ class FakeMastodon(FakeChannel):
             "tags": [{"name": tag} for tag in toot.tags],
             "card": None,
             "poll": None,
-            "quote": None,
+            "quote": self._quote(toot),
+            **({"quote_approval": approval} if self.can_quote else {}),
             "reblog": None,
             **toot.more,
         }
+
+    def _quote(self, toot: Toot) -> Json | None:
+        """docs.joinmastodon.org/client/quotes: a post of another server waits for that server to accept."""
+        quoted = self.toots.get(toot.quotes or "")
+        if quoted is None or quoted.by != US:
+            return {"state": "pending" if quoted else "deleted", "quoted_status": None} if toot.quotes else None
+        return {"state": "accepted", "quoted_status": self._shown(quoted)}
+
+    def _fallback(self, toot: Toot) -> str:
+        """app/lib/text_formatter.rb: a link for those who show no quotes, unless the text has it."""
+        url = self.url(self.toots[toot.quotes]) if toot.quotes in self.toots else ""
+        return "" if not url or url in toot.text else f'<p class="quote-inline">RE: {_link(url)}</p>'
 
 
 class FakeOtherMake(FakeMastodon):
