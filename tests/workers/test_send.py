@@ -3,20 +3,22 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.connectors.base import Sent
 from app.errors import Conflict, Invalid, Refused
 from app.flow import outbox
 from app.flow.claim import claim
 from app.flow.close import close
-from app.flow.reply import arrived, retry
+from app.flow.reply import arrived, reply, retry
 from app.models.account import Account, Budget
 from app.models.feed import Feed
 from app.models.item import Disposition, State
 from app.models.reply import Reply, ReplyState
 from app.workers.send import send_reply
 from tests.connectors.fakes.base import Trouble
-from tests.postoffice import Office
+from tests.connectors.fakes.bluesky import FakeBlueskyMessages
+from tests.postoffice import Office, post_office
 
 
 async def test_a_reply_leaves_after_its_undo_time_and_stands_under_its_post(keyed: Office) -> None:
@@ -401,3 +403,18 @@ async def test_a_reply_that_is_too_long_is_refused_before_it_is_held(keyed: Offi
     item = await keyed.ask()
     with pytest.raises(Invalid, match="1 character too long"):
         await keyed.hold(item, "x" * 201)
+
+
+async def test_a_message_in_doubt_is_looked_up_on_a_channel_that_takes_repeats_of_posts_alone(
+    engine: AsyncEngine,
+) -> None:
+    async with post_office(engine, FakeBlueskyMessages(), "bluesky") as office:
+        item = await office.ask()
+        async with office.sessions.begin() as session:
+            await claim(session, office.company.ayumi, item.id)
+            held = await reply(session, office.company.ayumi, item.id, "It left today.", "direct")
+        office.fake.trouble(Trouble.ANSWER_LOST, sends_only=True)
+        assert (await office.go(held.id)).state == ReplyState.UNKNOWN
+        sent = await office.go(held.id)
+        [standing] = office.fake.ledger()
+        assert (sent.state, sent.external_id) == (ReplyState.SENT, standing.external_id)
