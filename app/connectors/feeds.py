@@ -35,6 +35,7 @@ class Entry:
     language: str = ""
     published: Any = None  # struct_time or text, the better date first
     comment_on: str = ""  # the entry that this one comments on, when it says so
+    comments: str = ""  # where the comments on this one are a feed of their own, when there are any
     media: tuple[Media, ...] = ()
     payload: Json = field(default_factory=dict)
 
@@ -130,10 +131,21 @@ def _xml_entry(entry: Any) -> Entry:
         author_url=_text(author, "href"),
         language=_text(entry.get("title_detail") or {}, "language"),
         published=_xml_date(entry),
+        comments=_comments(entry),
         comment_on=(_text(reply, "ref") or _text(reply, "href")) if isinstance(reply, dict) else "",
         media=_xml_media(entry, plain(rest)),
         payload=_as_json(entry),
     )
+
+
+def _comments(entry: Any) -> str:
+    """The feed of the comments on an entry: CommentAPI's `wfw:commentRss`, RFC 4685's link `replies`. Empty: no comments."""
+    replies = [one for one in entry.get("links", []) if one.get("rel") == "replies" and "xml" in str(one.get("type"))]
+    counts = [entry.get("slash_comments"), entry.get("thr_total"), *(one.get("count") for one in replies)]
+    if "0" in [str(count).strip() for count in counts]:
+        return ""
+    address = _text(entry, "wfw_commentrss") or (_text(replies[0], "href") if replies else "")
+    return address if is_web(address) else ""
 
 
 def _text(part: Any, name: str) -> str:

@@ -88,7 +88,7 @@ class RssConnector(Connector):
         fetched = await _get(link, {})
         document = await _read(fetched)
         batch = _Reading(link, {}, document).batch()
-        notices = tuple(n for n in (document.notice, _moved(link, fetched)) if n)
+        notices = tuple(n for n in (document.notice, _moved(link, fetched), _commented(document)) if n)
         count = len(document.entries)
         return Check(
             message=N_("%(feed)s can be read. Entries: %(count)s.")
@@ -168,6 +168,13 @@ def _moved(link: Link, fetched: _Fetched) -> str:
     if normalised(fetched.url) == normalised(link.settings.url):
         return ""
     return N_("The feed has moved to %(url)s; put that address into its settings.") % {"url": fetched.url}
+
+
+def _commented(document: Document) -> str:
+    """What is said once, when the feed is tried: comments are feeds of their own, which this one does not bring."""
+    address = next((entry.comments for entry in document.entries if entry.comments), "")
+    words = N_("Comments are not in this feed. Those on its newest commented entry are a feed of their own: %(url)s")
+    return words % {"url": address} if address else ""
 
 
 class _Reading:

@@ -131,6 +131,39 @@ async def test_an_enclosure_is_media_with_its_description() -> None:
     assert (media.kind, media.url, media.description) == ("image", "https://blog.example/t.jpg", "A torn tent")
 
 
+THREADED = """<feed xmlns="http://www.w3.org/2005/Atom" xmlns:thr="http://purl.org/syndication/thread/1.0"><title>C</title>
+<entry><id>tag:b.example,2026:2</id><title>Re</title><updated>2026-11-02T09:00:00Z</updated><author><name>Bo</name></author>
+<thr:in-reply-to ref="tag:b.example,2026:1" href="https://b.example/zips"/></entry></feed>"""
+
+
+async def test_an_entry_that_names_what_it_answers_is_a_comment_on_it() -> None:
+    (found,) = (await fetch(THREADED)).posts
+    assert (found.kind, found.in_reply_to, found.thread_id) == (
+        PostKind.COMMENT,
+        "tag:b.example,2026:1",
+        "tag:b.example,2026:1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "comments"),
+    [
+        ("<wfw:commentRss>https://b.example/a/feed/</wfw:commentRss><slash:comments>7</slash:comments>", True),
+        ("<wfw:commentRss>https://b.example/a/feed/</wfw:commentRss><slash:comments>0</slash:comments>", False),
+        ('<atom:link rel="replies" type="application/atom+xml" href="https://b.example/a/feed/" thr:count="3"/>', True),
+        ("<wfw:commentRss>javascript:x</wfw:commentRss>", False),
+    ],
+)
+def test_where_the_comments_on_an_entry_are_is_read_where_there_are_any(said: str, comments: bool) -> None:
+    spaces = (
+        'xmlns:wfw="http://wellformedweb.org/CommentAPI/" xmlns:slash="http://purl.org/rss/1.0/modules/slash/" '
+        'xmlns:thr="http://purl.org/syndication/thread/1.0" xmlns:atom="http://www.w3.org/2005/Atom"'
+    )
+    page = f'<rss version="2.0" {spaces}><channel><title>B</title><item><title>a</title>{said}</item></channel></rss>'
+    (entry,) = read_feed(page.encode(), "https://b.example/feed", "").entries
+    assert entry.comments == ("https://b.example/a/feed/" if comments else "")
+
+
 async def test_comments_stand_in_the_thread_of_their_article() -> None:
     body = rss(
         '<guid isPermaLink="false">https://blog.example/?p=1#comment-5</guid><title>By Ada</title>'
