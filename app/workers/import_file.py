@@ -50,7 +50,7 @@ class _Work:
     async def go_on(self) -> bool:
         """Do some rows. False: there are no more, or the import is no longer ours."""
         chunk = await self._read()
-        async with self.run.storing_old, self.run.sessions() as session:
+        async with self.run.turn_of_the_old(), self.run.sessions() as session:
             if not await keep_chunk(session, self.mine, self.feed, chunk):
                 await session.rollback()
                 log.info("import_stopped", feed=self.feed.id, file=self.mine.id)

@@ -38,7 +38,7 @@ async def poll_feed(runtime: Runtime, feed_id: int) -> None:
         line = await _wired(runtime, feed)
         if line is not None:
             batch = await line.connector.fetch(line.link, feed.cursor)
-            async with runtime.storing_old if feed.synced_at is None else nullcontext():
+            async with runtime.turn_of_the_old() if feed.synced_at is None else nullcontext():
                 await _keep(runtime, feed, line, await _keep_ahead(runtime, feed, batch))
             await _look_again(runtime, feed, line)
     except CarelineError as error:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -12,6 +13,8 @@ from app.db import create_engine, sessionmaker
 from app.settings import Settings
 from app.transport import guarded_client
 from app.vault import Vault
+
+LONGEST_REST = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,14 @@ class Runtime:
     vault: Vault
     http: httpx.AsyncClient
     storing_old: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # first syncs and imports
+
+    @asynccontextmanager
+    async def turn_of_the_old(self) -> AsyncIterator[None]:
+        """One of the few places where what is old is stored; afterwards it rests for as long as it took, a second at most."""
+        async with self.storing_old:
+            begin = monotonic()
+            yield
+            await asyncio.sleep(min(monotonic() - begin, LONGEST_REST))
 
 
 @asynccontextmanager

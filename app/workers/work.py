@@ -29,6 +29,7 @@ from app.workers.rehearse import rehearse_job
 from app.workers.runtime import Runtime, runtime
 from app.workers.send import send_reply
 from app.workers.sweep import sweep
+from app.workers.thread import Thread
 
 log = structlog.get_logger(__name__)
 
@@ -83,27 +84,40 @@ def job_app(run: Runtime, reads: Aside, writes: Aside, old: Aside) -> App:
 
 async def work(settings: Settings, stop: asyncio.Event) -> None:
     """Run jobs until `stop`; then take no more, and give those that run 15 s."""
-    reads, writes, old = Aside(MOST_READS), Aside(MOST_WRITES), Aside(MOST_OLD)
-    async with runtime(settings, "careline work") as run, job_app(run, reads, writes, old).open_async() as app:
+    reads, writes, old = Aside(MOST_READS), Aside(MOST_WRITES), Thread(lambda ending: _work_old(settings, ending))
+    async with runtime(settings, "careline work") as run, job_app(run, reads, writes, reads).open_async() as app:
         tidier = asyncio.create_task(every(TIDY_EVERY, stop, lambda: _tidy(run, app)))
         sweeper = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: sweep(run)))
         finder = asyncio.create_task(every(SWEEP_EVERY, stop, lambda: _enter_search(run, stop)))
         hearer = asyncio.create_task(every(REHEAR_EVERY, stop, lambda: _rehear(run, stop)))
         listener = asyncio.create_task(_hold_streams(run, stop))
-        places = {jobs.Lane.FRESH: settings.worker_concurrency, jobs.Lane.BACKLOG: settings.backlog_concurrency}
-        workers = [asyncio.create_task(_run_jobs(app, lane, places[lane], stop)) for lane in places]
+        worker = asyncio.create_task(_run_jobs(app, jobs.Lane.FRESH, settings.worker_concurrency, stop))
+        beside = asyncio.create_task(old.run())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait(
-            {sweeper, tidier, finder, hearer, listener, *workers, stopping}, return_when=asyncio.FIRST_COMPLETED
+            {sweeper, tidier, finder, hearer, listener, worker, beside, stopping}, return_when=asyncio.FIRST_COMPLETED
         )
         stop.set()
-        for worker in workers:
-            worker.cancel()
-        aside = asyncio.gather(*(one.end(DRAIN) for one in (reads, writes, old)))
-        for worker in workers:
-            with contextlib.suppress(asyncio.CancelledError):
-                await worker
-        await asyncio.gather(aside, sweeper, tidier, finder, hearer, listener)
+        old.end()
+        worker.cancel()
+        aside = asyncio.gather(reads.end(DRAIN), writes.end(DRAIN))
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker
+        await asyncio.gather(aside, beside, sweeper, tidier, finder, hearer, listener)
+
+
+async def _work_old(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the jobs of what is old until `stop`: to read and to hear thousands of posts is computing, not waiting."""
+    old = Aside(MOST_OLD)
+    async with runtime(settings, "careline work, old") as run, job_app(run, old, old, old).open_async() as app:
+        worker = asyncio.create_task(_run_jobs(app, jobs.Lane.BACKLOG, settings.backlog_concurrency, stop))
+        await asyncio.wait({worker, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        worker.cancel()
+        aside = asyncio.gather(old.end(DRAIN))
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker
+        await aside
 
 
 async def _hold_streams(run: Runtime, stop: asyncio.Event) -> None:
