@@ -4,7 +4,8 @@ In the transaction that stores the posts, a few statements a batch. What is hear
 `app.listening`; `app/flow/rehear.py` goes over the posts of before.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,15 +20,19 @@ from app.listening.plain import plain
 from app.models.signal import Listening
 
 ALIKE_FOR = "7 days"  # how long a post is remembered as the first of alike ones
-MOST_ALIKE = 200  # firsts that are compared with a batch
+MOST_OF_KEY = 5  # posts that a key leads to, the first ones
+FEW = 3  # posts that one is compared with
 
 _FIRSTS = text(
     """
-    SELECT l.post_id, l.key, p.title, p.text FROM likeness l JOIN post p ON p.id = l.post_id
-    WHERE l.key = ANY(CAST(:keys AS bigint[])) AND l.at > now() - CAST(:lately AS interval)
-    ORDER BY l.post_id LIMIT :most
+    SELECT l.post_id, l.key FROM unnest(CAST(:keys AS bigint[])) AS asked(key)
+    CROSS JOIN LATERAL (
+        SELECT post_id, key FROM likeness
+        WHERE key = asked.key AND at > now() - CAST(:lately AS interval) ORDER BY post_id LIMIT :most
+    ) l
     """
-).bindparams(lately=ALIKE_FOR, most=MOST_ALIKE)
+).bindparams(lately=ALIKE_FOR, most=MOST_OF_KEY)
+_SAID = text("SELECT id, title, text FROM post WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 # What is heard again keeps its place in time, and a copy stays a copy: the first is forgotten after a while.
 _KEEP = text(
@@ -68,7 +73,7 @@ class Spoken:
     @property
     def whole(self) -> str:
         """Its title and its text."""
-        return f"{self.title}\n{self.text}" if self.title else self.text
+        return _whole(self.title, self.text)
 
 
 async def tuning(session: AsyncSession) -> Tuning:
@@ -111,34 +116,37 @@ async def _copies(session: AsyncSession, posts: Sequence[Spoken], heard: Sequenc
     if not wanted:
         return {}
     firsts: dict[int, list[int]] = {}
-    said: dict[int, frozenset[str]] = {}
-    texts: dict[int, str] = {}
     for row in await session.execute(_FIRSTS, {"keys": wanted}):
         firsts.setdefault(row.key, []).append(row.post_id)
-        texts[row.post_id] = f"{row.title}\n{row.text}" if row.title else row.text
+    pairs = sorted(zip(posts, heard, strict=True), key=lambda pair: pair[0].post_id)
+    known = {first for _, one in pairs for first in _nearest(one, firsts)}
+    said = {row.id: shingles(plain(_whole(row.title, row.text))) for row in await _texts(session, known)}
     copies: dict[int, int] = {}
-    for post, one in sorted(zip(posts, heard, strict=True), key=lambda pair: pair[0].post_id):
-        near = {first for key in one.keys for first in firsts.get(key, ()) if first < post.post_id}
-        found = _first_alike(post, sorted(near), said, texts) if near else None
+    for post, one in pairs:
+        near = [first for first in _nearest(one, firsts) if first < post.post_id and first in said]
+        mine = shingles(plain(post.whole)) if near else frozenset()
+        found = next((first for first in near if alike(mine, said[first])), None)
         if found is not None:
             copies[post.post_id] = found
             continue
-        texts[post.post_id] = post.whole
+        said[post.post_id] = mine or shingles(plain(post.whole))
         for key in one.keys:
             firsts.setdefault(key, []).append(post.post_id)
     return copies
 
 
-def _first_alike(
-    post: Spoken, near: Iterable[int], said: dict[int, frozenset[str]], texts: Mapping[int, str]
-) -> int | None:
-    mine = shingles(plain(post.whole))
-    for first in near:
-        if first not in said:
-            said[first] = shingles(plain(texts[first]))
-        if alike(mine, said[first]):
-            return first
-    return None
+def _nearest(heard: Heard, firsts: Mapping[int, Sequence[int]]) -> list[int]:
+    """The posts that share most keys, FEW at most: who shares few of many is hardly alike, and looking costs."""
+    shared = Counter(first for key in heard.keys for first in firsts.get(key, ())[:MOST_OF_KEY])
+    return sorted(shared, key=lambda first: (-shared[first], first))[:FEW]
+
+
+async def _texts(session: AsyncSession, ids: Collection[int]) -> Sequence[Any]:
+    return (await session.execute(_SAID, {"ids": sorted(ids)})).all() if ids else ()
+
+
+def _whole(title: str, said: str) -> str:
+    return f"{title}\n{said}" if title else said
 
 
 def _row(post: Spoken, heard: Heard, copy_of: int | None) -> dict[str, Any]:
