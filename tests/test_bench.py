@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from bench import backlog, browser, claim, desk, ingest, offer, routing, search, signals, takeover
+from bench import backlog, browser, claim, desk, faults, ingest, offer, routing, search, signals, takeover
 from bench.__main__ import BENCHMARKS, main
 from bench.harness import Result, percentile
 
@@ -53,6 +53,12 @@ async def test_a_takeover_is_measured_from_leading_to_the_first_offers(
     fresh_database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     well_told(await takeover.measure(fresh_database, takeover.TINY), "takeover", capsys)
+
+
+async def test_healthy_feeds_are_measured_beside_those_that_misbehave_in_every_way(
+    fresh_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    well_told(await faults.measure(fresh_database, faults.TINY), "faults", capsys)
 
 
 async def test_searches_are_measured_with_the_worst_among_them(
