@@ -9,11 +9,14 @@ import ipaddress
 import socket
 import threading
 from concurrent.futures import Future
+from typing import TypeAlias
 
 PATIENCE = 10.0  # seconds
 MOST = 100  # names looked up at once
 
-_going: dict[tuple[str, int], Future[list[str]]] = {}
+Answer: TypeAlias = list[str] | OSError | UnicodeError  # a failure is handed over: who waited may have left
+
+_going: dict[tuple[str, int], Future[Answer]] = {}
 _lock = threading.Lock()
 
 
@@ -22,33 +25,32 @@ async def addresses_of(host: str, port: int) -> list[str]:
     if _is_address(host):
         return [host]
     async with asyncio.timeout(PATIENCE):
-        return await asyncio.shield(asyncio.wrap_future(_looked_up(host, port)))
+        answer = await asyncio.shield(asyncio.wrap_future(_looked_up(host, port)))
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
-def _looked_up(host: str, port: int) -> Future[list[str]]:
+def _looked_up(host: str, port: int) -> Future[Answer]:
     with _lock:
         if (host, port) in _going:
             return _going[host, port]
         if len(_going) >= MOST:
             raise TimeoutError
-        found = _going[host, port] = Future[list[str]]()
+        found = _going[host, port] = Future[Answer]()
     threading.Thread(target=_look_up, args=(host, port, found), name="lookup", daemon=True).start()
     return found
 
 
-def _look_up(host: str, port: int, found: Future[list[str]]) -> None:
+def _look_up(host: str, port: int, found: Future[Answer]) -> None:
     try:
         told = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answer: Answer = [str(address[0]) for *_, address in told]
     except (OSError, UnicodeError) as error:
-        outcome: OSError | UnicodeError | list[str] = error
-    else:
-        outcome = [str(address[0]) for *_, address in told]
+        answer = error
     with _lock:
         del _going[host, port]
-    if isinstance(outcome, Exception):
-        found.set_exception(outcome)
-    else:
-        found.set_result(outcome)
+    found.set_result(answer)
 
 
 def _is_address(host: str) -> bool:
