@@ -38,9 +38,9 @@ from app.connectors.base import (
     SettingsModel,
     Visibility,
 )
+from app.connectors.testing.fake import FakeChannel, Standing
 from app.connectors.wire import reaching, refusal, uploading
 from app.errors import Malformed, Refused
-from tests.connectors.fakes.base import FakeChannel, Standing
 
 LIMIT = 200  # characters of a reply
 URL = "http://parcels.example"

@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.connectors.base import SettingsModel
+from app.connectors.testing.fake import FakeChannel, Wire
 from app.db import sessionmaker
 from app.flow.claim import claim
 from app.flow.ingest import ingest
@@ -27,7 +28,6 @@ from app.workers.poll import poll_feed
 from app.workers.runtime import Runtime
 from app.workers.send import send_reply
 from tests.company import Company, make_company
-from tests.connectors.fakes.base import FakeChannel, Wire
 
 KEY = bytes(range(32))
 

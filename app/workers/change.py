@@ -8,13 +8,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import Standing
-from app.errors import CarelineError, ConnectorError, MaybeSent, Refused
+from app.errors import CarelineError, Refused
 from app.flow import reply_change
 from app.flow.allowance import wait_to_reply
 from app.flow.link import Wire, wire
-from app.i18n import N_
 from app.models.feed import Feed
 from app.models.reply import ChangeKind, ReplyChange
+from app.workers.calling import called
 from app.workers.runtime import Runtime
 from app.workers.send import BROKEN, CALL_SECONDS, GONE
 
@@ -78,17 +78,7 @@ async def _carry_out(attempt: Attempt) -> None:
 
 
 async def _call(runtime: Runtime, attempt: Attempt, deadline: float) -> None:
-    error: ConnectorError | None = None
-    try:
-        async with asyncio.timeout_at(deadline):
-            await _carry_out(attempt)
-    except TimeoutError:
-        error = MaybeSent(N_("The channel did not answer within %(call_seconds)s s.") % {"call_seconds": CALL_SECONDS})
-    except ConnectorError as refused:
-        error = refused
-    except Exception as bug:
-        log.exception("change_broke", change=attempt.change.id)
-        error = Refused(BROKEN % {"error": type(bug).__name__})
+    error = await called(_carry_out(attempt), deadline, change=attempt.change.id)
     async with runtime.sessions.begin() as session:
         if error is None:
             await reply_change.done(session, attempt.change.id, attempt.number)

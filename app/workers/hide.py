@@ -8,12 +8,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors.base import KnownPost
-from app.errors import CarelineError, ConnectorError, MaybeSent, Refused
+from app.errors import CarelineError, Refused
 from app.flow import hide
 from app.flow.budget import wait_for
 from app.flow.link import Wire, wire
-from app.i18n import N_
 from app.models.feed import Feed
+from app.workers.calling import called
 from app.workers.runtime import Runtime
 from app.workers.send import BROKEN, CALL_SECONDS, GONE
 
@@ -70,17 +70,8 @@ def _way_back(errand: hide.Errand) -> Feed:
 
 
 async def _call(runtime: Runtime, attempt: Attempt, deadline: float) -> None:
-    error: ConnectorError | None = None
-    try:
-        async with asyncio.timeout_at(deadline):
-            await attempt.line.connector.hide(attempt.line.link, attempt.post, hidden=attempt.hidden)
-    except TimeoutError:
-        error = MaybeSent(N_("The channel did not answer within %(call_seconds)s s.") % {"call_seconds": CALL_SECONDS})
-    except ConnectorError as refused:
-        error = refused
-    except Exception as bug:
-        log.exception("hide_broke", post=attempt.post_id)
-        error = Refused(BROKEN % {"error": type(bug).__name__})
+    change = attempt.line.connector.hide(attempt.line.link, attempt.post, hidden=attempt.hidden)
+    error = await called(change, deadline, post=attempt.post_id)
     async with runtime.sessions.begin() as session:
         if error is None:
             await hide.done(session, attempt.post_id, attempt.number)

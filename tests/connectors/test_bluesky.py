@@ -19,9 +19,9 @@ from app.connectors.bluesky_lists import BlueskySettings, Source
 from app.connectors.bluesky_records import facets, record_key, reply_record
 from app.connectors.bluesky_walk import REMEMBERED, Walk
 from app.connectors.bluesky_xrpc import budget
+from app.connectors.testing.fake import START, Trouble
+from app.connectors.testing.steps import PICTURES, answer, asked, drain
 from app.errors import ChannelDown, MaybeSent, Refused, Unauthorized
-from tests.connectors.conformance import PICTURES, answer, asked, drain
-from tests.connectors.fakes.base import START, Trouble
 from tests.connectors.fakes.bluesky import (
     LIFE,
     OURS,

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from app.connectors.base import IncomingPost, PostKind, Visibility
+from app.connectors.testing.fake import Trouble
+from app.connectors.testing.steps import answer, asked, drain, placed
 from app.errors import MaybeSent, Refused
-from tests.connectors.conformance import answer, asked, drain, placed
-from tests.connectors.fakes.base import Trouble
 from tests.connectors.fakes.bluesky import FakeBluesky, FakeBlueskyMessages, did_of
 from tests.connectors.lexicons import Lexicons, lexicons
 

@@ -13,9 +13,9 @@ from app.connectors.bluesky_account import BlueskyCredentials
 from app.connectors.bluesky_oauth import DOCUMENT
 from app.connectors.oauth import ask, redeem
 from app.connectors.proof import new_key, proof, public_part
+from app.connectors.testing.fake import START, FakeChannel, Trouble
+from app.connectors.testing.steps import answer, asked, drain
 from app.errors import Malformed, Refused, Unauthorized
-from tests.connectors.conformance import answer, asked, drain
-from tests.connectors.fakes.base import START, FakeChannel, Trouble
 from tests.connectors.fakes.bluesky import OURS, SERVICE, FakeBluesky, FakeBlueskyMessages, did_of
 from tests.connectors.fakes.bluesky_authority import LIVES
 

@@ -11,11 +11,11 @@ import pytest
 from app.connectors import registry
 from app.connectors.base import Batch, IncomingPost, Json, KnownPost, OutgoingReply, PostKind, Visibility
 from app.connectors.discourse import DiscourseCredentials, DiscourseSettings, Source
+from app.connectors.testing.fake import Trouble
+from app.connectors.testing.steps import PICTURES, answer, asked, drain, placed, send, tried
+from app.connectors.testing.steps import known as held
 from app.connectors.testing.upward import under
 from app.errors import RateLimited, Refused, Unauthorized, Unreachable
-from tests.connectors.conformance import PICTURES, answer, asked, drain, placed, send, tried
-from tests.connectors.conformance import known as held
-from tests.connectors.fakes.base import Trouble
 from tests.connectors.fakes.discourse import BASE, OUR_ID, PEOPLE, US, FakeDiscourse, Piece, name_of
 from tests.connectors.openapi import Description, description
 

@@ -14,11 +14,11 @@ from app.connectors.mail import MailSettings
 from app.connectors.mail_account import MailCredentials
 from app.connectors.mail_tls import Security
 from app.connectors.mail_tokens import from_utf7, to_utf7
+from app.connectors.testing.fake import Trouble
+from app.connectors.testing.steps import answer, asked, drain, fetch, send, tried
 from app.errors import Blocked, Malformed, RateLimited, Refused, Unauthorized
 from app.settings import Settings
 from app.transport import guarded_client
-from tests.connectors.conformance import answer, asked, drain, fetch, send, tried
-from tests.connectors.fakes.base import Trouble
 from tests.connectors.fakes.email import FakeMail, FakeSentMail
 
 

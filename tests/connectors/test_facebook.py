@@ -14,9 +14,9 @@ from app.connectors.base import Batch, Hiding, IncomingPost, KnownPost, Outgoing
 from app.connectors.facebook import FacebookConnector, FacebookSettings
 from app.connectors.meta_account import PageCredentials
 from app.connectors.meta_graph import budget_of, told, wait_of
+from app.connectors.testing.fake import START, Trouble
+from app.connectors.testing.steps import answer, asked, drain, fetch, fill, send, tried
 from app.errors import ChannelDown, Malformed, MaybeSent, RateLimited, Refused, Unauthorized
-from tests.connectors.conformance import answer, asked, drain, fetch, fill, send, tried
-from tests.connectors.fakes.base import START, Trouble
 from tests.connectors.fakes.facebook import (
     NOTHING,
     PEOPLE,

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from app.connectors.base import IncomingPost, PostKind
 from app.connectors.form import FormSettings, Submission, post_of
+from app.connectors.testing.fake import FOREVER, Trouble
+from app.connectors.testing.steps import answer, assert_sound, send, tried
 from app.errors import MaybeSent, RateLimited, Refused, Unauthorized
-from tests.connectors.conformance import answer, assert_sound, send, tried
-from tests.connectors.fakes.base import FOREVER, Trouble
 from tests.connectors.fakes.form import FakeForm
 from tests.connectors.test_email import last
 

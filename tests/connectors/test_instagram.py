@@ -8,8 +8,8 @@ import pytest
 
 from app.connectors.base import Batch, KnownPost, PostKind, Visibility
 from app.connectors.instagram import InstagramConnector
+from app.connectors.testing.steps import answer, asked, drain, fetch, send, tried
 from app.errors import MaybeSent, Refused, Unauthorized
-from tests.connectors.conformance import answer, asked, drain, fetch, send, tried
 from tests.connectors.fakes.instagram import FakeIgComments, FakeIgTags, FakeInstagram
 from tests.connectors.fakes.meta import IG, VERIFY, Entry
 

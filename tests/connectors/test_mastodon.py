@@ -18,11 +18,11 @@ from app.connectors.mastodon_api import not_newer
 from app.connectors.mastodon_app import MastodonCredentials
 from app.connectors.mastodon_posts import read_post
 from app.connectors.mastodon_threads import CALLS, Placed
+from app.connectors.testing.fake import FOREVER, Trouble
+from app.connectors.testing.steps import PICTURES, answer, asked, drain, fetch, fill, placed, send, tried
 from app.errors import Blocked, Malformed, MaybeSent, RateLimited, Refused, Unauthorized, Unreachable
 from app.settings import Settings
 from app.transport import guarded_client
-from tests.connectors.conformance import PICTURES, answer, asked, drain, fetch, fill, placed, send, tried
-from tests.connectors.fakes.base import FOREVER, Trouble
 from tests.connectors.fakes.mastodon import ALLOWANCE, HOST, US, FakeMastodon, FakeOtherMake, Toot
 from tests.connectors.fakes.mastodon_socket import FakeSocketMake
 from tests.loopback import served

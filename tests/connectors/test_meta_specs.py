@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from app.connectors.base import KnownPost, Visibility
+from app.connectors.testing.fake import FakeChannel
+from app.connectors.testing.steps import answer, asked, drain, placed, send, tried
 from app.errors import ConnectorError
-from tests.connectors.conformance import answer, asked, drain, placed, send, tried
-from tests.connectors.fakes.base import FakeChannel
 from tests.connectors.fakes.facebook import PEOPLE, FakeAll, FakeComments, FakeMessenger, FakePage, FakeWall
 from tests.connectors.fakes.instagram import FakeIgComments, FakeIgTags, FakeInstagram
 from tests.connectors.fakes.meta import IG, PAGE

@@ -8,9 +8,9 @@ import pytest
 from app.connectors import registry
 from app.connectors.base import Budget, KnownPost, PostKind, Spent
 from app.connectors.reddit import RedditSettings, Source
+from app.connectors.testing.fake import Trouble
+from app.connectors.testing.steps import answer, asked, drain, placed, send, through_json, tried
 from app.errors import RateLimited, Refused, Unauthorized
-from tests.connectors.conformance import answer, asked, drain, placed, send, through_json, tried
-from tests.connectors.fakes.base import Trouble
 from tests.connectors.fakes.reddit import SUB, US, FakeReddit
 
 REDDIT = registry.get("reddit")

@@ -10,10 +10,10 @@ from pydantic import SecretStr
 from app.connectors import registry
 from app.connectors.base import IncomingPost, Json, PostKind, Visibility
 from app.connectors.telegram_settings import Groups, TelegramCredentials, TelegramSettings
+from app.connectors.testing.fake import Trouble, Wire
 from app.connectors.testing.steps import PICTURES, answer, asked, carried, drain, placed, send
 from app.errors import ChannelDown, ConnectorError, MaybeSent, Refused, Unauthorized
 from tests.connectors.botapi import BotApi
-from tests.connectors.fakes.base import Trouble, Wire
 from tests.connectors.fakes.telegram import (
     BOT,
     CHANNEL,

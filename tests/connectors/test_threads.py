@@ -10,11 +10,11 @@ from pydantic import SecretStr
 
 from app.connectors.base import Batch, Budget, Hiding, KnownPost, PostKind
 from app.connectors.oauth import redeem
+from app.connectors.testing.fake import FOREVER, Trouble
+from app.connectors.testing.steps import answer, asked, drain, fetch, send, tried
 from app.connectors.threads import ThreadsConnector, ThreadsSettings
 from app.connectors.threads_posts import _CALLS
 from app.errors import ChannelDown, RateLimited, Refused, Unauthorized
-from tests.connectors.conformance import answer, asked, drain, fetch, send, tried
-from tests.connectors.fakes.base import FOREVER, Trouble
 from tests.connectors.fakes.meta import VERIFY, Entry
 from tests.connectors.fakes.threads import TOKEN, US, US_NAME, FakeMentions, FakeThreads, notified
 

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from app.connectors.base import Batch, Json, OutgoingReply, Picture, Poll, PostKind, Quote, Visibility
 from app.connectors.signing import new_secret, sign, verified_id
+from app.connectors.testing.fake import START, Trouble
 from app.connectors.webhook import WebhookCredentials, WebhookSettings
 from app.errors import ChannelDown, Malformed, MaybeSent, RateLimited, Refused, Unauthorized, Unreachable
-from tests.connectors.fakes.base import START, Trouble
 from tests.connectors.fakes.webhook import SECRET, FakeSender
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from app.connectors.base import Batch, Fate, Filled, IncomingPost, OutgoingReply, Visibility
+from app.connectors.testing.fake import FOREVER, Trouble
+from app.connectors.testing.steps import PICTURES, answer, asked, send
 from app.connectors.whatsapp import WhatsAppConnector
 from app.connectors.whatsapp_templates import read_template
 from app.errors import Malformed, RateLimited, Refused, Unauthorized
-from tests.connectors.conformance import PICTURES, answer, asked, send
-from tests.connectors.fakes.base import FOREVER, Trouble
 from tests.connectors.fakes.meta import VERIFY, Entry
 from tests.connectors.fakes.whatsapp import FILES, PEOPLE, TEMPLATES, FakeWhatsApp
 

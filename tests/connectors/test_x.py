@@ -30,13 +30,13 @@ from app.connectors.base import (
 )
 from app.connectors.length import count as length_of
 from app.connectors.oauth import Places
+from app.connectors.testing.fake import Trouble, Wire
+from app.connectors.testing.steps import answer, asked, drain, fetch, placed, send, through_json, tried
 from app.connectors.x_activity import answer_of
 from app.connectors.x_posts import Included, name_at, read_post
 from app.connectors.x_settings import Source, XSettings
 from app.errors import MaybeSent, RateLimited, Refused, Unauthorized
 from tests.connectors import openapi
-from tests.connectors.conformance import answer, asked, drain, fetch, placed, send, through_json, tried
-from tests.connectors.fakes.base import Trouble, Wire
 from tests.connectors.fakes.x import BEARER, CONSUMER, NAME, US, FakeX
 
 X = registry.get("x")

@@ -11,12 +11,12 @@ import pytest
 
 from app.connectors import registry
 from app.connectors.base import Budget, KnownPost, Spent
+from app.connectors.testing.fake import Trouble, Wire
+from app.connectors.testing.steps import answer, asked, drain, placed, send, through_json, tried
 from app.connectors.youtube import Source, YouTubeCredentials, YouTubeSettings
 from app.connectors.youtube_api import midnight
 from app.errors import RateLimited, Refused, Unauthorized
 from app.flow.pace import span
-from tests.connectors.conformance import answer, asked, drain, placed, send, through_json, tried
-from tests.connectors.fakes.base import Trouble, Wire
 from tests.connectors.fakes.youtube import US, FakeComments, FakeYouTube
 
 YOUTUBE = registry.get("youtube")

@@ -10,6 +10,7 @@ import pytest
 
 from app.connectors.base import Link, OutgoingReply, SettingsModel
 from app.connectors.demo import DemoConnector, DemoCredentials, DemoSettings
+from app.connectors.testing.fake import START
 from app.demo.ledger import Ledger
 from app.demo.network import Network
 from app.demo.server import running
@@ -17,7 +18,6 @@ from app.demo.world import Pace
 from app.errors import Blocked
 from app.settings import Settings
 from app.transport import guarded_client
-from tests.connectors.fakes.base import START
 
 
 class Clock:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.connectors.base import Batch, Fate, Template
+from app.connectors.testing.fake import Trouble
 from app.errors import Conflict, Invalid, NotFound
 from app.flow.claim import claim
 from app.flow.deliver import deliver
@@ -17,7 +18,6 @@ from app.flow.template import send_template, templates_for
 from app.models.item import Item
 from app.models.reply import Reply, ReplyState
 from app.models.template import ChannelTemplate, ReplyTemplate
-from tests.connectors.fakes.base import Trouble
 from tests.connectors.fakes.whatsapp import FakeWhatsApp
 from tests.postoffice import Office, post_office
 

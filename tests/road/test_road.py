@@ -6,10 +6,10 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.connectors.testing.fake import FakeChannel, Trouble, Wire
 from app.models.feed import Health
 from app.models.item import Disposition, State
 from tests.connectors.fakes import bluesky, demo, mastodon, rss
-from tests.connectors.fakes.base import FakeChannel, Trouble, Wire
 from tests.road.road import Road
 
 CHANNELS: dict[str, Callable[[], FakeChannel]] = {

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app import jobs
+from app.connectors.testing.fake import Trouble
 from app.errors import Conflict, Forbidden, Invalid
 from app.flow.reply_change import due_changes
 from app.flow.revise import begun_revision, revise, save_revision
@@ -16,7 +17,6 @@ from app.models.reply import ChangeState, Reply, ReplyChange, ReplyState
 from app.models.together import Notice, NoticeKind
 from app.queries import said
 from app.workers.change import change_reply
-from tests.connectors.fakes.base import Trouble
 from tests.postoffice import Office
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.connectors.base import Batch, Hiding
+from app.connectors.testing.fake import Trouble
 from app.errors import Conflict
 from app.flow.claim import claim
 from app.flow.deliver import deliver
@@ -19,7 +20,6 @@ from app.models.post import Post
 from app.queries import conversation
 from app.queries.said import Said
 from app.workers.hide import hide_post
-from tests.connectors.fakes.base import Trouble
 from tests.connectors.fakes.facebook import FakeComments
 from tests.postoffice import Office, post_office
 

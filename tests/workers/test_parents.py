@@ -5,13 +5,13 @@ from datetime import timedelta
 from sqlalchemy import func, select, text
 
 from app import jobs
+from app.connectors.testing.fake import FOREVER, Trouble
 from app.flow.budget import keep_wait
 from app.flow.parents import due_parents
 from app.models.context import ContextPost, ParentFetch
 from app.models.item import Item
 from app.workers.parents import fetch_parents
 from app.workers.sweep import sweep
-from tests.connectors.fakes.base import FOREVER, Trouble
 from tests.postoffice import Office
 
 

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from app.connectors.base import Batch
+from app.connectors.testing.fake import Trouble
 from app.flow.configure_feed import poll_now
 from app.flow.ingest import Ingested
 from app.flow.look import EVERY
@@ -20,7 +21,6 @@ from app.queries.feeds import Backlogs, backlogs, feeds
 from app.queries.said import Said
 from app.queries.said import posts as posts_of
 from app.workers.poll import poll_feed
-from tests.connectors.fakes.base import Trouble
 from tests.postoffice import Office
 
 

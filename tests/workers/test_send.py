@@ -6,6 +6,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.connectors.base import Sent
+from app.connectors.testing.fake import Trouble
 from app.errors import Conflict, Invalid, Refused
 from app.flow import outbox
 from app.flow.claim import claim
@@ -16,7 +17,6 @@ from app.models.feed import Feed
 from app.models.item import Disposition, State
 from app.models.reply import Reply, ReplyState
 from app.workers.send import send_reply
-from tests.connectors.fakes.base import Trouble
 from tests.connectors.fakes.bluesky import FakeBlueskyMessages
 from tests.postoffice import Office, post_office
 

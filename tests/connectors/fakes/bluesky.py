@@ -27,7 +27,7 @@ from app.connectors.base import Connector, IncomingAuthor, Json, Visibility
 from app.connectors.bluesky_account import BlueskyCredentials
 from app.connectors.bluesky_lists import BlueskySettings, Source
 from app.connectors.testing import Gives
-from tests.connectors.fakes.base import FakeChannel, Standing
+from app.connectors.testing.fake import FakeChannel, Standing
 from tests.connectors.fakes.bluesky_authority import Authority
 from tests.connectors.fakes.bluesky_chat import PRIVILEGED, Chat, ChatFailure
 

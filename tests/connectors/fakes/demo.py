@@ -10,10 +10,10 @@ from starlette.types import ASGIApp
 from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor, Visibility
 from app.connectors.demo import DemoCredentials, DemoSettings
+from app.connectors.testing.fake import FakeChannel, Standing
 from app.demo.ledger import Identity, Row
 from app.demo.network import PAGE, Network
 from app.demo.posts import NetPost
-from tests.connectors.fakes.base import FakeChannel, Standing
 
 
 class _Rows:

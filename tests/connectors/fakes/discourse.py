@@ -26,7 +26,7 @@ from starlette.types import ASGIApp
 from app.connectors import registry
 from app.connectors.base import IncomingAuthor, Json, SettingsModel, Visibility
 from app.connectors.discourse import DiscourseCredentials, DiscourseSettings, Source
-from tests.connectors.fakes.base import Delivery, FakeChannel, Standing
+from app.connectors.testing.fake import Delivery, FakeChannel, Standing
 
 BASE, US, KEY, SECRET = "https://forum.example", "northwind_care", "secret-key", "secret-of-the-webhook"
 OUR_ID = 7

@@ -26,8 +26,8 @@ from app.connectors.mail import MailSettings
 from app.connectors.mail_account import MailCredentials
 from app.connectors.mail_tls import Security
 from app.connectors.testing import Gives
+from app.connectors.testing.fake import FakeChannel, Standing, Trouble
 from app.errors import Unreachable
-from tests.connectors.fakes.base import FakeChannel, Standing, Trouble
 
 ADDRESS, PASSWORD = "care@brand.test", "secret-hunter22"
 HTML = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<!doctype html><title>Sign in</title>\r\n"

@@ -9,7 +9,7 @@ from app.connectors.base import Connector, SettingsModel, Visibility
 from app.connectors.facebook import FacebookSettings
 from app.connectors.meta_account import PageCredentials
 from app.connectors.testing import Gives
-from tests.connectors.fakes.base import FakeChannel, Standing
+from app.connectors.testing.fake import FakeChannel, Standing
 from tests.connectors.fakes.meta import (
     APP,
     PAGE,

@@ -7,7 +7,7 @@ from app.connectors import registry
 from app.connectors.base import Connector, IncomingPost, SettingsModel
 from app.connectors.form import FormSettings, Submission, post_of
 from app.connectors.testing import Gives
-from tests.connectors.fakes.base import FakeChannel
+from app.connectors.testing.fake import FakeChannel
 from tests.connectors.fakes.email import FakeMail
 
 NOTHING_FETCHED = "people type into a page of Careline: nothing is fetched or delivered"

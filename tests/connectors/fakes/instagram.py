@@ -8,7 +8,7 @@ from app.connectors.base import Connector, IncomingAuthor, Visibility
 from app.connectors.instagram import InstagramSettings
 from app.connectors.meta_account import PageCredentials
 from app.connectors.testing import Gives
-from tests.connectors.fakes.base import FakeChannel, Standing
+from app.connectors.testing.fake import FakeChannel, Standing
 from tests.connectors.fakes.facebook import PEOPLE, FakeMessenger, credentials
 from tests.connectors.fakes.meta import IG, IG_NAME, Entry, gone, graph_time
 

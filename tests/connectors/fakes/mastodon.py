@@ -24,7 +24,7 @@ from app.connectors.base import IncomingAuthor, Json, Length, SettingsModel, Vis
 from app.connectors.length import count as length_of
 from app.connectors.mastodon import MastodonSettings, Source
 from app.connectors.mastodon_app import MastodonCredentials
-from tests.connectors.fakes.base import FakeChannel, Standing
+from app.connectors.testing.fake import FakeChannel, Standing
 from tests.connectors.fakes.oauth import Grants
 
 HOST = "social.example"

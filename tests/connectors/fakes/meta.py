@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from app.connectors.base import IncomingAuthor
-from tests.connectors.fakes.base import Delivery, FakeChannel
+from app.connectors.testing.fake import Delivery, FakeChannel
 
 PAGE, PAGE_NAME = "1001", "Northwind"
 IG, IG_NAME = "17841400000000001", "northwindgear"

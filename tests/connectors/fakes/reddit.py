@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from app.connectors import registry
 from app.connectors.base import IncomingAuthor, Json, SettingsModel, Visibility
 from app.connectors.reddit import RedditCredentials, RedditSettings, Source
-from tests.connectors.fakes.base import FakeChannel, Standing
+from app.connectors.testing.fake import FakeChannel, Standing
 
 TOKEN, US, SUB = "secret-token", "northwindhelp", "ultralight"
 PASSWORD = "secret-password"

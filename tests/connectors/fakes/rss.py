@@ -20,7 +20,7 @@ from app.connectors import registry
 from app.connectors.base import Connector
 from app.connectors.rss import RssSettings
 from app.connectors.testing import Gives
-from tests.connectors.fakes.base import FakeChannel, replaced
+from app.connectors.testing.fake import FakeChannel, replaced
 
 SITE = "https://blog.example"
 

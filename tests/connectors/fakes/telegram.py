@@ -24,7 +24,7 @@ from app.connectors.base import IncomingAuthor, Json, Link, SettingsModel, Visib
 from app.connectors.telegram_api import Bot
 from app.connectors.telegram_settings import TelegramCredentials, TelegramSettings
 from app.connectors.testing import Gives
-from tests.connectors.fakes.base import Delivery, FakeChannel, Standing
+from app.connectors.testing.fake import Delivery, FakeChannel, Standing
 
 HOOK = "https://care.example/hooks/of-the-bot"
 BOT, US = 700, "northwind_bot"

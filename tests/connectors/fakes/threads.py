@@ -20,9 +20,9 @@ from starlette.types import ASGIApp
 from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor
 from app.connectors.testing import Gives
+from app.connectors.testing.fake import Delivery, FakeChannel, Standing
 from app.connectors.threads import ThreadsSettings
 from app.connectors.threads_account import ThreadsCredentials
-from tests.connectors.fakes.base import Delivery, FakeChannel, Standing
 from tests.connectors.fakes.meta import APP, SECRET, VERIFY, Entry, FakeGraph, GraphError, gone, graph_time
 
 US, US_NAME = "31001", "northwind"

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp
 from app.connectors import registry
 from app.connectors.base import Connector, Visibility
 from app.connectors.testing import Gives
+from app.connectors.testing.fake import Delivery, FakeChannel, Standing
 from app.connectors.webhook import WebhookCredentials, WebhookSettings
-from tests.connectors.fakes.base import Delivery, FakeChannel, Standing
 
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()

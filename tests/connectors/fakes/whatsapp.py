@@ -15,8 +15,8 @@ from starlette.types import ASGIApp
 from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor, SettingsModel, Visibility
 from app.connectors.testing import Gives
+from app.connectors.testing.fake import Delivery, FakeChannel, Standing
 from app.connectors.whatsapp import WhatsAppCredentials
-from tests.connectors.fakes.base import Delivery, FakeChannel, Standing
 from tests.connectors.fakes.meta import APP, SECRET, TOKEN, VERIFY, Entry, FakeGraph, GraphError, gone
 
 NUMBER, BUSINESS, SHOWN = "106540352242922", "102290129340398", "+1 555-078-3881"

@@ -26,9 +26,9 @@ from app.connectors import registry
 from app.connectors.base import IncomingAuthor, Json, Length, SettingsModel, Visibility
 from app.connectors.length import count as length_of
 from app.connectors.testing import Gives
+from app.connectors.testing.fake import Delivery, FakeChannel, Standing
 from app.connectors.x_posts import name_at
 from app.connectors.x_settings import Source, XCredentials, XSettings
-from tests.connectors.fakes.base import Delivery, FakeChannel, Standing
 
 HOST = "api.x.com"
 TOKEN, FRESH, SPARE = "secret-token", "secret-token-2", "secret-refresh"

@@ -20,8 +20,8 @@ from starlette.types import ASGIApp
 from app.connectors import registry
 from app.connectors.base import IncomingAuthor, Json, SettingsModel
 from app.connectors.testing import Gives
+from app.connectors.testing.fake import FakeChannel, Standing
 from app.connectors.youtube import Source, YouTubeCredentials, YouTubeSettings
-from tests.connectors.fakes.base import FakeChannel, Standing
 
 TOKEN, KEY = "secret-token", "secret-key"
 US, VIDEO = "UCnorthwind0000000000000", "vidTent0001"
