@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.connectors import registry
 from app.connectors.base import Batch, Connector, Link
-from app.errors import ConnectorError, Malformed, NotFound, RateLimited, SealError, Unauthorized
+from app.errors import ConnectorError, Malformed, NotFound, RateLimited, Refused, SealError, Unauthorized
 from app.flow.deliver import Delivered, deliver
 from app.flow.hook import accounts_at, feeds_at
 from app.flow.link import HOOKS, Wire, account_link, wire
@@ -69,7 +69,8 @@ async def _taken(request: Request, lines: Sequence[tuple[Feed, Wire]], body: byt
             log.warning("delivery_incomplete", feed=feed.id, cause=error.message)
             incomplete = incomplete or error
     if refused is not None and not batches and incomplete is None:
-        return _refusal(refused)
+        dropped = isinstance(refused, Unauthorized) and lines[0][1].connector.drops_forged
+        return JSONResponse(_told(Delivered())) if dropped else _refusal(refused)
     answer = await _keep(request, batches)
     return _problem(HTTPStatus.SERVICE_UNAVAILABLE, incomplete.message, COMPLETE_AGAIN) if incomplete else answer
 
@@ -78,13 +79,17 @@ async def _taken(request: Request, lines: Sequence[tuple[Feed, Wire]], body: byt
 async def prove(request: Request, key: str) -> Response:
     """Answer a channel that asks whether the address is ours: the first feed, or account, there that can does."""
     refused: ConnectorError | None = None
+    query = dict(request.query_params)
     for connector, link in await _provers(request, key):
         try:
-            return _answer(connector.challenge(link, dict(request.query_params)))
+            said = connector.challenge(link, query)
+            await connector.proved(link, query)
+            return _answer(said)
         except ConnectorError as error:
             log.warning("handshake_refused", channel=connector.name, cause=error.message)
             refused = refused or error
-    return _problem(HTTPStatus.FORBIDDEN, refused.message if refused else "This feed is switched off.")
+    status = HTTPStatus.NOT_FOUND if isinstance(refused, Refused) else HTTPStatus.FORBIDDEN
+    return _problem(status, refused.message if refused else "This feed is switched off.")
 
 
 async def _provers(request: Request, key: str) -> list[tuple[Connector, Link]]:

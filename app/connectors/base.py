@@ -97,6 +97,10 @@ __all__ = [
 ]
 
 
+async def _untold(_told: Json) -> None:
+    """Where no address for deliveries is stored."""
+
+
 async def _unnoted(_budget: Budget | Spent) -> None:
     """Where nobody counts: the test of a connection that is not stored."""
 
@@ -116,6 +120,9 @@ class Link:
     note: Callable[[Budget | Spent], Awaitable[None]] = _unnoted  # keeps at once what is left, or was used
     room: Mapping[str, int] = field(default_factory=dict)  # by allowance: what this call may use; absent: no bound
     hook: str = ""  # where deliveries for this feed are taken (`receive`); empty where there is no such address
+    told: Json = field(default_factory=dict)  # what is kept beside that address, as it was arranged
+    tell: Callable[[Json], Awaitable[None]] = _untold  # keeps more of it at once; keys that are not named stay
+    cursor: Json = field(default_factory=dict)  # the feed's, for `receive`: how far its polls are
     take_turn: Callable[[], AbstractAsyncContextManager[Any]] | None = None
     dial: Dial = field(default_factory=Nowhere)  # the guarded way to what is no HTTP
 
@@ -144,6 +151,7 @@ class Connector:
     Credentials: ClassVar[type[SettingsModel] | None] = None  # of an account; None: no account needed
     accounts_of: ClassVar[str] = ""  # the channel whose accounts it uses; empty: it has its own
     account_needed: ClassVar[bool] = True  # False: a feed works without one, only without replies
+    drops_forged: ClassVar[bool] = False  # a delivery whose signature does not fit is answered like any other (WebSub)
     oauth: ClassVar[OAuth | None] = None  # sign-in by OAuth; Credentials mix in `app.connectors.oauth.OAuthCredentials`
     registers: ClassVar[bool] = False  # our app is made by program (`register`), so nobody types a client id
 
@@ -194,9 +202,12 @@ class Connector:
         """The answer to a GET on the webhook's address: plain text, or a JSON object. Raises Unauthorized, Refused.
 
         An app's address is proved by its accounts, before there are feeds: settings are None then.
-        `query` comes from anybody: compare secrets with `hmac.compare_digest`.
+        Refused is told as 404, Unauthorized as 403. `query` comes from anybody: compare secrets with `hmac.compare_digest`.
         """
         raise Refused(N_("This channel asks for no proof of the address."))
+
+    async def proved(self, link: Link, query: Mapping[str, str]) -> None:
+        """Keep (`link.tell`) what the channel said with a `challenge` that was answered, such as how long it delivers."""
 
     async def check(self, link: Link) -> Check:
         """Say who we are there and fetch one real post, changing nothing."""

@@ -50,6 +50,8 @@ class Document:
     entries: tuple[Entry, ...]
     notice: str = ""
     broken: tuple[Json, ...] = ()  # entries that cannot be read at all
+    hub: str = ""  # who tells subscribers of what is new (WebSub), where it is named
+    topic: str = ""  # what the feed is called there: its own address
 
 
 def read_feed(body: bytes, url: str, content_type: str) -> Document:
@@ -79,7 +81,13 @@ def _read_xml(body: bytes, url: str, content_type: str) -> Document:
         language=_text(feed, "language"),
         entries=tuple(_xml_entry(entry) for entry in parsed.entries),
         notice=_notice(parsed),
+        hub=_linked(feed, "hub"),
+        topic=_linked(feed, "self"),
     )
+
+
+def _linked(feed: Any, rel: str) -> str:
+    return next((_text(one, "href") for one in feed.get("links", []) if one.get("rel") == rel), "")
 
 
 def _no_feed(body: bytes, url: str, cause: object) -> Malformed:
@@ -237,6 +245,8 @@ class _Item(_Loose):
 
 class _JsonFeed(_Loose):
     version: str
+    feed_url: str | None = None
+    hubs: list[Any] = []
     title: str = ""
     home_page_url: str | None = None
     language: str | None = None
@@ -258,7 +268,16 @@ def _read_json(body: bytes, url: str) -> Document:
         except ValueError:
             broken.append(raw if isinstance(raw, dict) else {"entry": raw})
     language = feed.language or ""
-    return Document(feed.title, feed.home_page_url or "", language, tuple(entries), broken=tuple(broken))
+    hubs = [one for one in feed.hubs if isinstance(one, dict) and str(one.get("type")).lower() == "websub"]
+    return Document(
+        feed.title,
+        feed.home_page_url or "",
+        language,
+        tuple(entries),
+        broken=tuple(broken),
+        hub=str(hubs[0].get("url") or "") if hubs else "",
+        topic=feed.feed_url or "",
+    )
 
 
 def _json_entry(item: _Item, raw: Json, base: str) -> Entry:

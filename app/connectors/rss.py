@@ -4,42 +4,35 @@ Formats: rssboard.org/rss-specification, RFC 4287 (Atom), RFC 4685 (comments), j
 """
 
 import asyncio
-import calendar
 import hashlib
-import json
-import time
-from collections import Counter
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Annotated, ClassVar
 
 import httpx
 from pydantic import AfterValidator, Field
 
+from app.connectors import websub
 from app.connectors.base import (
     Batch,
     Capabilities,
     Check,
     Connector,
-    IncomingAuthor,
-    IncomingPost,
     Json,
     Link,
-    PostKind,
-    Rejected,
     SettingsModel,
 )
-from app.connectors.feedlinks import commented_article, normalised
-from app.connectors.feeds import Document, Entry, read_feed
+from app.connectors.feedlinks import normalised
+from app.connectors.feeds import Document, read_feed
+from app.connectors.rss_entries import Reading
 from app.connectors.wire import is_web, reaching, read_bounded, refusal
-from app.errors import Malformed, Refused
+from app.errors import Malformed, Refused, Unauthorized
 from app.i18n import N_, _
 
 _LARGEST = 10_000_000  # bytes of one feed
 _READ_WITHIN = 30.0  # seconds for parsing
-_EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # programs write year 1 or 1970 for "no date"
-_AT_ONCE = 500  # entries in one batch
-_REMEMBERED = 2_000  # first sightings and shared ids kept in the cursor
+_BENEATH = timedelta(minutes=15)  # between polls while a hub delivers: they look what it missed
 _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
 
 
@@ -60,6 +53,12 @@ class RssSettings(SettingsModel):
         json_schema_extra={"format": "url"},
         examples=["https://blog.example.com/feed.xml"],
     )
+    delivered: bool = Field(
+        default=True,
+        title=N_("Have posts delivered"),
+        exclude_if=bool,  # stored only where it was switched off: feeds from before know no such thing, and stay as they are
+        description=N_("Where the feed names a hub (WebSub) and Careline has a public https address."),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,7 @@ class _Fetched:
     content_type: str
     etag: str
     modified: str
+    links: dict[str, str] = field(default_factory=dict)  # by relation, what `Link` headers name
 
 
 class RssConnector(Connector):
@@ -80,14 +80,15 @@ class RssConnector(Connector):
         "Brings the entries of an RSS, Atom or JSON feed: a blog, its comments, a status page, a forum. "
         "Needs only the feed's address; entries can be read and closed here, not answered."
     )
-    capabilities: ClassVar[Capabilities] = Capabilities()
+    capabilities: ClassVar[Capabilities] = Capabilities(hooks=True)
+    drops_forged: ClassVar[bool] = True
     Settings: ClassVar[type[SettingsModel]] = RssSettings
 
     async def check(self, link: Link) -> Check:
         """Fetch the feed once and show its newest entry."""
         fetched = await _get(link, {})
         document = await _read(fetched)
-        batch = _Reading(link, {}, document).batch()
+        batch = Reading(link, {}, document).batch()
         notices = tuple(n for n in (document.notice, _moved(link, fetched), _commented(document)) if n)
         count = len(document.entries)
         return Check(
@@ -98,22 +99,70 @@ class RssConnector(Connector):
         )
 
     async def fetch(self, link: Link, cursor: Json) -> Batch:
-        """Bring the feed's entries, or nothing when it has not changed since the last time."""
+        """Bring the feed's entries, or nothing when it has not changed since the last time.
+
+        While a hub delivers them, the feed is asked for only now and then.
+        """
+        if _waits(link, cursor):
+            return Batch(cursor=cursor, notice=await _subscribe(link, cursor))
         fetched = await _get(link, cursor)
         digest = hashlib.sha256(fetched.body).hexdigest()
         if not fetched.body or digest == cursor.get("digest"):
-            return Batch(cursor=cursor)
+            looked = {"looked": link.now.isoformat()} if cursor.get("hub") else {}
+            return Batch(cursor=cursor | looked, notice=await _subscribe(link, cursor))
         document = await _read(fetched)
-        batch = _Reading(link, cursor, document).batch()
+        batch = Reading(link, cursor, document).batch()
         marks = {} if batch.more else {"etag": fetched.etag, "modified": fetched.modified, "digest": digest}
+        marks |= _hub(link, fetched, document)
+        about_hub = "" if batch.more else await _subscribe(link, marks)
         return Batch(
             posts=batch.posts,
             rejected=batch.rejected,
             cursor=batch.cursor | marks,
             more=batch.more,
             left=batch.left,
-            notice=" ".join(n for n in (document.notice, _moved(link, fetched)) if n),
+            notice=" ".join(n for n in (document.notice, _moved(link, fetched), about_hub) if n),
         )
+
+    def challenge(self, link: Link, query: Mapping[str, str]) -> str:
+        """Tell a hub that it was us who asked for deliveries."""
+        return websub.answer(link, query)
+
+    async def proved(self, link: Link, query: Mapping[str, str]) -> None:
+        """Keep how long the hub delivers, or that it does not."""
+        await websub.kept(link, query)
+
+    def receive(self, link: Link, headers: Mapping[str, str], body: bytes) -> Batch:
+        """Read the document that a hub delivers as a poll would."""
+        if not link.settings.delivered or not websub.genuine(link, headers, body):
+            raise Unauthorized("The delivery does not come from the feed's hub.")
+        content_type = {name.lower(): value for name, value in headers.items()}.get("content-type", "")
+        document = read_feed(body, link.cursor.get("base") or link.settings.url, content_type)
+        known: Json = {name: link.cursor[name] for name in ("seen", "shared") if name in link.cursor}
+        batch = Reading(link, known, document).batch()
+        return Batch(batch.posts, rejected=batch.rejected, delivery_id=f"sha256:{hashlib.sha256(body).hexdigest()}")
+
+
+def _waits(link: Link, cursor: Json) -> bool:
+    """Whether a poll need not look, as a hub delivers and it looked a short while ago."""
+    looked = cursor.get("looked")
+    if not looked or cursor.get("after") or not link.settings.delivered or not websub.stands(link):
+        return False
+    return link.now < datetime.fromisoformat(looked) + _BENEATH
+
+
+def _hub(link: Link, fetched: _Fetched, document: Document) -> Json:
+    """The hub that the feed names, for the cursor: headers come before what the document says (WebSub, 4)."""
+    hub, topic = fetched.links.get("hub") or document.hub, fetched.links.get("self") or document.topic
+    found = websub.offer(hub, topic, fetched.url)
+    if found is None:
+        return {}
+    return {"hub": found.hub, "topic": found.topic, "base": fetched.url, "looked": link.now.isoformat()}
+
+
+async def _subscribe(link: Link, cursor: Json) -> str:
+    wanted = websub.Offer(cursor["hub"], cursor["topic"]) if link.settings.delivered and cursor.get("hub") else None
+    return await websub.arrange(link, wanted)
 
 
 async def _get(link: Link, cursor: Json) -> _Fetched:
@@ -138,6 +187,7 @@ async def _get(link: Link, cursor: Json) -> _Fetched:
         answered.get("content-type", ""),
         answered.get("etag", ""),
         answered.get("last-modified", ""),
+        websub.linked(answered),
     )
 
 
@@ -175,137 +225,3 @@ def _commented(document: Document) -> str:
     address = next((entry.comments for entry in document.entries if entry.comments), "")
     words = N_("Comments are not in this feed. Those on its newest commented entry are a feed of their own: %(url)s")
     return words % {"url": address} if address else ""
-
-
-class _Reading:
-    """Entries of one document turned into posts, with what earlier fetches knew (`seen`, `shared`)."""
-
-    def __init__(self, link: Link, cursor: Json, document: Document) -> None:
-        self.scope = normalised(link.settings.url)
-        self.now = link.now
-        self.cursor = cursor
-        self.document = document
-        self.seen: dict[str, str] = dict(cursor.get("seen", {}))
-        self.shared = self._ids_of_many()
-        self.parents = {self.identity(entry): _global(entry.comment_on) for entry in document.entries}
-
-    def _ids_of_many(self) -> list[str]:
-        """Ids and links that several entries carry (the home page, say) and so identify none of them.
-
-        Once known to be shared they stay so, or an entry would change its identity when the others leave the window.
-        """
-        distinct = {(key, _words(entry)) for entry in self.document.entries for key in {entry.id, entry.link} if key}
-        counts = Counter(key for key, _ in distinct)
-        found = [_digest(key) for key, count in counts.items() if count > 1]
-        return list(dict.fromkeys([*self.cursor.get("shared", []), *found]))[-_REMEMBERED:]
-
-    def identity(self, entry: Entry) -> str:
-        """Id, else link, else a digest of the words: whichever comes first and is this entry's own."""
-        if entry.id and _digest(entry.id) not in self.shared:
-            return _global(entry.id) or f"{self.scope}#id={entry.id}"
-        if is_web(entry.link) and _digest(entry.link) not in self.shared:
-            return normalised(entry.link)
-        return f"{self.scope}#sha256={_digest(_words(entry), 32)}"
-
-    def posted_at(self, entry: Entry, external_id: str) -> datetime:
-        """Its own date when it has one that is not in the future, else when we first saw it."""
-        dated = _moment(entry.published)
-        if dated is not None and dated <= self.now:
-            return dated
-        first = self.seen.setdefault(_digest(external_id), self.now.isoformat())
-        return datetime.fromisoformat(first)
-
-    def post(self, entry: Entry) -> IncomingPost:
-        """The entry as a post; the article it comments on, if any, is its thread."""
-        external_id = self.identity(entry)
-        article = commented_article(entry.link)
-        parent = _global(entry.comment_on) or article
-        language = entry.language or self.document.language
-        return IncomingPost(
-            external_id=external_id,
-            thread_id=article or self._root(external_id),
-            author=self.author(entry),
-            text=entry.text or entry.title,
-            posted_at=self.posted_at(entry, external_id),
-            kind=PostKind.COMMENT if parent else PostKind.POST,
-            title=entry.title,
-            html=entry.html or None,
-            url=entry.link if is_web(entry.link) else None,
-            language=language.strip() or None,
-            in_reply_to=parent,
-            media=entry.media,
-            payload=entry.payload,
-        )
-
-    def _root(self, external_id: str) -> str:
-        """Up from answer to answer, as far as this document shows; a circle ends where it closes."""
-        passed = {external_id}
-        while (above := self.parents.get(external_id)) is not None and above not in passed:
-            passed.add(above)
-            external_id = above
-        return external_id
-
-    def author(self, entry: Entry) -> IncomingAuthor:
-        """By the author's own address, else the name within this feed, else the feed itself."""
-        name = entry.author or self.document.title or self.scope
-        url = entry.author_url if is_web(entry.author_url) else None
-        own = f"{self.scope}#author={entry.author}" if entry.author else self.scope
-        return IncomingAuthor(external_id=normalised(url) if url else own, handle=name, name=name, url=url)
-
-    def batch(self) -> Batch:
-        """Oldest first, at most `_AT_ONCE` at a time: the next fetch goes on after the last one given."""
-        readable = [entry for entry in self.document.entries if entry.text or entry.title or entry.link]
-        unique = {post.external_id: post for post in map(self.post, reversed(readable))}
-        posts = sorted(unique.values(), key=lambda post: post.posted_at)
-        posts = _after(posts, self.cursor.get("after"))
-        given, more = tuple(posts[:_AT_ONCE]), len(posts) > _AT_ONCE
-        return Batch(given, self._next(given, more=more), more, self._rejected(), left=len(posts) - len(given))
-
-    def _next(self, given: tuple[IncomingPost, ...], *, more: bool) -> Json:
-        cursor: Json = {"seen": dict(list(self.seen.items())[-_REMEMBERED:]), "shared": self.shared}
-        return cursor | {"after": given[-1].external_id} if more else cursor
-
-    def _rejected(self) -> tuple[Rejected, ...]:
-        empty = [entry for entry in self.document.entries if not (entry.text or entry.title or entry.link)]
-        reason = N_("The entry has neither text, title nor link.")
-        said_nothing = [Rejected(self.identity(entry), reason, entry.payload) for entry in empty]
-        return (*said_nothing, *map(self._unreadable, self.document.broken))
-
-    def _unreadable(self, payload: Json) -> Rejected:
-        digest = _digest(json.dumps(payload, sort_keys=True), 32)
-        return Rejected(f"{self.scope}#sha256={digest}", N_("The entry's fields have the wrong types."), payload)
-
-
-def _after(posts: list[IncomingPost], last: str | None) -> list[IncomingPost]:
-    for index, post in enumerate(posts):
-        if post.external_id == last:
-            return posts[index + 1 :]
-    return posts
-
-
-def _words(entry: Entry) -> str:
-    return f"{entry.title}\n{entry.text}" if entry.title or entry.text else f"{entry.link}\n{entry.id}"
-
-
-def _digest(text: str, length: int = 16) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
-
-
-def _global(name: str) -> str | None:
-    """The id when it is global by itself: a web address (normalised), a URN or a tag URI."""
-    if is_web(name):
-        return normalised(name)
-    return name if name.startswith(("urn:", "tag:", "at://", "doi:")) else None
-
-
-def _moment(value: Any) -> datetime | None:
-    """A struct_time of feedparser (UTC) or an RFC 3339 text, None when it is no date."""
-    try:
-        if isinstance(value, time.struct_time):
-            when = datetime.fromtimestamp(calendar.timegm(value), UTC)
-        else:
-            when = datetime.fromisoformat(str(value).strip())
-            when = (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return when if when >= _EARLIEST else None

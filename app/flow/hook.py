@@ -1,13 +1,14 @@
 """Hooks: the unguessable addresses at which channels deliver, and the feeds that a delivery concerns."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.connectors import registry
-from app.connectors.base import Capabilities
+from app.connectors.base import Capabilities, Json
 from app.models.account import Account
 from app.models.connect import Hook
 from app.models.feed import Feed
@@ -39,6 +40,21 @@ async def _key(session: AsyncSession, channel: str, feed_id: int | None, app: st
         await session.execute(made.on_conflict_do_nothing())
         found = await session.scalar(find)  # ours, or that of who was first
     return found or ""
+
+
+async def told_of(session: AsyncSession, key: str) -> Json:
+    """What a connector keeps beside an address."""
+    return await session.scalar(select(Hook.told).where(Hook.key == key)) or {}
+
+
+def telling(sessions: async_sessionmaker[AsyncSession], key: str) -> Callable[[Json], Awaitable[None]]:
+    """Keeps more beside an address, in a transaction of its own: the channel may ask before the poll is over."""
+
+    async def tell(told: Json) -> None:
+        async with sessions.begin() as session:
+            await session.execute(update(Hook).where(Hook.key == key).values(told=Hook.told.concat(told)))
+
+    return tell
 
 
 async def feeds_at(session: AsyncSession, key: str) -> list[Feed]:

@@ -13,7 +13,7 @@ from app.connectors import registry
 from app.connectors.base import Connector, IncomingAuthor, Link, SettingsModel
 from app.errors import Unauthorized
 from app.flow.allowance import Purse, noting, purse_of
-from app.flow.hook import hook_of, takes_deliveries
+from app.flow.hook import hook_of, takes_deliveries, telling, told_of
 from app.flow.renew import turns
 from app.flow.sealed import sealed_for, stored
 from app.i18n import N_
@@ -62,10 +62,11 @@ async def wire(
             N_("Feed '%(feed)s' has no account to sign in with. Connect one on its page.") % {"feed": feed.name}
         )
     link = await _link(session, connector, account, vault, http, sessions=sessions)
-    hook = ""
+    link = replace(link, settings=connector.Settings.model_validate(feed.settings), cursor=feed.cursor)
     if base and takes_deliveries(connector.capabilities):
-        hook = f"{base}{HOOKS}/{await hook_of(session, feed, account.app if account else '')}"
-    link = replace(link, settings=connector.Settings.model_validate(feed.settings), hook=hook)
+        place = await hook_of(session, feed, account.app if account else "")
+        told, tell = await told_of(session, place), telling(sessions, place)
+        link = replace(link, hook=f"{base}{HOOKS}/{place}", told=told, tell=tell)
     key = f"account:{account.id}" if account else f"feed:{feed.id}"
     purse = await purse_of(session, feed, connector, link, key)
     return Wire(connector, replace(link, note=noting(sessions, purse)), key, purse)

@@ -4,7 +4,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, UniqueConstrain
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
-from app.models.columns import Big, Created, Str, Time
+from app.models.columns import Big, Created, Jsonb, Str, Time
 
 
 class Consent(Base):
@@ -34,4 +34,5 @@ class Hook(Base):
     channel: Mapped[Str]
     feed_id: Mapped[Big | None] = mapped_column(ForeignKey("feed.id", ondelete="CASCADE"), unique=True)
     app: Mapped[Str | None]  # as Connector.app_of names it
+    told: Mapped[Jsonb]  # what the connector arranged for deliveries, and what the channel said of that
     created_at: Mapped[Created]

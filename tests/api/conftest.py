@@ -19,9 +19,9 @@ from app.models.item import Item
 from app.settings import Settings
 from app.vault import Vault
 from tests.company import post
-from tests.web.conftest import HOST, House, app, house, sessions, settings
+from tests.web.conftest import HOST, House, app, house, sessions, settings, sign_in
 
-__all__ = ["app", "house", "sessions", "settings"]  # fixtures
+__all__ = ["app", "house", "sessions", "settings", "sign_in"]  # fixtures
 
 SECRET = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0cw=="
 

@@ -91,7 +91,7 @@ async def _form_page(
         budgets=await budgets(db, line.purse) if line else [],
         check=check,
         quarantined=await quarantined(db, feed.id) if feed else [],
-        hook=await _hook(request, db, feed) if feed and takes_deliveries(connector.capabilities) else "",
+        hook=await _hook(request, db, feed) if feed and _pasted(connector) else "",
         form_page=address if connector.capabilities.typed else "",
         form_frame=_frame(address, feed) if feed and connector.capabilities.typed else "",
         seen=seen,
@@ -109,6 +109,11 @@ def _frame(address: str, feed: Feed) -> str:
     """The HTML that shows a feed's own form in somebody's page."""
     title = escape(str(feed.settings.get("title", "")))
     return f'<iframe src="{address}?embed=1" title="{title}" width="100%" height="720" loading="lazy"></iframe>'
+
+
+def _pasted(connector: Connector) -> bool:
+    """Whether a person gives the address for deliveries to the sender: without an account it is arranged by program."""
+    return connector.Credentials is not None and takes_deliveries(connector.capabilities)
 
 
 async def _hook(request: Request, db: AsyncSession, feed: Feed) -> str:

@@ -1,12 +1,13 @@
 """A site with one feed, as RSS 2.0, Atom or JSON Feed: a window of the newest entries, newest first, ETags and 304."""
 
 import hashlib
+import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 from xml.sax.saxutils import escape, quoteattr
 
 import httpx
@@ -17,12 +18,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from app.connectors import registry
-from app.connectors.base import Connector
+from app.connectors.base import Connector, Json, Link
 from app.connectors.rss import RssSettings
-from app.connectors.testing import Gives
-from app.connectors.testing.fake import FakeChannel, replaced
+from app.connectors.testing import Delivery, FakeChannel, Gives, replaced
 
 SITE = "https://blog.example"
+HUB = f"{SITE}/hub"
+HOOK = "https://care.example/hooks/of-the-feed"
 
 
 @dataclass(slots=True)
@@ -43,6 +45,7 @@ class FakeFeed(FakeChannel):
     """One feed. Its address never changes, its entries only come and go."""
 
     connector: ClassVar[Connector] = registry.get("rss")
+    cannot = frozenset({"receive", "pushes"})  # without a hub
     cannot_give: Mapping[Gives, str] = {
         Gives.BACKWARD: "a document shows its newest entries only",
         Gives.DELETIONS: "an entry that is missing may only have left the document",
@@ -174,6 +177,74 @@ class FakeJsonFeed(FakeFeed):
         }
 
 
+class FakeHub(FakeJsonFeed):
+    """A feed whose hub tells of what is new (W3C "WebSub"): it asks back before it delivers, or denies.
+
+    `subscribed`: it was asked before, so that it delivers; it has not asked back, so that polls are as without it.
+    """
+
+    cannot = frozenset({"dated"})
+    path = "/hubbed.json"
+
+    def __init__(self, *, subscribed: bool = True) -> None:
+        super().__init__()
+        self.asked: list[dict[str, str]] = []  # subscription requests
+        self.told: Json = {}
+        self.cursor: Json = {}
+        self.answers = 202
+        self.named: Json = {"hubs": [{"type": "rssCloud"}, {"type": "WebSub", "url": HUB}]}
+        if subscribed:
+            known = {"feed": self.topic, "hub": HUB, "topic": self.topic, "secret": "of the hub", "mode": "subscribe"}
+            self.told = known | {"asked": self.now.isoformat(), "renew": "", "until": "", "trouble": ""}
+
+    @property
+    def topic(self) -> str:
+        return SITE + self.path
+
+    @property
+    def app(self) -> ASGIApp:
+        return Starlette(routes=[Route(self.path, self.serve), Route("/hub", self.hear, methods=["POST"])])
+
+    def render(self, newest: list[Article]) -> str:
+        document: Json = json.loads(super().render(newest)) | self.named
+        return json.dumps(document | {"feed_url": self.topic})
+
+    def link(self, **changes: Any) -> Link:
+        async def tell(told: Json) -> None:
+            self.told |= told
+
+        parts = {"hook": HOOK, "told": dict(self.told), "tell": tell, "cursor": self.cursor}
+        return super().link(**(parts | changes))
+
+    async def hear(self, request: Request) -> Response:
+        """5.1: a subscription request is taken before it is verified."""
+        form = {name: str(value) for name, value in (await request.form()).items()}
+        assert set(form) >= {"hub.callback", "hub.mode", "hub.topic"}
+        self.asked.append(form)
+        return Response(status_code=self.answers)
+
+    def question(self, lease: int = 864_000) -> dict[str, str]:
+        """5.3: what the hub asks at the callback of the last request."""
+        last = self.asked[-1]
+        query = {name: last[name] for name in ("hub.mode", "hub.topic")} | {"hub.challenge": f"echo-{len(self.asked)}"}
+        return query | ({"hub.lease_seconds": str(lease)} if last["hub.mode"] == "subscribe" else {})
+
+    def signed(self, body: bytes, method: str = "sha256") -> Delivery:
+        secret = self.asked[-1]["hub.secret"] if self.asked else self.told["secret"]
+        signature = hmac.new(secret.encode(), body, method).hexdigest()
+        return Delivery({"X-Hub-Signature": f"{method}={signature}", "Content-Type": self.content_type}, body)
+
+    def pushed(self) -> list[Delivery]:
+        return [self.signed(self.render([article]).encode()) for article in self.articles]
+
+    def delivery(self, *texts: str, broken: int = 0) -> Delivery:
+        told = [self._add(text, "ada", None) for text in texts]
+        for _ in range(broken):
+            told.append(self._add("", "", None))
+            told[-1].broken = True
+        return self.signed(self.render(told[::-1]).encode())
+
+
 def _xml_text(text: str) -> str:
     """What XML 1.0 can hold (section 2.2): writers leave the rest out."""
     return "".join(c for c in text if c != "\x00" and not "\ud800" <= c <= "\udfff")
@@ -183,4 +254,9 @@ def _html(text: str) -> str:
     return f"<p>{escape(text).replace(chr(10), '<br>')}</p>"
 
 
-VARIANTS: dict[str, Callable[[], FakeChannel]] = {"rss": FakeRss, "atom": FakeAtom, "json": FakeJsonFeed}
+VARIANTS: dict[str, Callable[[], FakeChannel]] = {
+    "rss": FakeRss,
+    "atom": FakeAtom,
+    "json": FakeJsonFeed,
+    "rss-websub": FakeHub,
+}
