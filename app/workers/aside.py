@@ -21,6 +21,7 @@ class Aside:
     def __init__(self, most: int) -> None:
         """Nothing is going on."""
         self._most = most
+        self._ending = False
         self._going: set[asyncio.Task[None]] = set()
 
     async def run(self, job: Coroutine[Any, Any, None]) -> None:
@@ -28,7 +29,7 @@ class Aside:
         task = asyncio.create_task(job)
         try:
             done, _ = await asyncio.wait({task}, timeout=PATIENCE)
-            if done or len(self._going) >= self._most:
+            if done or self._ending or len(self._going) >= self._most:
                 await task
                 return
         except asyncio.CancelledError:
@@ -44,6 +45,7 @@ class Aside:
 
     async def end(self, within: float) -> None:
         """Let what goes on finish for so many seconds, then stop it: its lease runs out by itself."""
+        self._ending = True  # who runs now keeps its place, and is waited for there
         going = set(self._going)
         if going:
             _, late = await asyncio.wait(going, timeout=within)

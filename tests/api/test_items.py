@@ -287,7 +287,7 @@ async def test_openapi_describes_every_route_and_needs_no_other_host(app: FastAP
         "/items/{item_id}/transfer", "/items/{item_id}/watch", "/items/{item_id}/consults",
         "/items/{item_id}/consults/{consult_id}", "/items/{item_id}/consults/{consult_id}/answer",
         "/items/{item_id}/macros/{macro_id}", "/saved", "/saved/{saved_id}", "/macros", "/macros/{macro_id}",
-        "/feeds", "/feeds/{feed_id}/house", "/queues", "/presence", "/reasons", "/search",
+        "/feeds", "/feeds/{feed_id}/house", "/feeds/{feed_id}/posts", "/queues", "/presence", "/reasons", "/search",
     }  # fmt: skip
     assert "HTTPBearer" in described["components"]["securitySchemes"]
     assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")

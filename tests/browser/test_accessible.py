@@ -114,6 +114,7 @@ PAGES: dict[str, tuple[tuple[str, Act], ...]] = {
         ("/board", _as_it_is),
         ("/board/staffing", _as_it_is),
         ("/admin/feeds", _as_it_is),
+        ("/admin/listening", _as_it_is),
         ("/admin/feeds/1", _as_it_is),
         ("/admin/feeds/new", _as_it_is),
         ("/admin/feeds/new?channel=mastodon", _as_it_is),
@@ -146,6 +147,8 @@ ELSEWHERE = {  # what a browser asks for that is no page of PAGES
     "/", "/admin",  # they lead on
     "/desk/mine",  # /desk, once somebody holds an item
     "/healthz", "/readyz", "/metrics", "/live", "/presence/alive", "/media/*/*/*", "/media/context/*/*/*", "/avatar/*/*", "/attachments/*", "/hooks/*",  # no HTML
+    "/admin/feeds/*/imports/*/rejected.csv", "/oauth/callback/*/client.json",  # nor these
+    "/admin/feeds/*/imports/*",  # once a file was given
     "/palette", "/presence", "/items/*/saved", "/items/*/macros", "/items/*/posts", "/items/*/transfer",  # parts of a page
     "/items/*/colleagues", "/items/*/consults", "/items/*/attachments", "/admin/feeds/health", "/admin/feeds/*/health",
     "/bulk/*",  # read after something was done

@@ -1,5 +1,6 @@
 """A whole shift by keyboard alone: no mouse, focus in sight, and never lost when a part of the page is drawn anew."""
 
+import asyncio
 import re
 
 import pytest
@@ -190,5 +191,8 @@ async def test_a_shift_is_worked_from_sign_in_to_sign_out_without_a_mouse(careli
     await answer_and_take_it_back(page)
     await sign_out(page)
     assert await page.evaluate("document.documentElement.dataset.mouse") is None
+    async with asyncio.timeout(60):
+        while not await sent(careline, SORRY):  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0.2)
     assert (await sent(careline, SORRY), await sent(careline, "On its wya.")) == (1, 0)
     await context.close()

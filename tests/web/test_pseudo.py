@@ -52,6 +52,7 @@ NAMES = frozenset(
         "Deutsch",
         "Español",
         "UTC",
+        "KA",  # the code of the language that is heard in what people write here
     ]
 )
 SHOWN = ("aria-label", "title", "alt")
