@@ -1,10 +1,12 @@
 """Search: one box over posts, replies, notes and people; what is found opens in its item, at that post."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from markupsafe import Markup, escape
 
 from app.errors import Invalid
 from app.i18n import _
@@ -44,14 +46,19 @@ def examples() -> list[tuple[str, str]]:
         ("has:media", _("with a picture or other media")),
         ("channel:mastodon", _("on this channel")),
         ("lang:de", _("in this language")),
-        ("intent:complaint", _("with this intent: %s") % ", ".join(INTENTS)),
+        ("intent:complaint", _listed(_("with this intent: %s"), INTENTS)),
         ("upset:any", _("by somebody who is upset; upset:3 for the furious")),
-        ("urgent:outage", _("tells of one of: %s") % ", ".join(URGENT)),
+        ("urgent:outage", _listed(_("tells of one of: %s"), URGENT)),
         ("-noise:any", _("without spam, job posts, giveaways and news passed on")),
-        ("personal:card", _("holds personal data: %s") % ", ".join(PERSONAL)),
+        ("personal:card", _listed(_("holds personal data: %s"), PERSONAL)),
         ("-copy:any", _("without what says nearly the same as an earlier post")),
         ("tag:refund", _("with this tag")),
     ]
+
+
+def _listed(said: str, values: Iterable[str]) -> Markup:
+    """The words, with what may be typed as it stands."""
+    return escape(said) % Markup("<code>{}</code>").format(", ".join(values))
 
 
 @router.get("/search")
