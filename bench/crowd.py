@@ -21,7 +21,7 @@ import httpx
 from bench.harness import percentile
 
 ALIVE = 25.0  # seconds without a request
-SOON = 0.3  # seconds from what is about oneself to a look at lists and counts
+SOON = 0.3  # seconds from what is about oneself to a look at lists and counts, in a crowd
 PACE = 2.0  # seconds between two looks at lists and counts while few look
 GATHERED = 0.06  # seconds from a message to the request
 MINE = ("me", "offer", "bar")
@@ -71,7 +71,8 @@ class Desk:
             spread = random.uniform(0, max(0.0, self.pace - PACE))
             self.slow_at = max(self.slow_at, time.monotonic() - self.pace + spread)
         if mine:
-            self.slow_at, self.hurry = min(self.slow_at, time.monotonic() - self.pace + SOON), True
+            soon = min(SOON, max(0.0, self.pace - PACE))
+            self.slow_at, self.hurry = min(self.slow_at, time.monotonic() - self.pace + soon), True
         if mine or message.get("all") or "items" in message or "queues" in message:
             self.wanted.update(SLOW)
         if "items" in message and self.item and (message["items"] is None or self.item in message["items"]):

@@ -5,7 +5,7 @@ import { gone } from "./bad-days.js";
 
 const STALE = 20_000;
 const SELF = 30_000; // look by ourselves: hints may be lost
-const SOON = 300; // after what is about ourselves: it comes in bursts
+const SOON = 300; // in a crowd, after what is about ourselves: it comes in bursts
 const ALIVE = 25_000; // tell that we are here when nothing was asked for so long; the server believes us for 60 s
 const ITEM_PARTS = ["head", "thread", "dock", "context"];
 const SLOW_PARTS = ["rail", "list", "tabs"];
@@ -128,7 +128,7 @@ function heard(message) {
   if ("feeds" in message && health && (!health.dataset.feed || touched(message.feeds, Number(health.dataset.feed)))) want(["health"]);
   if (kind !== "desk") return;
   if (!wanted.has("rail")) lastSlow = Math.max(lastSlow, Date.now() - slow + Math.random() * spread); // not all at once
-  if (mine) lastSlow = Math.min(lastSlow, Date.now() - slow + SOON); // an offer is drawn first, the list it leaves soon after
+  if (mine) lastSlow = Math.min(lastSlow, Date.now() - slow + Math.min(SOON, spread)); // an offer, and the list it leaves: one answer, in a crowd soon after
   if (message.items?.some((one) => document.getElementById(`item-${one}`))) lastSlow = Math.min(lastSlow, Date.now() - slow / 2); // what is seen to change is drawn sooner
   if (mine || "items" in message || "queues" in message) want(SLOW_PARTS, mine ? 0 : 60); // an offer does not wait
   const item = Number(document.getElementById("desk")?.dataset.item);
