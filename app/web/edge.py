@@ -89,7 +89,7 @@ def face(agent: Agent, presence: Presence | None) -> Face:
 ALIVE = "/presence/alive"
 LISTS = frozenset({"rail", "list", "tabs"})  # parts of a desk that others change: nobody waits for them
 MINE = frozenset({"me", "offer", "bar"})  # and those that are about who looks themselves
-LOOKS = 2  # such requests that are answered at a time
+LOOKS = 1  # such requests that are answered at a time
 
 
 @dataclass(frozen=True, slots=True)
